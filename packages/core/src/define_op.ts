@@ -1,0 +1,148 @@
+import { Tensor, engine, getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
+import type {
+  DataType,
+  KernelBackend,
+  NamedAttrMap,
+  NamedTensorMap,
+  TensorInfo,
+} from '@tensorflow/tfjs-core';
+import { describe } from './checks.ts';
+import { AttentionError } from './errors.ts';
+import { guardMoves } from './storage/storage_backend.ts';
+import type { StorageType } from './storage/storage_types.ts';
+
+/** Named tensors an op reads or writes; an optional input may be left `undefined`. */
+export type OpInputs = Record<string, TensorInfo | undefined>;
+
+/** The tensors of {@link OpInputs} as a caller passes them. */
+export type OpTensors<Inputs> = {
+  [Name in keyof Inputs]: undefined extends Inputs[Name] ? Tensor | undefined : Tensor;
+};
+
+/** Shape, dtype and storage type of a tensor that an op gives back. */
+export interface OutputSpec {
+  /** Shape of the output. */
+  shape: number[];
+  /** tfjs dtype of the output. */
+  dtype: Extract<DataType, 'float32' | 'int32'>;
+  /** Storage type of a float32 output; `float32` where it is left out. */
+  storage?: StorageType;
+}
+
+/** What a kernel is called with. */
+export interface KernelCall<Inputs, Attributes> {
+  /** The op's inputs: shapes, dtypes and data ids. */
+  inputs: Inputs;
+  /** The op's attributes. */
+  attrs: Attributes;
+  /** What the kernel has to return, in order. */
+  outputs: OutputSpec[];
+  /** The tfjs backend the kernel was registered for. */
+  backend: KernelBackend;
+}
+
+/** Computes an op on one backend. Its arguments were checked; it returns a tensor for each of `outputs`. */
+export type OpKernel<Inputs, Attributes> = (call: KernelCall<Inputs, Attributes>) => TensorInfo[];
+
+/** An op: what it is called, what it accepts, what it returns, and the kernels it starts out with. */
+export interface OpDefinition<Inputs extends OpInputs, Attributes extends object> {
+  /** UpperCamel name; the tfjs kernel name. Error messages use its lowerCamel form. */
+  name: string;
+  /** Throws an {@link AttentionError} for inputs or attributes that the op does not accept. */
+  check?(inputs: Inputs, attrs: Attributes): void;
+  /** Specs of the outputs, from checked inputs and attributes; `[]` for an op that only writes in place. */
+  outputs(inputs: Inputs, attrs: Attributes): OutputSpec[];
+  /** Names of the inputs that the kernel overwrites. */
+  mutates?: readonly (keyof Inputs & string)[];
+  /** Kernels by tfjs backend name. */
+  kernels?: Record<string, OpKernel<Inputs, Attributes>>;
+}
+
+/** An op that can be called, and that any package can give a kernel for its backend. */
+export interface Op<Inputs extends OpInputs, Attributes extends object> {
+  /**
+   * Runs the op on the active tfjs backend.
+   *
+   * @throws AttentionError of the op's own checks; `ERR_DISPOSED` for a disposed input; `ERR_UNSUPPORTED` when the
+   * active backend has no kernel for the op, or when the op writes in place while a gradient is recorded.
+   */
+  (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[];
+  /** UpperCamel name; the tfjs kernel name. */
+  readonly kernelName: string;
+  /** Gives the op a kernel for the tfjs backend `backendName`; replaces an earlier one. */
+  kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>): void;
+}
+
+/**
+ * Defines an op once; each backend gives it a kernel. The pattern is candle's `CustomOp`.
+ *
+ * @example
+ * ```ts
+ * const scaleShift = defineOp({
+ *   name: 'ScaleShift',
+ *   outputs: ({ x }: { x: TensorInfo }, _attrs: { scale: number; shift: number }) => [{ shape: x.shape, dtype: 'float32' }],
+ *   kernels: { cpu: cpuKernel(({ x }, { scale, shift }, [y]) => x.values.forEach((v, i) => (y[i] = v * scale + shift))) },
+ * });
+ * const [y] = scaleShift({ x }, { scale: 2, shift: 1 });
+ * ```
+ */
+export function defineOp<Inputs extends OpInputs, Attributes extends object>(
+  definition: OpDefinition<Inputs, Attributes>,
+): Op<Inputs, Attributes> {
+  const { name: kernelName, mutates = [] } = definition;
+  const opName = kernelName[0].toLowerCase() + kernelName.slice(1);
+
+  const run = (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[] => {
+    checkTensors(opName, inputs);
+    if (mutates.length > 0 && engine().isTapeOn()) {
+      throw new AttentionError(
+        'ERR_UNSUPPORTED',
+        `[${opName}] ${mutates.join(', ')}: expected no gradient to be recorded while written in place, received a ` +
+          'call inside tf.grad or tf.variableGrads; write the cache outside of it',
+      );
+    }
+    definition.check?.(inputs as Inputs, attrs);
+    const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
+    if (!backend || !getKernel(kernelName, backendName)) {
+      throw new AttentionError('ERR_UNSUPPORTED', `[${opName}] no ${backendName} kernel`);
+    }
+    return engine().runKernel<Tensor[]>(kernelName, inputs as NamedTensorMap, attrs as NamedAttrMap);
+  };
+
+  const op: Op<Inputs, Attributes> = Object.assign(run, {
+    kernelName,
+    kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>) {
+      guardMoves();
+      if (getKernel(kernelName, backendName)) unregisterKernel(kernelName, backendName);
+      registerKernel({
+        kernelName,
+        backendName,
+        kernelFunc: ({ inputs, attrs, backend }) => {
+          const call = { inputs: inputs as Inputs, attrs: attrs as Attributes };
+          const outputs = definition.outputs(call.inputs, call.attrs);
+          return kernel({ ...call, outputs, backend: backend as KernelBackend });
+        },
+      });
+    },
+  });
+  for (const [backendName, kernel] of Object.entries(definition.kernels ?? {}))
+    op.kernel(backendName, kernel);
+  return op;
+}
+
+function checkTensors(opName: string, inputs: Record<string, Tensor | undefined>): void {
+  for (const [argument, tensor] of Object.entries(inputs)) {
+    if (tensor === undefined) continue;
+    if (!(tensor instanceof Tensor)) {
+      const received = describe(tensor);
+      throw new AttentionError(
+        'ERR_DTYPE',
+        `[${opName}] ${argument}: expected a Tensor, received ${received}`,
+      );
+    }
+    if (tensor.isDisposed) {
+      const message = `[${opName}] ${argument}: expected a live tensor, received a disposed one`;
+      throw new AttentionError('ERR_DISPOSED', message);
+    }
+  }
+}

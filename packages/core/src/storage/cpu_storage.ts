@@ -1,0 +1,61 @@
+import type { DataStorage, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { decodeStorageBytes, encodeStorageBytes, roundArrayToStorage } from './half_precision.ts';
+import type { StorageBackend } from './storage_backend.ts';
+import type { StorageType } from './storage_types.ts';
+
+type DataId = TensorInfo['dataId'];
+
+/** What our kernels use of tfjs's `cpu` backend. */
+export interface CpuBackend extends KernelBackend {
+  /** Values by data id. */
+  data: DataStorage<{ values: unknown }>;
+  /** Makes a tensor from values. */
+  makeTensorInfo(shape: number[], dtype: string, values?: Float32Array | Int32Array): TensorInfo;
+}
+
+/** Storage types of data on `cpu`, whose values are float32 throughout and were rounded when they were written. */
+const storageTypes = new WeakMap<DataId, StorageType>();
+
+/** Records that the values behind `dataId` are rounded to `storage`. */
+export function tagCpuStorage(dataId: DataId, storage: StorageType): void {
+  if (storage !== 'float32') storageTypes.set(dataId, storage);
+}
+
+/** The values of a tensor on `cpu` itself, not a copy: writing to them changes the tensor. */
+export function cpuValues(backend: CpuBackend, tensor: TensorInfo): Float32Array | Int32Array {
+  return backend.data.get(tensor.dataId).values as Float32Array | Int32Array;
+}
+
+function storageOf(dataId: DataId): StorageType {
+  return storageTypes.get(dataId) ?? 'float32';
+}
+
+function makeTensor(
+  backend: CpuBackend,
+  values: Float32Array,
+  shape: number[],
+  storage: StorageType,
+): TensorInfo {
+  const tensor = backend.makeTensorInfo(shape, 'float32', values);
+  tagCpuStorage(tensor.dataId, storage);
+  return tensor;
+}
+
+/** The storage functions of tfjs's `cpu` backend. */
+export function cpuStorage(kernelBackend: KernelBackend): StorageBackend {
+  const backend = kernelBackend as CpuBackend;
+  return {
+    storageOf,
+    zeros: (shape, storage) =>
+      makeTensor(backend, new Float32Array(shape.reduce((size, length) => size * length, 1)), shape, storage),
+    fromBytes: (bytes, shape, storage) =>
+      makeTensor(backend, decodeStorageBytes(bytes, storage), shape, storage),
+    bytes: async (tensor) =>
+      encodeStorageBytes(cpuValues(backend, tensor) as Float32Array, storageOf(tensor.dataId)),
+    assign(destination, source) {
+      const values = cpuValues(backend, destination);
+      values.set('dataId' in source ? cpuValues(backend, source) : source);
+      if (values instanceof Float32Array) roundArrayToStorage(values, storageOf(destination.dataId));
+    },
+  };
+}

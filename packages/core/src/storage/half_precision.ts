@@ -1,0 +1,97 @@
+import type { StorageType } from './storage_types.ts';
+
+const floatView = new Float32Array(1);
+const bitsView = new Uint32Array(floatView.buffer);
+
+/** The bit pattern of `value` as bfloat16, rounded to nearest, ties to even. */
+export function encodeBfloat16(value: number): number {
+  floatView[0] = value;
+  const bits = bitsView[0];
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40; // NaN stays NaN when its low bits are cut
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+/** The value of a bfloat16 bit pattern. */
+export function decodeBfloat16(bits: number): number {
+  bitsView[0] = bits << 16;
+  return floatView[0];
+}
+
+/** The bit pattern of `value` as IEEE 754 binary16, rounded to nearest, ties to even. */
+export function encodeFloat16(value: number): number {
+  floatView[0] = value;
+  const bits = bitsView[0];
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  if (magnitude >= 0x47800000) return sign | 0x7c00; // 65536 and above, infinity included
+  if (magnitude < 0x38800000) {
+    // Below 2^-14 a half is a multiple of 2^-24. Adding 0.5 puts that bit last in a float32, so the
+    // addition rounds to nearest even and leaves the half's pattern in the low bits.
+    bitsView[0] = magnitude;
+    floatView[0] += 0.5;
+    return sign | (bitsView[0] - 0x3f000000);
+  }
+  return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+}
+
+/** The value of an IEEE 754 binary16 bit pattern. */
+export function decodeFloat16(bits: number): number {
+  const sign = (bits & 0x8000) << 16;
+  const magnitude = bits & 0x7fff;
+  if (magnitude >= 0x7c00) {
+    bitsView[0] = sign | 0x7f800000 | ((magnitude & 0x3ff) << 13);
+  } else if (magnitude >= 0x400) {
+    bitsView[0] = sign | ((magnitude << 13) + 0x38000000);
+  } else {
+    const value = magnitude * 2 ** -24;
+    return sign ? -value : value;
+  }
+  return floatView[0];
+}
+
+type HalfStorage = Exclude<StorageType, 'float32'>;
+
+interface Codec {
+  encode: (value: number) => number;
+  decode: (bits: number) => number;
+}
+
+const codecs: Record<HalfStorage, Codec> = {
+  float16: { encode: encodeFloat16, decode: decodeFloat16 },
+  bfloat16: { encode: encodeBfloat16, decode: decodeBfloat16 },
+};
+
+/** `value` rounded to the nearest value that `storage` can hold. */
+export function roundToStorage(value: number, storage: StorageType): number {
+  if (storage === 'float32') return Math.fround(value);
+  const { encode, decode } = codecs[storage];
+  return decode(encode(value));
+}
+
+/** Rounds `values[start..end)` in place to what `storage` can hold. */
+export function roundArrayToStorage(
+  values: Float32Array,
+  storage: StorageType,
+  start = 0,
+  end = values.length,
+): void {
+  if (storage === 'float32') return;
+  const { encode, decode } = codecs[storage];
+  for (let i = start; i < end; i++) values[i] = decode(encode(values[i]));
+}
+
+/** The little-endian bytes of `values` in `storage`. */
+export function encodeStorageBytes(values: Float32Array, storage: StorageType): Uint8Array {
+  if (storage === 'float32') return new Uint8Array(values.slice().buffer);
+  const { encode } = codecs[storage];
+  return new Uint8Array(Uint16Array.from(values, encode).buffer);
+}
+
+/** The values of little-endian `bytes` in `storage`; `bytes` may start at any offset of its buffer. */
+export function decodeStorageBytes(bytes: Uint8Array, storage: StorageType): Float32Array {
+  const aligned = bytes.slice().buffer;
+  if (storage === 'float32') return new Float32Array(aligned);
+  const { decode } = codecs[storage];
+  return Float32Array.from(new Uint16Array(aligned), decode);
+}

@@ -1,0 +1,85 @@
+import { engine } from '@tensorflow/tfjs-core';
+import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { AttentionError } from '../errors.ts';
+import { cpuStorage } from './cpu_storage.ts';
+import type { StorageMemory, StorageType } from './storage_types.ts';
+
+type DataId = TensorInfo['dataId'];
+
+/**
+ * What a tfjs backend implements to hold tensors of other storage types than float32. All tensors passed in live on
+ * that backend; shapes, dtypes and lengths were checked.
+ */
+export interface StorageBackend {
+  /** Storage type of the data behind `dataId`. */
+  storageOf(dataId: DataId): StorageType;
+  /** Makes a float32 tensor of zeros that is stored as `storage` in `memory`. */
+  zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo;
+  /** Makes a float32 tensor from little-endian bytes that already are in `storage`. */
+  fromBytes(bytes: Uint8Array, shape: number[], storage: StorageType): TensorInfo;
+  /** Copies out the little-endian bytes of `tensor` as it is stored. */
+  bytes(tensor: TensorInfo): Promise<Uint8Array>;
+  /** Overwrites `destination` in place, rounding to its storage type. */
+  assign(destination: TensorInfo, source: TensorInfo | Float32Array | Int32Array): void;
+}
+
+function isStorageBackend(backend: object): backend is StorageBackend {
+  return 'storageOf' in backend && 'fromBytes' in backend;
+}
+
+/** The {@link StorageBackend} behind a tfjs backend, or `undefined` where it holds float32 only. */
+function findStorageBackend(backend: KernelBackend): StorageBackend | undefined {
+  if (isStorageBackend(backend)) return backend;
+  return engine().findBackend('cpu') === backend ? cpuStorage(backend) : undefined;
+}
+
+/** The {@link StorageBackend} of the active tfjs backend; `ERR_UNSUPPORTED` where it has none. */
+export function activeStorageBackend(op: string): StorageBackend {
+  const storageBackend = findStorageBackend(engine().backend);
+  if (!storageBackend) {
+    throw new AttentionError(
+      'ERR_UNSUPPORTED',
+      `[${op}] no storage types on tfjs backend ${engine().backendName}`,
+    );
+  }
+  return storageBackend;
+}
+
+/** Storage type of a tensor: `float32` unless one of our ops or storage functions made it otherwise. */
+export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
+  const owner = engine().state.tensorInfo.get(tensor.dataId)?.backend ?? engine().backend;
+  return findStorageBackend(owner)?.storageOf(tensor.dataId) ?? 'float32';
+}
+
+const pinned = new WeakSet<DataId>();
+
+/** Forbids tfjs to move `tensor` to another backend: a cache that is copied away is no longer the cache. */
+export function pinToBackend(tensor: Pick<TensorInfo, 'dataId'>): void {
+  guardMoves();
+  pinned.add(tensor.dataId);
+}
+
+let guarded: unknown;
+
+/**
+ * tfjs moves a tensor without a word when another backend touches it, as float32. For half precision and cache
+ * tensors that would be a silent copy and a loss of precision, so it throws instead.
+ */
+export function guardMoves(): void {
+  const current = engine();
+  if (guarded === current) return;
+  guarded = current;
+  const moveData = current.moveData.bind(current);
+  current.moveData = (target: KernelBackend, dataId: DataId) => {
+    const storage = storageOf({ dataId });
+    if (pinned.has(dataId) || storage !== 'float32') {
+      const what = pinned.has(dataId) ? 'a KV cache tensor' : `a ${storage} tensor`;
+      throw new AttentionError(
+        'ERR_UNSUPPORTED',
+        `[moveData] ${what} stays on the backend that made it: expected an op on that backend, received one on ` +
+          `${current.backendName}; use castStorage or storageBytes to copy it explicitly`,
+      );
+    }
+    moveData(target, dataId);
+  };
+}

@@ -1,0 +1,61 @@
+import { engine } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { activeStorageBackend } from './storage_backend.ts';
+import { BYTES_PER_ELEMENT, STORAGE_TYPES } from './storage_types.ts';
+import type { StorageMemory, StorageType } from './storage_types.ts';
+
+function checkShape(checks: Checks, shape: readonly number[]): number {
+  shape.forEach((length, axis) => checks.integer(`shape[${axis}]`, length, 0));
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+const tensorFromStorageChecks = new Checks('tensorFromStorage');
+
+/**
+ * Makes a tensor from bytes that already are in a storage type, e.g. from a safetensors file, without widening them.
+ *
+ * @param bytes Little-endian elements in row-major order; they are copied.
+ * @param shape Shape of the tensor.
+ * @param storage Storage type of `bytes` and of the tensor.
+ * @returns A float32 tensor stored as `storage` on the active backend.
+ * @throws AttentionError `ERR_SHAPE` when the bytes do not fill the shape, `ERR_RANGE` for an unknown storage type,
+ * `ERR_UNSUPPORTED` when the backend has no storage types.
+ */
+export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: StorageType): Tensor {
+  tensorFromStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
+  const expected = checkShape(tensorFromStorageChecks, shape) * BYTES_PER_ELEMENT[storage];
+  tensorFromStorageChecks.expect(
+    bytes.byteLength === expected,
+    'ERR_SHAPE',
+    'bytes',
+    `${expected} bytes for ${storage} of shape [${shape.join(', ')}]`,
+    bytes.byteLength,
+  );
+  const info = activeStorageBackend('tensorFromStorage').fromBytes(bytes, shape, storage);
+  return engine().makeTensorFromTensorInfo(info);
+}
+
+const zerosWithStorageChecks = new Checks('zerosWithStorage');
+
+/**
+ * Makes a tensor of zeros on the active backend, in its memory from the start: KV caches of many GB are made this way.
+ *
+ * @param shape Shape of the tensor.
+ * @param storage Storage type of the tensor.
+ * @param options `memory`: `device` (default), or `host` for a cache that blocks are swapped out to.
+ * @returns A float32 tensor stored as `storage`.
+ * @throws AttentionError `ERR_RANGE` for an unknown storage type or memory, `ERR_UNSUPPORTED` when the backend has no
+ * storage types.
+ */
+export function zerosWithStorage(
+  shape: number[],
+  storage: StorageType,
+  { memory = 'device' }: { memory?: StorageMemory } = {},
+): Tensor {
+  zerosWithStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
+  zerosWithStorageChecks.oneOf('memory', memory, ['device', 'host'] as const);
+  checkShape(zerosWithStorageChecks, shape);
+  const info = activeStorageBackend('zerosWithStorage').zeros(shape, storage, memory);
+  return engine().makeTensorFromTensorInfo(info);
+}

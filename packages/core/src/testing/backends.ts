@@ -1,0 +1,45 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from '@jest/globals';
+
+/**
+ * Names of the tfjs backends to test: `ATTENTION_TEST_BACKENDS`, comma separated, `cpu` by default. A backend other
+ * than `cpu` is registered by its package, `@attention-js/backend-NAME`.
+ */
+const backendNames = (process.env.ATTENTION_TEST_BACKENDS ?? 'cpu').split(',');
+
+tf.env().set('IS_TEST', true); // tfjs then checks each kernel for leaked data, and keeps its advice to itself
+
+for (const name of backendNames) {
+  if (name !== 'cpu') await import(`@attention-js/backend-${name}`);
+}
+
+/**
+ * Runs a suite once per backend under test. Tensors made in a test are disposed at its end.
+ *
+ * @param body Receives the backend's name.
+ */
+export function describeOnBackends(title: string, body: (backendName: string) => void): void {
+  for (const backendName of backendNames) {
+    describe(`${title} on ${backendName}`, () => {
+      beforeAll(async () => {
+        if (!(await tf.setBackend(backendName))) throw new Error(`tfjs backend ${backendName} cannot be set`);
+      });
+      beforeEach(() => tf.engine().startScope());
+      afterEach(() => tf.engine().endScope());
+      afterAll(() => tf.setBackend('cpu'));
+      body(backendName);
+    });
+  }
+}
+
+/** Runs `call`, disposes what it returns, and expects that no tensor and no data is left over. */
+export function expectNoLeak(call: () => tf.TensorContainer): void {
+  const before = counts();
+  tf.dispose(call());
+  expect(counts()).toEqual(before);
+}
+
+function counts(): { tensors: number; dataIds: number } {
+  return { tensors: tf.memory().numTensors, dataIds: tf.engine().backend.numDataIds() };
+}

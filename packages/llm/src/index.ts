@@ -1,0 +1,1 @@
+export { AttentionError } from '@attention-js/core';
