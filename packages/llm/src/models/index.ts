@@ -1,0 +1,3 @@
+export type { CacheShape, CausalLM, ModelInput } from './causal_lm.ts';
+export { loadModel } from './load_model.ts';
+export type { LoadModelOptions } from './load_model.ts';
