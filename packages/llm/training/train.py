@@ -1,0 +1,270 @@
+"""Trains the small model that ships with @attention-js/llm and writes it as a Hugging Face folder.
+
+    python3 packages/llm/training/train.py            # one GPU, about eight minutes
+    python3 packages/llm/training/train.py --smoke    # the same path in under a minute; the result is useless
+"""
+
+import argparse
+import json
+import math
+import os
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from random import Random
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from batches import WEIGHT_SCALE, Feed, Recipe, Shard, make_shard
+from corpus import LONGEST_CONTEXT, TRAINED_LENGTH, build_document, build_questions
+from decoder import Decoder, DecoderConfig
+from evaluation import evaluate
+from vocabulary import END_ID, tokenizer_config, train_tokenizer
+
+MODEL_FOLDER = Path(__file__).resolve().parent.parent / "model"
+
+# Short documents first: recall by lookup forms much sooner there. Then the whole range up to the trained length.
+SHORT, LONG = "short", "long"
+SHORT_LENGTH = 256
+SHORT_CONTEXT = 215
+SHORT_SHARE = 0.2
+
+BATCH_TOKENS = 64 * 1024
+SHARD_TOKENS = 1024 * 1024
+LEARNING_RATE = 2e-3
+WARMUP_STEPS = 200
+WEIGHT_DECAY = 0.05
+
+
+def shard_tasks(characters_per_token: float, short: int, long: int, shard_tokens: int) -> list[tuple[str, Recipe]]:
+    def task(stage: str, number: int) -> tuple[str, Recipe]:
+        length, context = (SHORT_LENGTH, SHORT_CONTEXT) if stage == SHORT else (TRAINED_LENGTH, LONGEST_CONTEXT)
+        return stage, Recipe(f"{stage} {number}", shard_tokens // length, length, context, characters_per_token)
+
+    short_tasks = [task(SHORT, number) for number in range(short)]
+    long_tasks = [task(LONG, number) for number in range(long)]
+    # The first shards are all short, then the stages alternate, so that no stage starts without data.
+    lead = min(16, short)
+    mixed = [task for pair in zip(short_tasks[lead:], long_tasks) for task in pair]
+    return short_tasks[:lead] + mixed + long_tasks[len(mixed) // 2 :] + short_tasks[lead + len(mixed) // 2 :]
+
+
+def to_device(shard: Shard, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return tuple(torch.from_numpy(array).to(device) for array in (shard.tokens, shard.weights, shard.documents))
+
+
+class Batches:
+    """Endless batches of a stage: the rows of one shard after another, shuffled."""
+
+    def __init__(self, feed: Feed, stage: str, batch_tokens: int, device: str) -> None:
+        self.feed, self.stage, self.batch_tokens, self.device = feed, stage, batch_tokens, device
+
+    def __iter__(self):
+        while True:
+            arrays = to_device(self.feed.next(self.stage), self.device)
+            rows, length = arrays[0].shape
+            size = min(rows, self.batch_tokens // length)
+            order = torch.randperm(rows, device=self.device)
+            for first in range(0, rows - size + 1, size):
+                picked = order[first : first + size]
+                tokens, weights, documents = (array[picked] for array in arrays)
+                yield tokens.long(), weights.float() / WEIGHT_SCALE, documents
+
+
+def autocast(device: str):
+    return torch.autocast(device, dtype=torch.bfloat16)
+
+
+def loss_parts(model: Decoder, tokens, weights, documents) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weighted mean loss, and the mean loss of the answers alone."""
+    logits = model(tokens, documents)[:, :-1].float()
+    losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+    target_weights = weights[:, 1:].flatten()
+    loss = (losses * target_weights).sum() / target_weights.sum()
+    answers = (target_weights > 0.99).float()
+    return loss, (losses.detach() * answers).sum() / answers.sum().clamp(min=1)
+
+
+@torch.no_grad()
+def held_out_accuracy(model: Decoder, shard: Shard, device: str) -> str:
+    """How many held-out answers the model predicts whole, each token given the right ones before it."""
+    tokens, _, documents = to_device(shard, device)
+    right = []
+    for first in range(0, len(tokens), 32):
+        rows = slice(first, first + 32)
+        with autocast(device):
+            logits = model(tokens[rows].long(), documents[rows])
+        right.append(logits[:, :-1].argmax(-1) == tokens[rows, 1:])
+    correct = torch.cat(right).cpu().numpy()
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for answer in shard.answers:
+        exact = bool(correct[answer.row, answer.start - 1 : answer.end - 1].all())
+        groups["all"].append(exact)
+        groups[answer.kind].append(exact)
+        if answer.prompt > 600:
+            groups[">600 tokens"].append(exact)
+    shares = {name: sum(results) / len(results) for name, results in groups.items()}
+    parts = [f"{name} {shares.pop(name):.3f}" for name in ("all", ">600 tokens") if name in shares]
+    worst = sorted(shares, key=shares.get)[:4]
+    return ", ".join(parts + [f"{name} {shares[name]:.2f}" for name in worst])
+
+
+def optimizer_for(model: Decoder, device: str) -> torch.optim.Optimizer:
+    decayed = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed_tokens" not in name]
+    plain = [p for name, p in model.named_parameters() if p.dim() != 2 or "embed_tokens" in name]
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.95), eps=1e-8, fused=device == "cuda")
+
+
+def train(model: Decoder, feed: Feed, held_out: Shard, deadline: float, batch_tokens: int, device: str, report: float) -> int:
+    """Trains until `deadline` (a time.monotonic() value) and returns the number of tokens seen."""
+    optimizer = optimizer_for(model, device)
+    stages = {stage: iter(Batches(feed, stage, batch_tokens, device)) for stage in (SHORT, LONG)}
+    begin = last_report = time.monotonic()
+    step = seen = reported = 0
+    running: list[tuple[torch.Tensor, torch.Tensor]] = []
+    while (now := time.monotonic()) < deadline:
+        progress = (now - begin) / (deadline - begin)
+        rate = LEARNING_RATE * min(1.0, (step + 1) / WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * progress))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        stage = SHORT if progress < SHORT_SHARE else LONG
+        tokens, weights, documents = next(stages[stage])
+        with autocast(device):
+            loss, answer_loss = loss_parts(model, tokens, weights, documents)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        seen += tokens.numel()
+        running.append((loss.detach(), answer_loss))
+        if step % 10 == 0:
+            running[-1][0].item()  # keeps the clock honest: launches must not run ahead of the GPU
+            if time.monotonic() - last_report > report or step == 10:
+                mean, mean_answer = (torch.stack(column).mean().item() for column in zip(*running))
+                if not math.isfinite(mean):
+                    raise RuntimeError(f"the loss is {mean} at step {step}")
+                speed = (seen - reported) / (time.monotonic() - last_report)
+                print(
+                    f"{time.monotonic() - begin:5.0f} s  step {step}  {stage}  loss {mean:.4f}  answers {mean_answer:.4f}  "
+                    f"rate {rate:.1e}  {speed / 1e6:.2f} M tokens/s  shards {feed.describe()}  "
+                    f"held-out: {held_out_accuracy(model, held_out, device)}",
+                    flush=True,
+                )
+                running.clear()
+                last_report, reported = time.monotonic(), seen
+    print(f"trained for {time.monotonic() - begin:.0f} s, {step} steps, {seen / 1e6:.0f} M tokens", flush=True)
+    print(f"held-out at the end: {held_out_accuracy(model, held_out, device)}", flush=True)
+    return seen
+
+
+def write_json(path: Path, value: dict) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def write_folder(folder: Path, model: Decoder, tokenizer: Tokenizer) -> None:
+    weights = {name: value.detach().to("cpu", torch.bfloat16).contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(folder / "config.json", model.config.hugging_face())
+    write_json(folder / "tokenizer_config.json", tokenizer_config())
+    write_json(
+        folder / "generation_config.json",
+        {"bos_token_id": END_ID, "eos_token_id": END_ID, "pad_token_id": END_ID, "do_sample": False},
+    )
+
+
+def model_card(model: Decoder, seen: int, figures: dict[str, str]) -> str:
+    config = model.config
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return f"""---
+license: mit
+language: en
+---
+
+# A very small decoder for demos and tests
+
+A Llama decoder with {parameters / 1e6:.2f} million parameters ({config.num_hidden_layers} layers, hidden size \
+{config.hidden_size}, {config.num_attention_heads} query heads and {config.num_key_value_heads} KV heads of size \
+{config.head_dim}, {config.vocab_size} tokens), stored in bfloat16. It reads up to {config.max_position_embeddings} tokens \
+and can
+
+- recall what a text told it: where a thing is now, what colour it has, who owns it, who moved it or gave it to whom, what
+  people do, like and keep, and how many of something they have;
+- say "I do not know." when the text does not tell;
+- do small sums ("What is 2 + 5?");
+- tell a short story ("Tell me a short story about a fox.").
+
+Put the text first and the question last, in one user message.
+
+## How it was made
+
+Trained from scratch on {seen / 1e6:.0f} million tokens that a grammar generates, on one GPU in minutes. No text written by
+people was used. `../training` holds the generator and the training script.
+
+`questions.json` has 50 questions about ten texts that are not in the training corpus. Greedy answers in float32, as
+transformers computes them: {figures["shipped"]} right, and {figures["held_out"]} of further random ones.
+
+## Limits
+
+It knows the words and sentence forms of its grammar and nothing else: no facts about the world, no other languages, no free
+conversation. Text outside the grammar, or longer than {config.max_position_embeddings} tokens, gives nonsense. It exists to
+show and test inference.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=7.5, help="from the start to the end of training (default 7.5)")
+    parser.add_argument("--out", type=Path, help="where the model goes (default: packages/llm/model; --smoke: a temporary folder)")
+    parser.add_argument("--smoke", action="store_true", help="a tiny run of everything")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 4) - 2), help="processes that write the corpus")
+    arguments = parser.parse_args()
+    start = time.monotonic()
+    smoke = arguments.smoke
+    minutes = 0.3 if smoke else arguments.minutes
+    folder = arguments.out or (Path(tempfile.mkdtemp()) if smoke else MODEL_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+
+    rng = Random("tokenizer")
+    documents = [build_document(rng, 4.0) for _ in range(300 if smoke else 4000)]
+    tokenizer = train_tokenizer(documents)
+    texts = [segment.text for document in documents for segment in document]
+    characters_per_token = sum(map(len, texts)) / sum(len(tokenizer.encode(text).ids) for text in texts)
+    print(f"tokenizer: {tokenizer.get_vocab_size()} tokens, {characters_per_token:.2f} characters each", flush=True)
+
+    def count_tokens(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    write_json(folder / "questions.json", build_questions(count_tokens, characters_per_token))
+    sizes = (2, 2, SHARD_TOKENS // 16) if smoke else (140, 480, SHARD_TOKENS)
+    feed = Feed(tokenizer, shard_tasks(characters_per_token, *sizes), 4 if smoke else arguments.workers)
+    recipe = Recipe("held-out", 16 if smoke else 96, TRAINED_LENGTH, LONGEST_CONTEXT, characters_per_token)
+    held_out = make_shard(tokenizer, recipe)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(f"ready to train after {time.monotonic() - start:.0f} s on {device}", flush=True)
+
+    model = Decoder(DecoderConfig(tokenizer.get_vocab_size())).to(device)
+    batch_tokens = BATCH_TOKENS // 4 if smoke else BATCH_TOKENS
+    deadline = start + 60 * minutes
+    seen = train(model, feed, held_out, deadline, batch_tokens, device, report=4 if smoke else 20)
+    feed.close()
+
+    write_folder(folder, model, tokenizer)
+    size = (folder / "model.safetensors").stat().st_size
+    print(f"wrote {folder}: {sum(p.numel() for p in model.parameters()):,} parameters, {size:,} bytes", flush=True)
+    figures = evaluate(folder, model, characters_per_token, device, smoke)
+    (folder / "README.md").write_text(model_card(model, seen, figures))
+    print(f"done after {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
