@@ -1,0 +1,171 @@
+/// <reference types="@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js" preserve="true" />
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+// tfjs-core's own register_all_chained_ops is written for bundlers and does not load in Node's ESM. Its types do.
+
+/** Methods that call the function of their name: `x.add(y)` is `tf.add(x, y)`. */
+const sameNamed = [
+  'abs',
+  'acos',
+  'acosh',
+  'add',
+  'all',
+  'any',
+  'argMax',
+  'argMin',
+  'asin',
+  'asinh',
+  'atan',
+  'atan2',
+  'atanh',
+  'avgPool',
+  'batchNorm',
+  'batchToSpaceND',
+  'broadcastTo',
+  'cast',
+  'ceil',
+  'clipByValue',
+  'conv1d',
+  'conv2d',
+  'conv2dTranspose',
+  'cos',
+  'cosh',
+  'cumprod',
+  'cumsum',
+  'depthToSpace',
+  'depthwiseConv2d',
+  'dilation2d',
+  'div',
+  'divNoNan',
+  'dot',
+  'elu',
+  'equal',
+  'erf',
+  'euclideanNorm',
+  'exp',
+  'expandDims',
+  'expm1',
+  'fft',
+  'floor',
+  'floorDiv',
+  'gather',
+  'greater',
+  'greaterEqual',
+  'ifft',
+  'irfft',
+  'isFinite',
+  'isInf',
+  'isNaN',
+  'leakyRelu',
+  'less',
+  'lessEqual',
+  'localResponseNormalization',
+  'log',
+  'log1p',
+  'logSigmoid',
+  'logSoftmax',
+  'logSumExp',
+  'logicalAnd',
+  'logicalNot',
+  'logicalOr',
+  'logicalXor',
+  'matMul',
+  'max',
+  'maxPool',
+  'maximum',
+  'mean',
+  'min',
+  'minimum',
+  'mirrorPad',
+  'mod',
+  'mul',
+  'neg',
+  'norm',
+  'notEqual',
+  'oneHot',
+  'onesLike',
+  'pad',
+  'pool',
+  'pow',
+  'prelu',
+  'prod',
+  'reciprocal',
+  'relu',
+  'relu6',
+  'reshape',
+  'reverse',
+  'rfft',
+  'round',
+  'rsqrt',
+  'selu',
+  'separableConv2d',
+  'sigmoid',
+  'sign',
+  'sin',
+  'sinh',
+  'slice',
+  'softmax',
+  'softplus',
+  'spaceToBatchND',
+  'split',
+  'sqrt',
+  'square',
+  'squaredDifference',
+  'squeeze',
+  'step',
+  'stridedSlice',
+  'sub',
+  'sum',
+  'tan',
+  'tanh',
+  'tile',
+  'topk',
+  'transpose',
+  'unique',
+  'unsortedSegmentSum',
+  'unstack',
+  'zerosLike',
+] as const satisfies readonly (keyof typeof tf & keyof Tensor)[];
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+/** The other methods, as functions whose first argument is the tensor. */
+const others: Record<string, (x: never, ...args: never[]) => unknown> = {
+  as1D: (x: Tensor) => tf.reshape(x, [x.size]),
+  as2D: (x: Tensor, ...shape: [number, number]) => tf.reshape(x, shape),
+  as3D: (x: Tensor, ...shape: [number, number, number]) => tf.reshape(x, shape),
+  as4D: (x: Tensor, ...shape: [number, number, number, number]) => tf.reshape(x, shape),
+  as5D: (x: Tensor, ...shape: [number, number, number, number, number]) => tf.reshape(x, shape),
+  asScalar(x: Tensor) {
+    tf.util.assert(x.size === 1, () => 'The array must have only 1 element.');
+    return tf.reshape(x, []);
+  },
+  asType: (x: Tensor, dtype: tf.DataType) => tf.cast(x, dtype),
+  concat: (x: Tensor, other: Tensor | Tensor[], axis?: number) => tf.concat([x, ...list(other)], axis),
+  flatten: (x: Tensor) => tf.reshape(x, [x.size]),
+  reshapeAs: (x: Tensor, other: Tensor) => tf.reshape(x, other.shape),
+  resizeBilinear: tf.image.resizeBilinear,
+  resizeNearestNeighbor: tf.image.resizeNearestNeighbor,
+  stack: (x: Tensor, other: Tensor | Tensor[], axis?: number) => tf.stack([x, ...list(other)], axis),
+  toBool: (x: Tensor) => tf.cast(x, 'bool'),
+  toFloat: (x: Tensor) => tf.cast(x, 'float32'),
+  toInt: (x: Tensor) => tf.cast(x, 'int32'),
+  where: (x: Tensor, condition: Tensor, otherwise: Tensor) => tf.where(condition, x, otherwise),
+};
+
+function list(tensors: Tensor | Tensor[]): Tensor[] {
+  return tensors instanceof tf.Tensor ? [tensors] : tensors;
+}
+
+function setMethod(name: string, run: AnyFunction): void {
+  Object.assign(tf.Tensor.prototype, {
+    [name](this: Tensor, ...args: unknown[]) {
+      this.throwIfDisposed();
+      return run(this, ...args);
+    },
+  });
+}
+
+for (const name of sameNamed) setMethod(name, tf[name] as AnyFunction);
+for (const [name, run] of Object.entries(others)) setMethod(name, run as AnyFunction);

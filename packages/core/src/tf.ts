@@ -1,0 +1,18 @@
+/**
+ * TensorFlow.js with attention.js in it: all of tfjs-core, its `cpu` backend, the methods of tensors (`x.add(y)`), and
+ * every export of `@attention-js/core`, in one namespace.
+ *
+ * @example
+ * ```ts
+ * import * as tf from '@attention-js/core/tf';
+ *
+ * const hidden = tf.siluAndMul(tf.randomNormal([4, 512])).add(1);
+ * ```
+ *
+ * @module tf
+ */
+import '@tensorflow/tfjs-backend-cpu';
+import './chained_ops.ts';
+
+export * from '@tensorflow/tfjs-core';
+export * from './index.ts';
