@@ -1,0 +1,165 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AttentionError } from '@attention-js/core';
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { ChatTemplate, defaultChatTemplate } from './chat_template.ts';
+import type { ChatMessage, ChatOptions, ChatTemplateConfig } from './chat_template.ts';
+import { Detokenizer } from './detokenizer.ts';
+
+/** What is read of tokenizer_config.json. */
+export interface TokenizerConfig {
+  /** Jinja source of the chat template, or several by name. */
+  chat_template?: ChatTemplateConfig;
+  /** Special tokens (`bos_token`, `eos_token`, …) and settings. */
+  [key: string]: unknown;
+}
+
+/** Text to tokens and back, as a Hugging Face model folder describes it. */
+export class Tokenizer {
+  readonly #tokenizer: HuggingFaceTokenizer;
+  readonly #specialIds: ReadonlySet<number>;
+  readonly #specialTokens: Readonly<Record<string, string>>;
+  readonly #chatTemplate: ChatTemplate | undefined;
+
+  /**
+   * @param tokenizer Content of tokenizer.json.
+   * @param config Content of tokenizer_config.json.
+   * @param chatTemplate Jinja source that replaces the one in `config`.
+   * @throws AttentionError `ERR_UNSUPPORTED` for a tokenizer of an unknown kind.
+   */
+  constructor(
+    tokenizer: object,
+    config: TokenizerConfig = {},
+    chatTemplate = defaultChatTemplate(config.chat_template),
+  ) {
+    try {
+      this.#tokenizer = new HuggingFaceTokenizer(tokenizer, config);
+    } catch (cause) {
+      const received = cause instanceof Error ? cause.message : String(cause);
+      const message = `[Tokenizer] tokenizer.json: expected a supported tokenizer, received "${received}"`;
+      throw new AttentionError('ERR_UNSUPPORTED', message, { cause });
+    }
+    const added = [...this.#tokenizer.get_added_tokens_decoder()];
+    this.#specialIds = new Set(added.filter(([, token]) => token.special).map(([id]) => id));
+    this.#specialTokens = specialTokens(config);
+    this.#chatTemplate =
+      chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, this.#specialTokens);
+  }
+
+  /**
+   * Reads tokenizer.json, tokenizer_config.json and chat_template.jinja (the last two where present) from a model
+   * folder.
+   *
+   * @throws AttentionError `ERR_RANGE` when tokenizer.json is missing or a file is no JSON.
+   */
+  static async load(directory: string): Promise<Tokenizer> {
+    const [tokenizer, config, chatTemplate] = await Promise.all([
+      readText(directory, 'tokenizer.json'),
+      readText(directory, 'tokenizer_config.json'),
+      readText(directory, 'chat_template.jinja'),
+    ]);
+    if (tokenizer === undefined) {
+      const message = `[Tokenizer.load] directory: expected a folder with a tokenizer.json, received "${directory}"`;
+      throw new AttentionError('ERR_RANGE', message);
+    }
+    return new Tokenizer(
+      parseJson('tokenizer.json', tokenizer),
+      config === undefined ? {} : (parseJson('tokenizer_config.json', config) as TokenizerConfig),
+      chatTemplate,
+    );
+  }
+
+  /** Id of the token that begins a text, where the tokenizer names one. */
+  get bosTokenId(): number | undefined {
+    return this.#idOf('bos_token');
+  }
+
+  /** Id of the token that ends a text, where the tokenizer names one. */
+  get eosTokenId(): number | undefined {
+    return this.#idOf('eos_token');
+  }
+
+  /** Whether the model comes with a chat template. */
+  get hasChatTemplate(): boolean {
+    return this.#chatTemplate !== undefined;
+  }
+
+  /**
+   * Text to token ids.
+   *
+   * @param options `addSpecialTokens`: also the markers that the tokenizer puts around a text. Default: true.
+   */
+  encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
+    return this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+  }
+
+  /**
+   * Token ids to text.
+   *
+   * @param options `skipSpecialTokens`: leave out markers such as the end of the text. Default: true.
+   */
+  decode(
+    tokenIds: readonly number[],
+    { skipSpecialTokens = true }: { skipSpecialTokens?: boolean } = {},
+  ): string {
+    const ids = tokenIds.filter((id) => !skipSpecialTokens || !this.#specialIds.has(id));
+    if (ids.length === 0) return '';
+    return this.#tokenizer.decode(ids, { clean_up_tokenization_spaces: false });
+  }
+
+  /**
+   * Writes out a conversation with the model's chat template.
+   *
+   * @returns The text, markers included: encode it with `addSpecialTokens: false`.
+   * @throws AttentionError `ERR_UNSUPPORTED` when the model has no chat template, `ERR_RANGE` when the template
+   * refuses the messages.
+   */
+  applyChatTemplate(messages: readonly ChatMessage[], options?: ChatOptions): string {
+    if (!this.#chatTemplate) {
+      throw new AttentionError(
+        'ERR_UNSUPPORTED',
+        '[applyChatTemplate] expected a model with a chat template, received one without; give it plain text instead',
+      );
+    }
+    return this.#chatTemplate.render(messages, options);
+  }
+
+  /** A new {@link Detokenizer} for one stream of tokens; special tokens give no text. */
+  detokenizer(): Detokenizer {
+    return new Detokenizer((tokenIds) => this.decode(tokenIds));
+  }
+
+  #idOf(name: string): number | undefined {
+    const token = this.#specialTokens[name];
+    return token === undefined ? undefined : this.#tokenizer.token_to_id(token);
+  }
+}
+
+/** `bos_token` and the like: strings, or objects with a `content`. */
+function specialTokens(config: TokenizerConfig): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const [key, value] of Object.entries(config)) {
+    if (!key.endsWith('_token')) continue;
+    if (typeof value === 'string') tokens[key] = value;
+    else if (typeof value === 'object' && value !== null && 'content' in value) tokens[key] = String(value.content);
+  }
+  return tokens;
+}
+
+async function readText(directory: string, file: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(directory, file), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function parseJson(file: string, text: string): object {
+  try {
+    return JSON.parse(text) as object;
+  } catch (cause) {
+    const message = `[Tokenizer.load] ${file}: expected JSON, received "${text.slice(0, 40)}"`;
+    throw new AttentionError('ERR_RANGE', message, { cause });
+  }
+}
