@@ -1,0 +1,89 @@
+type Values = Float32Array | Int32Array;
+
+/** One matrix of a stack, and the rows that are multiplied by it. */
+export interface ExpertGemm {
+  /** Rows of `inputWidth` elements. */
+  input: Values;
+  /** Indices of the rows to take from `input`. */
+  inputRows: Int32Array;
+  /** `[experts, outputWidth, inputWidth]`. */
+  weights: Values;
+  /** Which of the matrices. */
+  expert: number;
+  inputWidth: number;
+  outputWidth: number;
+  /** Rows of `outputWidth` elements. */
+  output: Values;
+  /** For each of `inputRows`, the row of `output` that takes its product. */
+  outputRows: Int32Array;
+}
+
+/**
+ * Multiplies rows by the transpose of one expert's matrix. Two rows by four columns at a time: each element loaded serves
+ * several sums, and a row of weights is read once for all input rows. Every sum runs over its elements in order, in
+ * double precision, so a row's result does not depend on the rows beside it.
+ */
+export function expertGemm(gemm: ExpertGemm): void {
+  const { input, inputRows, weights, expert, inputWidth, outputWidth, output, outputRows } = gemm;
+  const rows = inputRows.length;
+  const last = outputWidth - 1;
+  for (let n0 = 0; n0 < outputWidth; n0 += 4) {
+    // At the right edge the last column is computed more than once.
+    const n1 = Math.min(n0 + 1, last);
+    const n2 = Math.min(n0 + 2, last);
+    const n3 = Math.min(n0 + 3, last);
+    const matrix = expert * outputWidth;
+    const w0 = (matrix + n0) * inputWidth;
+    const w1 = (matrix + n1) * inputWidth;
+    const w2 = (matrix + n2) * inputWidth;
+    const w3 = (matrix + n3) * inputWidth;
+    let row = 0;
+    for (; row + 1 < rows; row += 2) {
+      const x0 = inputRows[row] * inputWidth;
+      const x1 = inputRows[row + 1] * inputWidth;
+      let [s00, s01, s02, s03, s10, s11, s12, s13] = [0, 0, 0, 0, 0, 0, 0, 0];
+      for (let k = 0; k < inputWidth; k++) {
+        const a = input[x0 + k];
+        const b = input[x1 + k];
+        const c0 = weights[w0 + k];
+        const c1 = weights[w1 + k];
+        const c2 = weights[w2 + k];
+        const c3 = weights[w3 + k];
+        s00 += a * c0;
+        s01 += a * c1;
+        s02 += a * c2;
+        s03 += a * c3;
+        s10 += b * c0;
+        s11 += b * c1;
+        s12 += b * c2;
+        s13 += b * c3;
+      }
+      const y0 = outputRows[row] * outputWidth;
+      const y1 = outputRows[row + 1] * outputWidth;
+      output[y0 + n0] = s00;
+      output[y0 + n1] = s01;
+      output[y0 + n2] = s02;
+      output[y0 + n3] = s03;
+      output[y1 + n0] = s10;
+      output[y1 + n1] = s11;
+      output[y1 + n2] = s12;
+      output[y1 + n3] = s13;
+    }
+    if (row < rows) {
+      const x = inputRows[row] * inputWidth;
+      let [s0, s1, s2, s3] = [0, 0, 0, 0];
+      for (let k = 0; k < inputWidth; k++) {
+        const a = input[x + k];
+        s0 += a * weights[w0 + k];
+        s1 += a * weights[w1 + k];
+        s2 += a * weights[w2 + k];
+        s3 += a * weights[w3 + k];
+      }
+      const y = outputRows[row] * outputWidth;
+      output[y + n0] = s0;
+      output[y + n1] = s1;
+      output[y + n2] = s2;
+      output[y + n3] = s3;
+    }
+  }
+}

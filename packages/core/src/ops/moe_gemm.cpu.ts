@@ -1,0 +1,52 @@
+import { Checks } from '../checks.ts';
+import { cpuKernel } from '../cpu_kernel.ts';
+import { expertGemm } from './expert_gemm.cpu.ts';
+import type { MoeGemmAttributes, MoeGemmInputs } from './moe_gemm.ts';
+
+const checks = new Checks('moeGemm');
+
+export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>(
+  ({ x, weights, sortedTokenIds, expertIds, topkWeights }, { topk, input }, [output]) => {
+    const [numExperts, outputWidth, inputWidth] = weights.shape;
+    const pairs = sortedTokenIds.values as Int32Array;
+    const experts = expertIds.values as Int32Array;
+    checkOrder(pairs, experts, numExperts);
+    const inputRows = input === 'pairs' ? pairs : pairs.map((pair) => Math.floor(pair / topk));
+
+    for (let start = 0, end = 0; start < pairs.length; start = end) {
+      const expert = experts[start];
+      while (end < pairs.length && experts[end] === expert) end++;
+      expertGemm({
+        input: x.values,
+        inputRows: inputRows.subarray(start, end),
+        weights: weights.values,
+        expert,
+        inputWidth,
+        outputWidth,
+        output,
+        outputRows: pairs.subarray(start, end),
+      });
+    }
+    topkWeights?.values.forEach((weight, pair) => {
+      for (let i = pair * outputWidth; i < (pair + 1) * outputWidth; i++) output[i] *= weight;
+    });
+  },
+);
+
+/** Every pair occurs once and every expert exists, in ascending order. */
+function checkOrder(pairs: Int32Array, experts: Int32Array, numExperts: number): void {
+  const seen = new Uint8Array(pairs.length);
+  pairs.forEach((pair, i) => {
+    if (seen[pair] !== 0) {
+      const expected = `each of 0..${pairs.length - 1} once`;
+      checks.expect(false, 'ERR_RANGE', 'sortedTokenIds', expected, `${pair} at ${i}`);
+    }
+    seen[pair] = 1;
+  });
+  experts.forEach((expert, i) => {
+    if (!(expert >= (experts[i - 1] ?? 0) && expert < numExperts)) {
+      const expected = `expert ids >= 0 and < ${numExperts}, ascending`;
+      checks.expect(false, 'ERR_RANGE', 'expertIds', expected, `${expert} at ${i}`);
+    }
+  });
+}

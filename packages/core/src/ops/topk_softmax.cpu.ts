@@ -1,0 +1,50 @@
+import { Checks } from '../checks.ts';
+import { cpuKernel } from '../cpu_kernel.ts';
+import { rowArgmax } from './row_argmax.cpu.ts';
+import type { TopkSoftmaxAttributes, TopkSoftmaxInputs } from './topk_softmax.ts';
+
+const checks = new Checks('topkSoftmax');
+
+export const topkSoftmaxCpu = cpuKernel<TopkSoftmaxInputs, TopkSoftmaxAttributes>(
+  ({ routerLogits }, { k, renormalize }, [weights, ids]) => {
+    const { values } = routerLogits;
+    const [tokens, numExperts] = routerLogits.shape;
+    for (let token = 0; token < tokens; token++) {
+      const start = token * numExperts;
+      const maximum = values[rowArgmax(checks, 'routerLogits', values, token, numExperts)];
+      const first = token * k;
+      selectLargest(values, start, numExperts, ids, first, k);
+
+      let total = 0;
+      if (renormalize) {
+        for (let j = first; j < first + k; j++) total += Math.exp(values[start + ids[j]] - maximum);
+      } else {
+        for (let i = start; i < start + numExperts; i++) total += Math.exp(values[i] - maximum);
+      }
+      for (let j = first; j < first + k; j++) {
+        weights[j] = Math.exp(values[start + ids[j]] - maximum) / total;
+      }
+    }
+  },
+);
+
+/** Writes the offsets of the `k` largest of `values[start..start+width)` to `ids[first..]`, largest first. */
+function selectLargest(
+  values: Float32Array | Int32Array,
+  start: number,
+  width: number,
+  ids: Float32Array | Int32Array,
+  first: number,
+  k: number,
+): void {
+  for (let id = 0; id < width; id++) {
+    const value = values[start + id];
+    // Insertion from the end: a later element never passes an equal one, so ties keep the lower id in front.
+    let rank = Math.min(id, k);
+    while (rank > 0 && values[start + ids[first + rank - 1]] < value) {
+      if (rank < k) ids[first + rank] = ids[first + rank - 1];
+      rank--;
+    }
+    if (rank < k) ids[first + rank] = id;
+  }
+}
