@@ -1,8 +1,9 @@
-import { Tensor } from '@tensorflow/tfjs-core';
+import { Tensor, engine } from '@tensorflow/tfjs-core';
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { AttentionError } from './errors.ts';
 import type { AttentionErrorCode } from './errors.ts';
 import { storageOf } from './storage/storage_backend.ts';
+import type { StorageType } from './storage/storage_types.ts';
 
 /** Writes a received value the way error messages show it: `[7, 30, 128]`, `"text"`, `float32 tensor`. */
 export function describe(value: unknown): string {
@@ -28,6 +29,12 @@ export class Checks {
     this.op = op;
   }
 
+  /** Throws the error for `argument`. */
+  fail(code: AttentionErrorCode, argument: string, expected: string, received: unknown): never {
+    const text = typeof received === 'string' ? received : describe(received);
+    throw new AttentionError(code, `[${this.op}] ${argument}: expected ${expected}, received ${text}`);
+  }
+
   /** Throws the error for `argument` unless `valid`. */
   expect(
     valid: boolean,
@@ -36,10 +43,24 @@ export class Checks {
     expected: string,
     received: unknown,
   ): void {
-    if (!valid) {
-      const text = typeof received === 'string' ? received : describe(received);
-      throw new AttentionError(code, `[${this.op}] ${argument}: expected ${expected}, received ${text}`);
-    }
+    if (!valid) this.fail(code, argument, expected, received);
+  }
+
+  /** `value` is a tensor that was not disposed. */
+  tensor(argument: string, value: unknown): void {
+    if (!(value instanceof Tensor)) this.fail('ERR_DTYPE', argument, 'a Tensor', describe(value));
+    if (value.isDisposed) this.fail('ERR_DISPOSED', argument, 'a live tensor', 'a disposed one');
+  }
+
+  /** No gradient is recorded: gradients through data that is overwritten in place would be wrong. */
+  notRecorded(argument: string): void {
+    if (!engine().isTapeOn()) return;
+    this.fail(
+      'ERR_UNSUPPORTED',
+      argument,
+      'no gradient to be recorded while written in place',
+      'a call inside tf.grad or tf.variableGrads; write it outside of them',
+    );
   }
 
   /** `tensor` has the dimensions of `expected`; a named dimension may have any size. */
@@ -48,49 +69,57 @@ export class Checks {
     const fits =
       shape.length === expected.length &&
       expected.every((size, axis) => typeof size === 'string' || size === shape[axis]);
-    this.shapeThat(fits, argument, tensor, `shape [${expected.join(', ')}]${condition}`);
+    if (!fits) this.fail('ERR_SHAPE', argument, `shape [${expected.join(', ')}]${condition}`, shape);
   }
 
   /** The shape of `tensor` satisfies a rule that sizes alone do not express. */
   shapeThat(valid: boolean, argument: string, tensor: TensorInfo, expected: string): void {
-    this.expect(valid, 'ERR_SHAPE', argument, expected, tensor.shape);
+    if (!valid) this.fail('ERR_SHAPE', argument, expected, tensor.shape);
   }
 
   /** `tensor` is of one of the given dtypes. */
   dtype(argument: string, tensor: TensorInfo, ...expected: DataType[]): void {
-    this.expect(expected.includes(tensor.dtype), 'ERR_DTYPE', argument, expected.join(' or '), tensor.dtype);
+    if (!expected.includes(tensor.dtype)) {
+      this.fail('ERR_DTYPE', argument, expected.join(' or '), tensor.dtype);
+    }
+  }
+
+  /** `tensor` is float32 in dtype and of one of the given storage types. */
+  storage(argument: string, tensor: TensorInfo, ...expected: StorageType[]): void {
+    this.dtype(argument, tensor, 'float32');
+    const storage = storageOf(tensor);
+    if (!expected.includes(storage)) {
+      this.fail('ERR_DTYPE', argument, `storage ${[...new Set(expected)].join(' or ')}`, storage);
+    }
   }
 
   /** `tensor` is float32 in dtype and has the storage type of `like`. */
   sameStorage(argument: string, tensor: TensorInfo, likeArgument: string, like: TensorInfo): void {
     this.dtype(argument, tensor, 'float32');
     const [storage, expected] = [storageOf(tensor), storageOf(like)];
-    this.expect(
-      storage === expected,
-      'ERR_DTYPE',
-      argument,
-      `storage ${expected} as ${likeArgument} has`,
-      storage,
-    );
+    if (storage !== expected) {
+      this.fail('ERR_DTYPE', argument, `storage ${expected} as ${likeArgument} has`, storage);
+    }
   }
 
   /** `value` is an integer of at least `minimum`. */
   integer(argument: string, value: number, minimum: number, maximum = Number.MAX_SAFE_INTEGER): void {
-    const valid = Number.isInteger(value) && value >= minimum && value <= maximum;
+    if (Number.isInteger(value) && value >= minimum && value <= maximum) return;
     const upper = maximum === Number.MAX_SAFE_INTEGER ? '' : ` and <= ${maximum}`;
-    this.expect(valid, 'ERR_RANGE', argument, `an integer >= ${minimum}${upper}`, value);
+    this.fail('ERR_RANGE', argument, `an integer >= ${minimum}${upper}`, describe(value));
   }
 
   /** `value` is a finite number, and greater than `above` where that is given. */
   finite(argument: string, value: number, above = Number.NEGATIVE_INFINITY): void {
-    const valid = Number.isFinite(value) && value > above;
+    if (Number.isFinite(value) && value > above) return;
     const bound = above === Number.NEGATIVE_INFINITY ? '' : ` > ${above}`;
-    this.expect(valid, 'ERR_RANGE', argument, `a finite number${bound}`, value);
+    this.fail('ERR_RANGE', argument, `a finite number${bound}`, describe(value));
   }
 
   /** `value` is one of `allowed`. */
   oneOf(argument: string, value: unknown, allowed: readonly unknown[]): void {
+    if (allowed.includes(value)) return;
     const expected = `one of ${allowed.map((item) => describe(item)).join(', ')}`;
-    this.expect(allowed.includes(value), 'ERR_RANGE', argument, expected, describe(value));
+    this.fail('ERR_RANGE', argument, expected, describe(value));
   }
 }

@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import type { OpInputs, OpKernel } from './define_op.ts';
+import type { OpKernel } from './define_op.ts';
 import { cpuValues, tagCpuStorage } from './storage/cpu_storage.ts';
 import type { CpuBackend } from './storage/cpu_storage.ts';
 import { roundArrayToStorage } from './storage/half_precision.ts';
@@ -30,13 +30,13 @@ export type CpuKernelBody<Inputs, Attributes> = (
  * Makes an op's kernel for tfjs's `cpu` backend out of a function on typed arrays. Outputs are rounded to their
  * storage type afterwards; inputs that the op mutates the body writes (and rounds) itself.
  */
-export function cpuKernel<Inputs extends OpInputs, Attributes>(
+export function cpuKernel<Inputs extends object, Attributes>(
   body: CpuKernelBody<Inputs, Attributes>,
 ): OpKernel<Inputs, Attributes> {
   return ({ inputs, attrs, outputs, backend }) => {
     const cpu = backend as CpuBackend;
     const tensors: Record<string, CpuTensor | undefined> = {};
-    for (const [name, input] of Object.entries(inputs)) {
+    for (const [name, input] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
       tensors[name] = input && { shape: input.shape, values: cpuValues(cpu, input), dataId: input.dataId };
     }
     const results = outputs.map(({ shape, dtype }) => {

@@ -1,20 +1,18 @@
-import { Tensor, engine, getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
+import { engine, getKernel, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import type {
   DataType,
   KernelBackend,
   NamedAttrMap,
   NamedTensorMap,
+  Tensor,
   TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { describe } from './checks.ts';
+import { Checks } from './checks.ts';
 import { AttentionError } from './errors.ts';
 import { guardMoves } from './storage/storage_backend.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
-/** Named tensors an op reads or writes; an optional input may be left `undefined`. */
-export type OpInputs = Record<string, TensorInfo | undefined>;
-
-/** The tensors of {@link OpInputs} as a caller passes them. */
+/** The named inputs of an op, `TensorInfo`s for its kernels, as the tensors that a caller passes. */
 export type OpTensors<Inputs> = {
   [Name in keyof Inputs]: undefined extends Inputs[Name] ? Tensor | undefined : Tensor;
 };
@@ -45,7 +43,7 @@ export interface KernelCall<Inputs, Attributes> {
 export type OpKernel<Inputs, Attributes> = (call: KernelCall<Inputs, Attributes>) => TensorInfo[];
 
 /** An op: what it is called, what it accepts, what it returns, and the kernels it starts out with. */
-export interface OpDefinition<Inputs extends OpInputs, Attributes extends object> {
+export interface OpDefinition<Inputs extends object, Attributes extends object> {
   /** UpperCamel name; the tfjs kernel name. Error messages use its lowerCamel form. */
   name: string;
   /** Throws an {@link AttentionError} for inputs or attributes that the op does not accept. */
@@ -59,7 +57,7 @@ export interface OpDefinition<Inputs extends OpInputs, Attributes extends object
 }
 
 /** An op that can be called, and that any package can give a kernel for its backend. */
-export interface Op<Inputs extends OpInputs, Attributes extends object> {
+export interface Op<Inputs extends object, Attributes extends object> {
   /**
    * Runs the op on the active tfjs backend.
    *
@@ -86,27 +84,27 @@ export interface Op<Inputs extends OpInputs, Attributes extends object> {
  * const [y] = scaleShift({ x }, { scale: 2, shift: 1 });
  * ```
  */
-export function defineOp<Inputs extends OpInputs, Attributes extends object>(
+export function defineOp<Inputs extends object, Attributes extends object>(
   definition: OpDefinition<Inputs, Attributes>,
 ): Op<Inputs, Attributes> {
   const { name: kernelName, mutates = [] } = definition;
   const opName = kernelName[0].toLowerCase() + kernelName.slice(1);
+  const checks = new Checks(opName);
 
   const run = (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[] => {
-    checkTensors(opName, inputs);
-    if (mutates.length > 0 && engine().isTapeOn()) {
-      throw new AttentionError(
-        'ERR_UNSUPPORTED',
-        `[${opName}] ${mutates.join(', ')}: expected no gradient to be recorded while written in place, received a ` +
-          'call inside tf.grad or tf.variableGrads; write the cache outside of it',
-      );
+    const given: NamedTensorMap = {};
+    for (const [argument, tensor] of Object.entries<Tensor | undefined>(inputs)) {
+      if (tensor === undefined) continue; // tfjs walks all inputs while it records a gradient: none may be undefined
+      checks.tensor(argument, tensor);
+      given[argument] = tensor;
     }
+    if (mutates.length > 0) checks.notRecorded(mutates.join(', '));
     definition.check?.(inputs as Inputs, attrs);
     const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
     if (!backend || !getKernel(kernelName, backendName)) {
       throw new AttentionError('ERR_UNSUPPORTED', `[${opName}] no ${backendName} kernel`);
     }
-    return engine().runKernel<Tensor[]>(kernelName, inputs as NamedTensorMap, attrs as NamedAttrMap);
+    return engine().runKernel<Tensor[]>(kernelName, given, attrs as NamedAttrMap);
   };
 
   const op: Op<Inputs, Attributes> = Object.assign(run, {
@@ -128,21 +126,4 @@ export function defineOp<Inputs extends OpInputs, Attributes extends object>(
   for (const [backendName, kernel] of Object.entries(definition.kernels ?? {}))
     op.kernel(backendName, kernel);
   return op;
-}
-
-function checkTensors(opName: string, inputs: Record<string, Tensor | undefined>): void {
-  for (const [argument, tensor] of Object.entries(inputs)) {
-    if (tensor === undefined) continue;
-    if (!(tensor instanceof Tensor)) {
-      const received = describe(tensor);
-      throw new AttentionError(
-        'ERR_DTYPE',
-        `[${opName}] ${argument}: expected a Tensor, received ${received}`,
-      );
-    }
-    if (tensor.isDisposed) {
-      const message = `[${opName}] ${argument}: expected a live tensor, received a disposed one`;
-      throw new AttentionError('ERR_DISPOSED', message);
-    }
-  }
 }

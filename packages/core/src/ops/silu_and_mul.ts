@@ -5,7 +5,7 @@ import { checkGated, gatedOutput } from './gated_activation.ts';
 import { siluAndMulCpu } from './silu_and_mul.cpu.ts';
 
 /** Inputs of {@link siluAndMul} by name. */
-export interface SiluAndMulInputs extends Record<string, TensorInfo> {
+export interface SiluAndMulInputs {
   /** `[.., 2n]`: gate, then up. */
   x: TensorInfo;
 }

@@ -1,4 +1,5 @@
 import type { DataStorage, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { AttentionError } from '../errors.ts';
 import { decodeStorageBytes, encodeStorageBytes, roundArrayToStorage } from './half_precision.ts';
 import type { StorageBackend } from './storage_backend.ts';
 import type { StorageType } from './storage_types.ts';
@@ -41,6 +42,23 @@ function makeTensor(
   return tensor;
 }
 
+/**
+ * Throws unless `values`, the memory of a float32 tensor, can be written to. `tf.cast` on `cpu` makes a float32 tensor
+ * that shares the memory of an int32 one: writing would truncate, and change the other tensor too.
+ */
+export function assertWritable(
+  op: string,
+  argument: string,
+  values: Float32Array | Int32Array,
+): asserts values is Float32Array {
+  if (values instanceof Float32Array) return;
+  throw new AttentionError(
+    'ERR_UNSUPPORTED',
+    `[${op}] ${argument}: expected float32 memory of its own, received memory shared with the ` +
+      'tensor that tf.cast was given; copy it with castStorage first',
+  );
+}
+
 /** The storage functions of tfjs's `cpu` backend. */
 export function cpuStorage(kernelBackend: KernelBackend): StorageBackend {
   const backend = kernelBackend as CpuBackend;
@@ -50,12 +68,20 @@ export function cpuStorage(kernelBackend: KernelBackend): StorageBackend {
       makeTensor(backend, new Float32Array(shape.reduce((size, length) => size * length, 1)), shape, storage),
     fromBytes: (bytes, shape, storage) =>
       makeTensor(backend, decodeStorageBytes(bytes, storage), shape, storage),
-    bytes: async (tensor) =>
-      encodeStorageBytes(cpuValues(backend, tensor) as Float32Array, storageOf(tensor.dataId)),
+    async bytes(tensor) {
+      const values = cpuValues(backend, tensor);
+      if (tensor.dtype === 'int32') return new Uint8Array(Int32Array.from(values).buffer);
+      return encodeStorageBytes(values, storageOf(tensor.dataId));
+    },
     assign(destination, source) {
       const values = cpuValues(backend, destination);
-      values.set('dataId' in source ? cpuValues(backend, source) : source);
-      if (values instanceof Float32Array) roundArrayToStorage(values, storageOf(destination.dataId));
+      if (destination.dtype === 'float32') {
+        assertWritable('assignStorage', 'destination', values);
+        values.set(source);
+        roundArrayToStorage(values, storageOf(destination.dataId));
+      } else {
+        values.set(source);
+      }
     },
   };
 }

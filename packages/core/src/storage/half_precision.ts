@@ -62,7 +62,7 @@ const codecs: Record<HalfStorage, Codec> = {
   bfloat16: { encode: encodeBfloat16, decode: decodeBfloat16 },
 };
 
-/** `value` rounded to the nearest value that `storage` can hold. */
+/** `value`, taken as a float32, rounded to the nearest value that `storage` can hold. */
 export function roundToStorage(value: number, storage: StorageType): number {
   if (storage === 'float32') return Math.fround(value);
   const { encode, decode } = codecs[storage];
@@ -82,16 +82,21 @@ export function roundArrayToStorage(
 }
 
 /** The little-endian bytes of `values` in `storage`. */
-export function encodeStorageBytes(values: Float32Array, storage: StorageType): Uint8Array {
-  if (storage === 'float32') return new Uint8Array(values.slice().buffer);
+export function encodeStorageBytes(values: Float32Array | Int32Array, storage: StorageType): Uint8Array {
+  if (storage === 'float32') return new Uint8Array(new Float32Array(values).buffer);
   const { encode } = codecs[storage];
-  return new Uint8Array(Uint16Array.from(values, encode).buffer);
+  const patterns = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) patterns[i] = encode(values[i]);
+  return new Uint8Array(patterns.buffer);
 }
 
 /** The values of little-endian `bytes` in `storage`; `bytes` may start at any offset of its buffer. */
 export function decodeStorageBytes(bytes: Uint8Array, storage: StorageType): Float32Array {
-  const aligned = bytes.slice().buffer;
+  const aligned = new Uint8Array(bytes).buffer; // not slice(), which for a Node Buffer copies nothing
   if (storage === 'float32') return new Float32Array(aligned);
   const { decode } = codecs[storage];
-  return Float32Array.from(new Uint16Array(aligned), decode);
+  const patterns = new Uint16Array(aligned);
+  const values = new Float32Array(patterns.length);
+  for (let i = 0; i < patterns.length; i++) values[i] = decode(patterns[i]);
+  return values;
 }

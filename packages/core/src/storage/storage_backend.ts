@@ -17,38 +17,46 @@ export interface StorageBackend {
   zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo;
   /** Makes a float32 tensor from little-endian bytes that already are in `storage`. */
   fromBytes(bytes: Uint8Array, shape: number[], storage: StorageType): TensorInfo;
-  /** Copies out the little-endian bytes of `tensor` as it is stored. */
+  /** Copies out the little-endian bytes of `tensor`, float32 or int32, as it is stored. */
   bytes(tensor: TensorInfo): Promise<Uint8Array>;
-  /** Overwrites `destination` in place, rounding to its storage type. */
-  assign(destination: TensorInfo, source: TensorInfo | Float32Array | Int32Array): void;
+  /** Overwrites `destination` in place, rounding to its storage type. From a tensor it is the op `AssignStorage`. */
+  assign(destination: TensorInfo, source: Float32Array | Int32Array): void;
 }
 
 function isStorageBackend(backend: object): backend is StorageBackend {
   return 'storageOf' in backend && 'fromBytes' in backend;
 }
 
+const cpuStorages = new WeakMap<KernelBackend, StorageBackend>();
+
 /** The {@link StorageBackend} behind a tfjs backend, or `undefined` where it holds float32 only. */
 function findStorageBackend(backend: KernelBackend): StorageBackend | undefined {
+  const known = cpuStorages.get(backend);
+  if (known) return known;
   if (isStorageBackend(backend)) return backend;
-  return engine().findBackend('cpu') === backend ? cpuStorage(backend) : undefined;
+  if (engine().registry.cpu !== backend) return undefined;
+  const found = cpuStorage(backend);
+  cpuStorages.set(backend, found);
+  return found;
 }
 
-/** The {@link StorageBackend} of the active tfjs backend; `ERR_UNSUPPORTED` where it has none. */
-export function activeStorageBackend(op: string): StorageBackend {
-  const storageBackend = findStorageBackend(engine().backend);
-  if (!storageBackend) {
-    throw new AttentionError(
-      'ERR_UNSUPPORTED',
-      `[${op}] no storage types on tfjs backend ${engine().backendName}`,
-    );
-  }
-  return storageBackend;
+function ownerOf(tensor: Pick<TensorInfo, 'dataId'>): KernelBackend {
+  return engine().state.tensorInfo.get(tensor.dataId)?.backend ?? engine().backend;
+}
+
+/** The {@link StorageBackend} that `tensor` lives on, or the active one; `ERR_UNSUPPORTED` where it has none. */
+export function storageBackend(op: string, tensor?: Pick<TensorInfo, 'dataId'>): StorageBackend {
+  const backend = tensor ? ownerOf(tensor) : engine().backend;
+  const found = findStorageBackend(backend);
+  if (found) return found;
+  const { registry, backendName } = engine();
+  const name = Object.keys(registry).find((key) => registry[key] === backend) ?? backendName;
+  throw new AttentionError('ERR_UNSUPPORTED', `[${op}] no storage types on tfjs backend ${name}`);
 }
 
 /** Storage type of a tensor: `float32` unless one of our ops or storage functions made it otherwise. */
 export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
-  const owner = engine().state.tensorInfo.get(tensor.dataId)?.backend ?? engine().backend;
-  return findStorageBackend(owner)?.storageOf(tensor.dataId) ?? 'float32';
+  return findStorageBackend(ownerOf(tensor))?.storageOf(tensor.dataId) ?? 'float32';
 }
 
 const pinned = new WeakSet<DataId>();

@@ -1,11 +1,17 @@
 import { engine } from '@tensorflow/tfjs-core';
-import type { Tensor } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
-import { activeStorageBackend } from './storage_backend.ts';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks, describe } from '../checks.ts';
+import { guardMoves, storageBackend } from './storage_backend.ts';
 import { BYTES_PER_ELEMENT, STORAGE_TYPES } from './storage_types.ts';
 import type { StorageMemory, StorageType } from './storage_types.ts';
 
+function tensorOf(info: TensorInfo): Tensor {
+  guardMoves();
+  return engine().makeTensorFromTensorInfo(info);
+}
+
 function checkShape(checks: Checks, shape: readonly number[]): number {
+  checks.expect(Array.isArray(shape), 'ERR_SHAPE', 'shape', 'an array of integers', describe(shape));
   shape.forEach((length, axis) => checks.integer(`shape[${axis}]`, length, 0));
   return shape.reduce((product, length) => product * length, 1);
 }
@@ -19,11 +25,13 @@ const tensorFromStorageChecks = new Checks('tensorFromStorage');
  * @param shape Shape of the tensor.
  * @param storage Storage type of `bytes` and of the tensor.
  * @returns A float32 tensor stored as `storage` on the active backend.
- * @throws AttentionError `ERR_SHAPE` when the bytes do not fill the shape, `ERR_RANGE` for an unknown storage type,
- * `ERR_UNSUPPORTED` when the backend has no storage types.
+ * @throws AttentionError `ERR_SHAPE` when the bytes do not fill the shape, `ERR_DTYPE` when they are no `Uint8Array`,
+ * `ERR_RANGE` for an unknown storage type or a length below 0, `ERR_UNSUPPORTED` when the backend has no storage types.
  */
 export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: StorageType): Tensor {
   tensorFromStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
+  const isBytes = bytes instanceof Uint8Array;
+  tensorFromStorageChecks.expect(isBytes, 'ERR_DTYPE', 'bytes', 'a Uint8Array', describe(bytes));
   const expected = checkShape(tensorFromStorageChecks, shape) * BYTES_PER_ELEMENT[storage];
   tensorFromStorageChecks.expect(
     bytes.byteLength === expected,
@@ -32,8 +40,7 @@ export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: S
     `${expected} bytes for ${storage} of shape [${shape.join(', ')}]`,
     bytes.byteLength,
   );
-  const info = activeStorageBackend('tensorFromStorage').fromBytes(bytes, shape, storage);
-  return engine().makeTensorFromTensorInfo(info);
+  return tensorOf(storageBackend('tensorFromStorage').fromBytes(bytes, shape, storage));
 }
 
 const zerosWithStorageChecks = new Checks('zerosWithStorage');
@@ -56,6 +63,21 @@ export function zerosWithStorage(
   zerosWithStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
   zerosWithStorageChecks.oneOf('memory', memory, ['device', 'host'] as const);
   checkShape(zerosWithStorageChecks, shape);
-  const info = activeStorageBackend('zerosWithStorage').zeros(shape, storage, memory);
-  return engine().makeTensorFromTensorInfo(info);
+  return tensorOf(storageBackend('zerosWithStorage').zeros(shape, storage, memory));
+}
+
+const storageBytesChecks = new Checks('storageBytes');
+
+/**
+ * Reads a tensor as it is stored, without widening it: what {@link tensorFromStorage} takes.
+ *
+ * @param x A float32 tensor in any storage type, or an int32 tensor.
+ * @returns Its little-endian elements in row-major order, copied from the backend that `x` lives on.
+ * @throws AttentionError (the promise rejects) `ERR_DTYPE` for another dtype, `ERR_DISPOSED` for a disposed tensor,
+ * `ERR_UNSUPPORTED` when the backend has no storage types.
+ */
+export async function storageBytes(x: Tensor): Promise<Uint8Array> {
+  storageBytesChecks.tensor('x', x);
+  storageBytesChecks.dtype('x', x, 'float32', 'int32');
+  return storageBackend('storageBytes', x).bytes(x);
 }

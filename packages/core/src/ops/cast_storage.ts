@@ -1,0 +1,46 @@
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { defineOp } from '../define_op.ts';
+import { storageBackend } from '../storage/storage_backend.ts';
+import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { StorageType } from '../storage/storage_types.ts';
+import { castStorageCpu } from './cast_storage.cpu.ts';
+
+/** Inputs of {@link castStorage} by name. */
+export interface CastStorageInputs {
+  /** Float32, any shape. */
+  x: TensorInfo;
+}
+
+/** Attributes of {@link castStorage} by name. */
+export interface CastStorageAttributes {
+  /** Storage type of the output. */
+  storage: StorageType;
+}
+
+const checks = new Checks('castStorage');
+
+/** The op behind {@link castStorage}, for packages that bring a kernel. */
+export const castStorageOp = defineOp<CastStorageInputs, CastStorageAttributes>({
+  name: 'CastStorage',
+  check({ x }, { storage }) {
+    checks.dtype('x', x, 'float32');
+    checks.oneOf('storage', storage, STORAGE_TYPES);
+    if (storage !== 'float32') storageBackend('castStorage'); // a backend may have copied cpu's kernel without having storage types
+  },
+  outputs: ({ x }, { storage }) => [{ shape: x.shape, dtype: 'float32', storage }],
+  kernels: { cpu: castStorageCpu },
+});
+
+/**
+ * Copies a tensor into another storage type, rounding to nearest, ties to even.
+ *
+ * @param x Float32 tensor in any storage type, any shape.
+ * @param storage Storage type of the copy; may be that of `x`.
+ * @returns A tensor of the shape of `x`, with memory of its own.
+ * @throws AttentionError `ERR_DTYPE` when `x` is not float32, `ERR_RANGE` for an unknown storage type,
+ * `ERR_UNSUPPORTED` when the active backend has no storage types.
+ */
+export function castStorage(x: Tensor, storage: StorageType): Tensor {
+  return castStorageOp({ x }, { storage })[0];
+}
