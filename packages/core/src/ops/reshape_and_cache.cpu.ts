@@ -1,0 +1,69 @@
+import { Checks } from '../checks.ts';
+import { cpuKernel } from '../cpu_kernel.ts';
+import type { CpuTensor } from '../cpu_kernel.ts';
+import { assertWritable } from '../storage/cpu_storage.ts';
+import { roundArrayToStorage } from '../storage/half_precision.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+import { cacheLayout, headAddress } from './cache_layout.ts';
+import type { CacheLayout, CacheStrides } from './cache_layout.ts';
+import type { ReshapeAndCacheInputs } from './reshape_and_cache.ts';
+
+const OP = 'reshapeAndCache';
+const checks = new Checks(OP);
+
+export const reshapeAndCacheCpu = cpuKernel<ReshapeAndCacheInputs, object>(
+  ({ key, value, keyCache, valueCache, slotMapping }) => {
+    const layout = cacheLayout(keyCache, valueCache);
+    const slots = slotMapping.values;
+    checkSlots(slots, layout.numBlocks * layout.blockSize);
+    const caches = [
+      { argument: 'keyCache', cache: keyCache, strides: layout.key, rows: key },
+      { argument: 'valueCache', cache: valueCache, strides: layout.value, rows: value },
+    ];
+    for (const { argument, cache } of caches) assertWritable(OP, argument, cache.values);
+    for (const { cache, strides, rows } of caches) store(rows, cache, strides, layout, slots);
+  },
+);
+
+/** All slots are looked at before the first is written. */
+function checkSlots(slots: ArrayLike<number>, numSlots: number): void {
+  const tokens = new Map<number, number>();
+  for (let token = 0; token < slots.length; token++) {
+    const slot = slots[token];
+    if (slot === -1) continue;
+    if (slot < 0 || slot >= numSlots) {
+      checks.fail('ERR_RANGE', `slotMapping[${token}]`, `-1 or a slot >= 0 and < ${numSlots}`, slot);
+    }
+    const other = tokens.get(slot);
+    if (other !== undefined) {
+      const expected = 'a slot of its own';
+      checks.fail('ERR_RANGE', `slotMapping[${token}]`, expected, `slot ${slot} of token ${other}`);
+    }
+    tokens.set(slot, token);
+  }
+}
+
+/** Writes row `t` of `rows` to slot `slots[t]` of `cache`. */
+function store(
+  rows: CpuTensor,
+  cache: CpuTensor,
+  strides: CacheStrides,
+  { blockSize, numKvHeads, headSize }: CacheLayout,
+  slots: ArrayLike<number>,
+): void {
+  const { chunkSize, chunk, element } = strides;
+  const storage = storageOf(cache);
+  const row = new Float32Array(numKvHeads * headSize);
+  for (let token = 0; token < slots.length; token++) {
+    if (slots[token] === -1) continue;
+    row.set(rows.values.subarray(token * row.length, (token + 1) * row.length));
+    roundArrayToStorage(row, storage);
+    let from = 0;
+    for (let head = 0; head < numKvHeads; head++) {
+      let to = headAddress(strides, blockSize, slots[token], head);
+      for (let start = 0; start < headSize; start += chunkSize, to += chunk) {
+        for (let i = 0; i < chunkSize; i++) cache.values[to + i * element] = row[from++];
+      }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { defineOp } from '../define_op.ts';
+import type { OutputSpec } from '../define_op.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+import { rmsNormCpu } from './rms_norm.cpu.ts';
+
+/** Inputs of {@link rmsNorm} by name. */
+export interface RmsNormInputs {
+  /** `[.., n]`, float32 in any storage type. */
+  x: TensorInfo;
+  /** `[n]`, float32 or the storage type of `x`. */
+  weight: TensorInfo;
+  /** Shape and storage type of `x`. */
+  residual?: TensorInfo;
+}
+
+/** Attributes of {@link rmsNorm} by name. */
+export interface RmsNormAttributes {
+  /** Added to the mean square. */
+  epsilon: number;
+  /** Whether rows are multiplied by 1 + weight. */
+  addUnitOffset: boolean;
+}
+
+/** Options of {@link rmsNorm}. */
+export interface RmsNormOptions {
+  /** Added to the mean square; greater than 0. */
+  epsilon: number;
+  /** Added to `x` first; shape and storage type of `x`. */
+  residual?: Tensor;
+  /** Multiplies by 1 + weight, as Gemma does. Default: false. */
+  addUnitOffset?: boolean;
+}
+
+const checks = new Checks('rmsNorm');
+
+/** The op behind {@link rmsNorm}, for packages that bring a kernel. Given a residual, the second output is the sum. */
+export const rmsNormOp = defineOp<RmsNormInputs, RmsNormAttributes>({
+  name: 'RmsNorm',
+  check({ x, weight, residual }, { epsilon, addUnitOffset }) {
+    checks.dtype('x', x, 'float32');
+    checks.shapeThat(x.shape.length > 0, 'x', x, 'shape [.., n]');
+    checks.storage('weight', weight, 'float32', storageOf(x));
+    checks.shape('weight', weight, x.shape.slice(-1), " as x's rows");
+    if (residual) {
+      checks.shape('residual', residual, x.shape, ' as x has');
+      checks.sameStorage('residual', residual, 'x', x);
+    }
+    checks.finite('epsilon', epsilon, 0);
+    checks.oneOf('addUnitOffset', addUnitOffset, [true, false]);
+  },
+  outputs({ x, residual }) {
+    const output: OutputSpec = { shape: x.shape, dtype: 'float32', storage: storageOf(x) };
+    return residual ? [output, output] : [output];
+  },
+  kernels: { cpu: rmsNormCpu },
+});
+
+/**
+ * Root-mean-square normalization of rows, with the residual connection before it in the same pass:
+ * `x / sqrt(mean(x²) + epsilon) · weight`. Sums are float32 or better in every storage type.
+ *
+ * With a residual, `residualSum = x + residual` is rounded to the storage type first and that rounded sum is normalized,
+ * as Hugging Face's models and vLLM's `fused_add_rms_norm` kernel do.
+ *
+ * @param x `[.., n]` float32 in any storage type.
+ * @param weight `[n]`, float32 or the storage type of `x`.
+ * @returns The normalized rows; given a residual, `[normed, residualSum]`. Both of the shape and storage type of `x`.
+ * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit `x`, `ERR_RANGE` for an `epsilon` that is
+ * not a number above 0.
+ * @see Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019; vLLM's `rms_norm` and `fused_add_rms_norm`.
+ */
+export function rmsNorm(
+  x: Tensor,
+  weight: Tensor,
+  options: RmsNormOptions & { residual: Tensor },
+): [normed: Tensor, residualSum: Tensor];
+export function rmsNorm(
+  x: Tensor,
+  weight: Tensor,
+  options: RmsNormOptions & { residual?: undefined },
+): Tensor;
+export function rmsNorm(
+  x: Tensor,
+  weight: Tensor,
+  { epsilon, residual, addUnitOffset = false }: RmsNormOptions,
+): Tensor | [normed: Tensor, residualSum: Tensor] {
+  const [normed, residualSum] = rmsNormOp({ x, weight, residual }, { epsilon, addUnitOffset });
+  return residual ? [normed, residualSum] : normed;
+}

@@ -1,0 +1,89 @@
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { defineOp } from '../define_op.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+import { rotaryEmbeddingCpu } from './rotary_embedding.cpu.ts';
+
+/** Inputs of {@link rotaryEmbedding} by name. */
+export interface RotaryEmbeddingInputs {
+  /** `[tokens, heads, headSize]`, float32 in any storage type. */
+  query: TensorInfo;
+  /** `[tokens, kvHeads, headSize]` in the storage type of `query`. */
+  key: TensorInfo;
+  /** Int32 `[tokens]`: rows of `cos` and `sin`. */
+  positions: TensorInfo;
+  /** `[maxPosition, rotaryDim / 2]`, stored as float32. */
+  cos: TensorInfo;
+  /** Shape of `cos`, stored as float32. */
+  sin: TensorInfo;
+}
+
+/** Attributes of {@link rotaryEmbedding} by name. */
+export interface RotaryEmbeddingAttributes {
+  /** Whether neighbours are rotated with each other, instead of the halves. */
+  interleaved: boolean;
+  /** How many elements of a head are rotated, from the first on. */
+  rotaryDim: number;
+}
+
+const checks = new Checks('rotaryEmbedding');
+
+/** The op behind {@link rotaryEmbedding}, for packages that bring a kernel. */
+export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbeddingAttributes>({
+  name: 'RotaryEmbedding',
+  check({ query, key, positions, cos, sin }, { interleaved, rotaryDim }) {
+    checks.dtype('query', query, 'float32');
+    checks.shape('query', query, ['tokens', 'heads', 'headSize']);
+    const [tokens, , headSize] = query.shape;
+    checks.sameStorage('key', key, 'query', query);
+    checks.shape('key', key, [tokens, 'kvHeads', headSize], ' to fit query');
+    checks.dtype('positions', positions, 'int32');
+    checks.shape('positions', positions, [tokens], ', a position for each token');
+    checks.oneOf('interleaved', interleaved, [true, false]);
+    const even = Number.isInteger(rotaryDim) && rotaryDim % 2 === 0 && rotaryDim > 0;
+    const range = `an even number >= 2 and <= ${headSize}, the head size`;
+    checks.expect(even && rotaryDim <= headSize, 'ERR_RANGE', 'rotaryDim', range, rotaryDim);
+    checks.storage('cos', cos, 'float32');
+    checks.shape('cos', cos, ['maxPosition', rotaryDim / 2], ', half of rotaryDim');
+    checks.storage('sin', sin, 'float32');
+    checks.shape('sin', sin, cos.shape, ' as cos has');
+  },
+  outputs: ({ query, key }) =>
+    [query, key].map(({ shape }) => ({ shape, dtype: 'float32', storage: storageOf(query) })),
+  kernels: { cpu: rotaryEmbeddingCpu },
+});
+
+/**
+ * Rotary position embedding of queries and keys. Each pair of elements (a, b) of a head becomes
+ * `(a · cos − b · sin, b · cos + a · sin)`, with `cos` and `sin` of the token's position and the pair's index i:
+ *
+ * - `interleaved: false` (default; Llama, GPT-NeoX, "rotate half"): elements i and i + rotaryDim/2.
+ * - `interleaved: true` (GPT-J): elements 2i and 2i + 1.
+ *
+ * Elements from `rotaryDim` on (default: the head size) stay as they are. `query` and `key` are not changed.
+ *
+ * @param query `[tokens, heads, headSize]` float32 in any storage type.
+ * @param key `[tokens, kvHeads, headSize]` in the storage type of `query`.
+ * @param positions Int32 `[tokens]`: position of each token in its sequence.
+ * @param cos `[maxPosition, rotaryDim / 2]`, stored as float32: the cosines of each position, with all scaling in them.
+ * @param sin Shape and storage of `cos`: the sines.
+ * @returns `[query, key]`, rotated, in the storage type of `query`.
+ * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit; `ERR_RANGE` for a `rotaryDim` that is
+ * odd or exceeds the head size, and on `cpu` for a position outside of the table.
+ * @see Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021; vLLM's `rotary_embedding`.
+ */
+export function rotaryEmbedding(
+  query: Tensor,
+  key: Tensor,
+  positions: Tensor,
+  cos: Tensor,
+  sin: Tensor,
+  { interleaved = false, rotaryDim }: Partial<RotaryEmbeddingAttributes> = {},
+): [query: Tensor, key: Tensor] {
+  checks.tensor('query', query);
+  const [rotatedQuery, rotatedKey] = rotaryEmbeddingOp(
+    { query, key, positions, cos, sin },
+    { interleaved, rotaryDim: rotaryDim ?? query.shape[query.shape.length - 1] },
+  );
+  return [rotatedQuery, rotatedKey];
+}
