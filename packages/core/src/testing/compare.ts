@@ -41,6 +41,19 @@ export function expectMatches(
   expect(relativeError(actual.dataSync(), reference)).toBeLessThanOrEqual(TOLERANCE[storage]);
 }
 
+/**
+ * Expects two ways to compute the same thing to agree: bit for bit on `cpu`; within float32's bound on a device, where
+ * another batch shape may mean another order of summation.
+ */
+export function expectAgrees(
+  backendName: string,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+): void {
+  const bound = backendName === 'cpu' ? 0 : TOLERANCE.float32;
+  expect(relativeError(actual, expected)).toBeLessThanOrEqual(bound);
+}
+
 /** Expects `call` to throw an AttentionError with this code and this exact message. */
 export function expectAttentionError(
   call: () => unknown,

@@ -1,0 +1,101 @@
+import { Tensor, tensor1d } from '@tensorflow/tfjs-core';
+import type { Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
+import type { Checks } from '../checks.ts';
+
+/** What both attention ops can do beside softmax(scale · q · k) · v, in this order. */
+export interface AttentionOptions {
+  /** Factor of every score; 1 / √headSize by default. */
+  scale?: number;
+  /** Whether a query sees only keys at its own position and before; `true` by default. */
+  causal?: boolean;
+  /** `softcap · tanh(score / softcap)`, as in Gemma 2; off where `undefined` or 0. */
+  softcap?: number;
+  /** Number of newest keys a query sees, its own included, as in Mistral; all by default. */
+  slidingWindow?: number;
+  /** `[heads]` float32: adds `slope · (key position − query position)`, as in BLOOM. Press et al., 2021. */
+  alibiSlopes?: Tensor1D | number[];
+  /** `[heads]` float32: adds `exp(sink)` to the softmax's denominator, as in GPT-OSS. Xiao et al., 2023. */
+  sinks?: Tensor1D | number[];
+}
+
+/** {@link AttentionOptions} as kernels get them: numbers as attributes, `[heads]` tensors as inputs. */
+export interface AttentionAttributes {
+  /** Factor of every score. */
+  scale: number;
+  /** Whether a query sees only keys at its own position and before. */
+  causal: boolean;
+  /** Cap of the scores; 0 for none. */
+  softcap: number;
+  /** Number of newest keys a query sees; 0 for all. */
+  slidingWindow: number;
+}
+
+/** The optional `[heads]` inputs of both attention ops. */
+export interface HeadInputs {
+  /** `[heads]` float32. */
+  alibiSlopes?: TensorInfo;
+  /** `[heads]` float32. */
+  sinks?: TensorInfo;
+}
+
+/** Fills in defaults. `headSize` is only read where `scale` is not given. */
+export function attentionAttributes(options: AttentionOptions, headSize: number): AttentionAttributes {
+  const { scale = 1 / Math.sqrt(headSize), causal = true, softcap = 0, slidingWindow } = options;
+  return { scale, causal, softcap, slidingWindow: slidingWindow ?? 0 };
+}
+
+/** Checks options as the user gave them. */
+export function checkAttentionOptions(checks: Checks, options: AttentionOptions): void {
+  const { scale, causal, softcap, slidingWindow } = options;
+  if (scale !== undefined) checks.finite('scale', scale);
+  if (causal !== undefined) checks.oneOf('causal', causal, [true, false]);
+  if (softcap !== undefined) {
+    checks.expect(
+      Number.isFinite(softcap) && softcap >= 0,
+      'ERR_RANGE',
+      'softcap',
+      'a finite number >= 0',
+      softcap,
+    );
+  }
+  if (slidingWindow !== undefined) checks.integer('slidingWindow', slidingWindow, 1);
+}
+
+/** Checks the `[heads]` inputs. */
+export function checkHeadInputs(checks: Checks, { alibiSlopes, sinks }: HeadInputs, heads: number): void {
+  for (const [argument, tensor] of Object.entries({ alibiSlopes, sinks })) {
+    if (!tensor) continue;
+    checks.dtype(argument, tensor, 'float32');
+    checks.shape(argument, tensor, [heads], ': one value a head');
+  }
+}
+
+/**
+ * Runs `call` with the `[heads]` options as tensors; those made here from arrays are disposed afterwards.
+ *
+ * @returns What `call` returns.
+ */
+export function withHeadTensors<T>(
+  { alibiSlopes, sinks }: AttentionOptions,
+  call: (tensors: { alibiSlopes?: Tensor; sinks?: Tensor }) => T,
+): T {
+  const made: Tensor[] = [];
+  const asTensor = (values: Tensor1D | number[] | undefined): Tensor | undefined => {
+    if (values === undefined || values instanceof Tensor) return values;
+    made.push(tensor1d(values, 'float32'));
+    return made[made.length - 1];
+  };
+  try {
+    return call({ alibiSlopes: asTensor(alibiSlopes), sinks: asTensor(sinks) });
+  } finally {
+    for (const tensor of made) tensor.dispose();
+  }
+}
+
+/** Checks that `query` is `[tokens, heads, headSize]` with whole groups of heads. */
+export function checkQuery(checks: Checks, query: TensorInfo, kvHeads: number, headSize: number): void {
+  const { shape } = query;
+  const valid = shape.length === 3 && shape[2] === headSize && shape[1] > 0 && shape[1] % kvHeads === 0;
+  const expected = `shape [tokens, heads, ${headSize}] with heads a multiple of ${kvHeads}`;
+  checks.shapeThat(valid, 'query', query, expected);
+}

@@ -1,0 +1,50 @@
+import type { Tensor2D, Tensor3D, Tensor4D, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { defineOp } from '../define_op.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+import { mergeAttentionStatesCpu } from './merge_attention_states.cpu.ts';
+
+/** Inputs of {@link mergeAttentionStates} by name. */
+export interface MergeAttentionStatesInputs {
+  /** `[parts, tokens, heads, headSize]`. */
+  outputs: TensorInfo;
+  /** `[parts, tokens, heads]` float32. */
+  lses: TensorInfo;
+}
+
+const checks = new Checks('mergeAttentionStates');
+
+/** The op behind {@link mergeAttentionStates}, for packages that bring a kernel. */
+export const mergeAttentionStatesOp = defineOp<MergeAttentionStatesInputs, object>({
+  name: 'MergeAttentionStates',
+  check({ outputs, lses }) {
+    checks.dtype('outputs', outputs, 'float32');
+    checks.shape('outputs', outputs, ['parts', 'tokens', 'heads', 'headSize']);
+    checks.shapeThat(outputs.shape[0] > 0, 'outputs', outputs, 'at least one part');
+    checks.dtype('lses', lses, 'float32');
+    checks.shape('lses', lses, outputs.shape.slice(0, 3), " as outputs' first three dimensions");
+    const storage = storageOf(lses);
+    checks.expect(storage === 'float32', 'ERR_DTYPE', 'lses', 'storage float32', storage);
+  },
+  outputs: ({ outputs, lses }) => [
+    { shape: outputs.shape.slice(1), dtype: 'float32', storage: storageOf(outputs) },
+    { shape: lses.shape.slice(1), dtype: 'float32' },
+  ],
+  kernels: { cpu: mergeAttentionStatesCpu },
+});
+
+/**
+ * Joins attention over parts of the keys into attention over all of them: a prefix that many sequences share is
+ * attended to once (cascade attention), or a context is split.
+ *
+ * @param outputs `[parts, tokens, heads, headSize]`: the outputs over each part.
+ * @param lses `[parts, tokens, heads]` float32: their log-sum-exps (natural logarithm); −∞ where a part has no key.
+ * @returns `output` `[tokens, heads, headSize]` in the storage type of `outputs`, zeros where no part has a key; and
+ * `lse` `[tokens, heads]` float32, −∞ there.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` for arguments that do not fit, naming them.
+ * @see Ye et al., "Cascade Inference", 2024; FlashInfer's `merge_states`.
+ */
+export function mergeAttentionStates(outputs: Tensor4D, lses: Tensor3D): { output: Tensor3D; lse: Tensor2D } {
+  const [output, lse] = mergeAttentionStatesOp({ outputs, lses }, {});
+  return { output: output as Tensor3D, lse: lse as Tensor2D };
+}

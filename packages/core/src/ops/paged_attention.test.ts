@@ -1,0 +1,417 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from '@jest/globals';
+import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { StorageType } from '../storage/storage_types.ts';
+import type { OracleOptions } from '../testing/attention_oracle.ts';
+import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import {
+  TOLERANCE,
+  expectAgrees,
+  expectAttentionError,
+  expectMatches,
+  relativeError,
+} from '../testing/compare.ts';
+import { makePagedCase, oracleOf } from '../testing/paged_case.ts';
+import type { PagedCase, PagedCaseSpec } from '../testing/paged_case.ts';
+import { Random } from '../testing/random.ts';
+import { pagedAttention, pagedAttentionWithLse } from './paged_attention.ts';
+
+const LAYOUTS = ['flash', 'vllm'] as const;
+const FUZZ_CASES = Number(process.env.ATTENTION_FUZZ_CASES ?? 60);
+
+/** Sequences of a mixed batch: decode, prefill, chunk of a prefill, nothing at all, a chunk of more rows than a tile. */
+const MIXED = [
+  { queryLength: 1, contextLength: 37 },
+  { queryLength: 19, contextLength: 19 },
+  { queryLength: 7, contextLength: 90 },
+  { queryLength: 0, contextLength: 0 },
+  { queryLength: 20, contextLength: 73 },
+];
+const SMALL: PagedCaseSpec = { sequences: MIXED, heads: 4, kvHeads: 2, headSize: 32, blockSize: 16 };
+
+function runCase({ query, keyCache, valueCache, metadata }: PagedCase, options: OracleOptions = {}) {
+  return pagedAttentionWithLse(query, keyCache, valueCache, metadata, options);
+}
+
+function expectAgreesWithOracle(paged: PagedCase, options: OracleOptions = {}): void {
+  const storage = paged.spec.storage ?? 'float32';
+  const { output, lse } = runCase(paged, options);
+  const reference = oracleOf(paged, options);
+  expectMatches(output, reference.output, paged.query.shape, storage);
+  // An LSE near 0 says nothing in relative terms; exp(LSE) is off by its absolute error.
+  const difference = relativeError(
+    Float64Array.from(lse.dataSync(), (value) => value + 100),
+    reference.lse.map((value) => value + 100),
+  );
+  expect(difference).toBeLessThanOrEqual(1e-6);
+}
+
+const OPTIONS: [string, OracleOptions][] = [
+  ['defaults', {}],
+  ['a scale', { scale: 0.3 }],
+  ['no causality', { causal: false }],
+  ['softcap', { softcap: 1 }],
+  ['softcap 0, which is off', { softcap: 0 }],
+  ['a sliding window', { slidingWindow: 5 }],
+  ['a sliding window of 1', { slidingWindow: 1 }],
+  ['a sliding window without causality', { slidingWindow: 9, causal: false }],
+  ['ALiBi', { alibiSlopes: [0.5, 0.25, 0.125, 0.0625] }],
+  ['sinks', { sinks: [0.5, -3, 20, Number.NEGATIVE_INFINITY] }],
+  [
+    'everything at once',
+    { scale: 0.7, softcap: 3, slidingWindow: 40, alibiSlopes: [0.5, 0.25, 0.1, 0.01], sinks: [1, 2, 3, 4] },
+  ],
+];
+
+describeOnBackends('pagedAttention', (backendName) => {
+  test.each(OPTIONS)('mixed batch with %s', (_title, options) => {
+    for (const layout of LAYOUTS) {
+      expectAgreesWithOracle(makePagedCase(new Random(1), { ...SMALL, layout, paddingRows: 3 }), options);
+    }
+  });
+
+  test.each(STORAGE_TYPES)('%s in both layouts', (storage: StorageType) => {
+    for (const layout of LAYOUTS) {
+      expectAgreesWithOracle(makePagedCase(new Random(2), { ...SMALL, layout, storage }));
+    }
+  });
+
+  test.each([32, 40, 64, 72, 80, 96, 112, 128, 160, 192, 256, 512])('head size %d', (headSize) => {
+    const sequences = [{ queryLength: 3, contextLength: 21 }];
+    for (const layout of LAYOUTS) {
+      expectAgreesWithOracle(makePagedCase(new Random(headSize), { ...SMALL, sequences, layout, headSize }));
+    }
+  });
+
+  test.each([8, 16, 32, 64, 128, 256])('block size %d', (blockSize) => {
+    const layouts = blockSize <= 64 ? LAYOUTS : (['flash'] as const);
+    for (const layout of layouts) {
+      expectAgreesWithOracle(makePagedCase(new Random(blockSize), { ...SMALL, layout, blockSize }));
+    }
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8, 16])('groups of %d heads', (group) => {
+    const sequences = [
+      { queryLength: 1, contextLength: 70 },
+      { queryLength: 17, contextLength: 30 },
+    ];
+    expectAgreesWithOracle(makePagedCase(new Random(group), { ...SMALL, sequences, heads: 2 * group }));
+  });
+
+  test('contexts around every tile and block border', () => {
+    for (const length of [1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257]) {
+      const sequences = [
+        { queryLength: 1, contextLength: length },
+        { queryLength: Math.min(length, 2), contextLength: length },
+        { queryLength: length, contextLength: length },
+      ];
+      expectAgreesWithOracle(makePagedCase(new Random(length), { ...SMALL, sequences }));
+    }
+  });
+
+  test('a window whose older blocks are gone from the table', () => {
+    const sequences = [
+      { queryLength: 1, contextLength: 200 },
+      { queryLength: 9, contextLength: 200 },
+    ];
+    const slidingWindow = 37;
+    const evictedBefore = (sequence: number) => 200 - sequences[sequence].queryLength + 1 - slidingWindow;
+    expectAgreesWithOracle(makePagedCase(new Random(5), { ...SMALL, sequences, evictedBefore }), {
+      slidingWindow,
+    });
+  });
+
+  test('large scores neither overflow nor lose the small ones', () => {
+    expectAgreesWithOracle(makePagedCase(new Random(6), { ...SMALL, magnitude: 12 }));
+  });
+
+  test('slopes and sinks as tensors', () => {
+    const paged = makePagedCase(new Random(7), SMALL);
+    const options = { alibiSlopes: [0.5, 0.25, 0.125, 0.0625], sinks: [1, 2, 3, 4] };
+    const tensors = { alibiSlopes: tf.tensor1d(options.alibiSlopes), sinks: tf.tensor1d(options.sinks) };
+    const { query, keyCache, valueCache, metadata } = paged;
+    const output = pagedAttention(query, keyCache, valueCache, metadata, tensors);
+    expectMatches(output, oracleOf(paged, options).output, query.shape);
+  });
+
+  test('decode without cuSeqlensQ', () => {
+    const sequences = [5, 0, 64, 130].map((contextLength) => ({ queryLength: 1, contextLength }));
+    const paged = makePagedCase(new Random(8), { ...SMALL, sequences });
+    paged.metadata.cuSeqlensQ = undefined;
+    expectAgreesWithOracle(paged);
+  });
+
+  test('more query rows than context: the rows before position 0 give zeros', () => {
+    expectAgreesWithOracle(
+      makePagedCase(new Random(9), { ...SMALL, sequences: [{ queryLength: 9, contextLength: 4 }] }),
+    );
+  });
+
+  test('no sequences, no tokens', () => {
+    expectAgreesWithOracle(makePagedCase(new Random(10), { ...SMALL, sequences: [] }));
+    expectAgreesWithOracle(makePagedCase(new Random(10), { ...SMALL, sequences: [], paddingRows: 4 }));
+    expectAgreesWithOracle(
+      makePagedCase(new Random(10), { ...SMALL, sequences: [{ queryLength: 0, contextLength: 9 }] }),
+    );
+  });
+
+  test('hints change nothing, be they right, too small or too large', () => {
+    const paged = makePagedCase(new Random(11), SMALL);
+    for (const [maxSeqlenQ, maxContextLen] of [
+      [20, 90],
+      [1, 1],
+      [1000, 100_000],
+    ]) {
+      Object.assign(paged.metadata, { maxSeqlenQ, maxContextLen });
+      expectAgreesWithOracle(paged);
+    }
+  });
+
+  test('chunks of a prefill and its decode steps agree with the prefill as a whole', () => {
+    const length = 90;
+    const { query, keyCache, valueCache, metadata } = makePagedCase(new Random(12), {
+      ...SMALL,
+      sequences: [{ queryLength: length, contextLength: length }],
+    });
+    const whole = pagedAttention(query, keyCache, valueCache, metadata).dataSync();
+    for (const chunk of [1, 7, 32, 64, 89]) {
+      const parts = [];
+      for (let start = 0; start < length; start += chunk) {
+        const end = Math.min(length, start + chunk);
+        const contextLens = tf.tensor1d([end], 'int32');
+        const cuSeqlensQ = tf.tensor1d([0, end - start], 'int32');
+        const rows = tf.slice(query, [start, 0, 0], [end - start, 4, 32]);
+        parts.push(pagedAttention(rows, keyCache, valueCache, { ...metadata, contextLens, cuSeqlensQ }));
+      }
+      const joined = tf.concat(parts).dataSync();
+      expectAgrees(backendName, joined, whole);
+    }
+  });
+
+  test('a sequence alone agrees with the same sequence in a batch', () => {
+    const paged = makePagedCase(new Random(13), SMALL);
+    const { query, keyCache, valueCache, metadata } = paged;
+    const batched = pagedAttention(query, keyCache, valueCache, metadata);
+    let start = 0;
+    MIXED.forEach(({ queryLength, contextLength }, i) => {
+      const alone = pagedAttention(
+        tf.slice(query, [start, 0, 0], [queryLength, 4, 32]),
+        keyCache,
+        valueCache,
+        {
+          blockTables: tf.slice(metadata.blockTables, [i, 0], [1, metadata.blockTables.shape[1]]),
+          contextLens: tf.tensor1d([contextLength], 'int32'),
+          cuSeqlensQ: tf.tensor1d([0, queryLength], 'int32'),
+        },
+      ).dataSync();
+      const rows = tf.slice(batched, [start, 0, 0], [queryLength, 4, 32]).dataSync();
+      expectAgrees(backendName, alone, rows);
+      start += queryLength;
+    });
+  });
+
+  test('the same call gives the same bits', () => {
+    const paged = makePagedCase(new Random(14), SMALL);
+    const [first, second] = [runCase(paged), runCase(paged)].map(({ output }) => output.dataSync());
+    expect(first).toEqual(second);
+  });
+
+  test(`${FUZZ_CASES} random cases`, () => {
+    for (let seed = 0; seed < FUZZ_CASES; seed++) {
+      const random = new Random(1000 + seed);
+      const kvHeads = random.integer(1, 3);
+      const heads = kvHeads * random.integer(1, 8);
+      const sequences = Array.from({ length: random.integer(0, 6) }, () => {
+        const contextLength = random.pick([0, 1, random.integer(2, 40), random.integer(40, 300)]);
+        return {
+          contextLength,
+          queryLength: Math.min(contextLength, random.pick([0, 1, 1, random.integer(2, 90)])),
+        };
+      });
+      const layout = random.pick(LAYOUTS);
+      const maybe = <T>(value: T): T | undefined => (random.uniform() < 0.3 ? value : undefined);
+      const options: OracleOptions = {
+        scale: maybe(random.uniform()),
+        causal: maybe(false),
+        softcap: maybe(random.integer(1, 50)),
+        slidingWindow: maybe(random.integer(1, 200)),
+        alibiSlopes: maybe(Array.from({ length: heads }, () => Math.fround(random.uniform()))),
+        sinks: maybe(Array.from({ length: heads }, () => random.integer(-5, 5))),
+      };
+      const spec: PagedCaseSpec = {
+        sequences,
+        heads,
+        kvHeads,
+        headSize: random.pick([32, 64, 72, 96, 128]),
+        blockSize: random.pick(layout === 'vllm' ? [8, 16, 32, 64] : [8, 16, 32, 64, 128, 256]),
+        layout,
+        storage: random.pick(STORAGE_TYPES),
+        paddingRows: random.integer(0, 3),
+        extraColumns: random.integer(0, 4),
+        magnitude: random.pick([0.5, 1, 3]),
+      };
+      const paged = makePagedCase(random, spec);
+      const error = relativeError(runCase(paged, options).output.dataSync(), oracleOf(paged, options).output);
+      if (!(error <= TOLERANCE[spec.storage ?? 'float32'])) {
+        throw new Error(`seed ${seed}: error ${error} in ${JSON.stringify({ spec, options })}`);
+      }
+      tf.dispose([paged.query, paged.keyCache, paged.valueCache]);
+    }
+    expect(FUZZ_CASES).toBeGreaterThan(0);
+  });
+
+  test('leaks nothing, arrays of slopes and sinks included', () => {
+    const { query, keyCache, valueCache, metadata } = makePagedCase(new Random(15), SMALL);
+    const options = { alibiSlopes: [1, 1, 1, 1], sinks: [1, 1, 1, 1] };
+    expectNoLeak(() => pagedAttention(query, keyCache, valueCache, metadata, options));
+    expectNoLeak(() => Object.values(pagedAttentionWithLse(query, keyCache, valueCache, metadata)));
+  });
+
+  type Change = (arguments_: {
+    query: tf.Tensor;
+    keyCache: tf.Tensor;
+    valueCache: tf.Tensor;
+    metadata: PagedCase['metadata'];
+    options: OracleOptions;
+  }) => void;
+
+  const REJECTED: [string, Change, 'ERR_SHAPE' | 'ERR_DTYPE' | 'ERR_RANGE' | 'ERR_UNSUPPORTED', string][] = [
+    [
+      'heads not a multiple of the KV heads',
+      (a) => (a.query = tf.zeros([47, 3, 32])),
+      'ERR_SHAPE',
+      'query: expected shape [tokens, heads, 32] with heads a multiple of 2, received [47, 3, 32]',
+    ],
+    [
+      'another head size than the cache',
+      (a) => (a.query = tf.zeros([47, 4, 40])),
+      'ERR_SHAPE',
+      'query: expected shape [tokens, heads, 32] with heads a multiple of 2, received [47, 4, 40]',
+    ],
+    [
+      'a query that is no tensor',
+      (a) => (a.query = [1] as unknown as tf.Tensor),
+      'ERR_DTYPE',
+      'query: expected a Tensor, received [1]',
+    ],
+    [
+      'an int32 query',
+      (a) => (a.query = tf.zeros([47, 4, 32], 'int32')),
+      'ERR_DTYPE',
+      'query: expected float32, received int32',
+    ],
+    [
+      'a cache of another storage type',
+      (a) =>
+        Object.assign(a, makePagedCase(new Random(1), { ...SMALL, storage: 'float16' }), { query: a.query }),
+      'ERR_DTYPE',
+      'query: expected storage float16 as keyCache has, received float32',
+    ],
+    [
+      'a block size that no kernel has',
+      (a) => (a.keyCache = a.valueCache = tf.zeros([9, 24, 2, 32])),
+      'ERR_UNSUPPORTED',
+      'keyCache: expected a block size of 8, 16, 32, 64, 128, 256 in layout flash, received 24',
+    ],
+    [
+      'a head size that no kernel has',
+      (a) => (a.keyCache = a.valueCache = tf.zeros([9, 16, 2, 260])),
+      'ERR_UNSUPPORTED',
+      'keyCache: expected a head size that is a multiple of 8 up to 256, or 512, received 260',
+    ],
+    [
+      'context lengths as floats',
+      (a) => (a.metadata.contextLens = tf.zeros([5])),
+      'ERR_DTYPE',
+      'contextLens: expected int32, received float32',
+    ],
+    [
+      'a block table with other rows than sequences',
+      (a) => (a.metadata.blockTables = tf.zeros([4, 9], 'int32')),
+      'ERR_SHAPE',
+      'blockTables: expected shape [5, maxBlocks]: a row a sequence, received [4, 9]',
+    ],
+    [
+      'cuSeqlensQ of another length',
+      (a) => (a.metadata.cuSeqlensQ = tf.zeros([5], 'int32')),
+      'ERR_SHAPE',
+      'cuSeqlensQ: expected shape [6]: sequences + 1, received [5]',
+    ],
+    [
+      'no cuSeqlensQ and other tokens than sequences',
+      (a) => (a.metadata.cuSeqlensQ = undefined),
+      'ERR_SHAPE',
+      'query: expected 5 tokens, one a sequence, where cuSeqlensQ is not given, received 47',
+    ],
+    [
+      'slopes for other heads',
+      (a) => (a.options.alibiSlopes = [1, 2, 3]),
+      'ERR_SHAPE',
+      'alibiSlopes: expected shape [4]: one value a head, received [3]',
+    ],
+    [
+      'a scale of NaN',
+      (a) => (a.options.scale = Number.NaN),
+      'ERR_RANGE',
+      'scale: expected a finite number, received NaN',
+    ],
+    [
+      'a negative softcap',
+      (a) => (a.options.softcap = -1),
+      'ERR_RANGE',
+      'softcap: expected a finite number >= 0, received -1',
+    ],
+    [
+      'an empty window',
+      (a) => (a.options.slidingWindow = 0),
+      'ERR_RANGE',
+      'slidingWindow: expected an integer >= 1, received 0',
+    ],
+  ];
+
+  test.each(REJECTED)('rejects %s', (_title, change, code, message) => {
+    const { query, keyCache, valueCache, metadata } = makePagedCase(new Random(16), SMALL);
+    const a = { query: query as tf.Tensor, keyCache, valueCache, metadata, options: {} };
+    change(a);
+    const call = () =>
+      pagedAttention(a.query as tf.Tensor3D, a.keyCache, a.valueCache, a.metadata, a.options);
+    expectAttentionError(call, code, `[pagedAttention] ${message}`);
+  });
+
+  if (backendName === 'cpu') {
+    const VALUES: [string, Change, string][] = [
+      [
+        'a needed table entry outside of the cache',
+        (a) => {
+          const table = a.metadata.blockTables.dataSync();
+          table[1] = 99;
+          a.metadata.blockTables = tf.tensor2d(table, a.metadata.blockTables.shape, 'int32');
+        },
+        'blockTables[0, 1]: expected 0 to 18, received 99',
+      ],
+      [
+        'a context longer than its row of the table',
+        (a) => (a.metadata.contextLens = tf.tensor1d([37, 19, 1000, 0, 73], 'int32')),
+        'contextLens[2]: expected 0 to 128, the slots of blockTables[2], received 1000',
+      ],
+      [
+        'falling cuSeqlensQ',
+        (a) => (a.metadata.cuSeqlensQ = tf.tensor1d([0, 9, 5, 5, 6, 7], 'int32')),
+        'cuSeqlensQ: expected non-decreasing from 0 to at most 47, received [0, 9, 5, 5, 6, 7]',
+      ],
+      [
+        'cuSeqlensQ past the rows',
+        (a) => (a.metadata.cuSeqlensQ = tf.tensor1d([0, 1, 2, 3, 4, 48], 'int32')),
+        'cuSeqlensQ: expected non-decreasing from 0 to at most 47, received [0, 1, 2, 3, 4, 48]',
+      ],
+    ];
+    test.each(VALUES)('rejects %s', (_title, change, message) => {
+      const { query, keyCache, valueCache, metadata } = makePagedCase(new Random(17), SMALL);
+      const a = { query: query as tf.Tensor, keyCache, valueCache, metadata, options: {} };
+      change(a);
+      const call = () =>
+        pagedAttention(a.query as tf.Tensor3D, a.keyCache, a.valueCache, a.metadata, a.options);
+      expectAttentionError(call, 'ERR_RANGE', `[pagedAttention] ${message}`);
+    });
+  }
+});

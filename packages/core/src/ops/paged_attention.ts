@@ -1,0 +1,161 @@
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { defineOp } from '../define_op.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+import {
+  attentionAttributes,
+  checkAttentionOptions,
+  checkHeadInputs,
+  checkQuery,
+  withHeadTensors,
+} from './attention_options.ts';
+import type { AttentionAttributes, AttentionOptions, HeadInputs } from './attention_options.ts';
+import { checkCacheLayout } from './cache_layout.ts';
+import { pagedAttentionCpu } from './paged_attention.cpu.ts';
+
+/** How a backend splits a step's work; made by the backend, opaque to everyone else. */
+export type AttentionPlan = object;
+
+/** Which tokens of a step belong to which sequence, and where its cache blocks are. Made once a step for all layers. */
+export interface AttentionMetadata {
+  /** `[sequences, maxBlocks]` int32: the cache blocks of each sequence in order; entries past its last are ignored. */
+  blockTables: Tensor2D;
+  /** `[sequences]` int32: tokens of each sequence in the cache, this step's included. */
+  contextLens: Tensor1D;
+  /**
+   * `[sequences + 1]` int32: where each sequence's query rows start, non-decreasing from 0. Rows past the last are
+   * padding. Absent: one query row a sequence (decode).
+   */
+  cuSeqlensQ?: Tensor1D;
+  /** Hint: the longest query. Too small is slower, never wrong. */
+  maxSeqlenQ?: number;
+  /** Hint: the longest context. Too small is slower, never wrong. */
+  maxContextLen?: number;
+  /** The backend's plan for this step; without it a backend plans in the kernel. */
+  plan?: AttentionPlan;
+}
+
+/** Inputs of {@link pagedAttention} by name. */
+export interface PagedAttentionInputs extends HeadInputs {
+  /** `[tokens, heads, headSize]`. */
+  query: TensorInfo;
+  /** Keys in layout `flash` or `vllm`. */
+  keyCache: TensorInfo;
+  /** Values in the same layout. */
+  valueCache: TensorInfo;
+  /** `[sequences, maxBlocks]` int32. */
+  blockTables: TensorInfo;
+  /** `[sequences]` int32. */
+  contextLens: TensorInfo;
+  /** `[sequences + 1]` int32. */
+  cuSeqlensQ?: TensorInfo;
+}
+
+/** Attributes of {@link pagedAttention}. */
+export interface PagedAttentionAttributes extends AttentionAttributes {
+  /** Whether the log-sum-exp is a second output. */
+  withLse: boolean;
+  /** Hint: the longest query. */
+  maxSeqlenQ?: number;
+  /** Hint: the longest context. */
+  maxContextLen?: number;
+  /** The backend's plan for this step. */
+  plan?: AttentionPlan;
+}
+
+const checks = new Checks('pagedAttention');
+
+/** The op behind {@link pagedAttention} and {@link pagedAttentionWithLse}, for packages that bring a kernel. */
+export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAttributes>({
+  name: 'PagedAttention',
+  check(inputs) {
+    const { query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ } = inputs;
+    const { numKvHeads, headSize } = checkCacheLayout(checks, keyCache, valueCache);
+    const [tokens, heads] = query.shape;
+    checkQuery(checks, query, numKvHeads, headSize);
+    checks.sameStorage('query', query, 'keyCache', keyCache);
+    checks.dtype('blockTables', blockTables, 'int32');
+    checks.dtype('contextLens', contextLens, 'int32');
+    checks.shape('contextLens', contextLens, ['sequences']);
+    const [sequences] = contextLens.shape;
+    checks.shape('blockTables', blockTables, [sequences, 'maxBlocks'], ': a row a sequence');
+    if (cuSeqlensQ) {
+      checks.dtype('cuSeqlensQ', cuSeqlensQ, 'int32');
+      checks.shape('cuSeqlensQ', cuSeqlensQ, [sequences + 1], ': sequences + 1');
+    } else {
+      const expected = `${sequences} tokens, one a sequence, where cuSeqlensQ is not given`;
+      checks.expect(tokens === sequences, 'ERR_SHAPE', 'query', expected, tokens);
+    }
+    checkHeadInputs(checks, inputs, heads);
+  },
+  outputs({ query }, { withLse }) {
+    const output = { shape: query.shape, dtype: 'float32' as const, storage: storageOf(query) };
+    return withLse ? [output, { shape: query.shape.slice(0, 2), dtype: 'float32' }] : [output];
+  },
+  kernels: { cpu: pagedAttentionCpu },
+});
+
+function run(
+  query: Tensor3D,
+  keyCache: Tensor,
+  valueCache: Tensor,
+  metadata: AttentionMetadata,
+  options: AttentionOptions,
+  withLse: boolean,
+): Tensor[] {
+  checks.tensor('query', query);
+  checkAttentionOptions(checks, options);
+  const { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen, plan } = metadata;
+  const attrs = { ...attentionAttributes(options, query.shape[2]), withLse, maxSeqlenQ, maxContextLen, plan };
+  return withHeadTensors(options, (heads) =>
+    pagedAttentionOp({ query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, ...heads }, attrs),
+  );
+}
+
+/**
+ * Attention of a step's queries over a paged KV cache: prefill, chunked prefill, decode, and batches that mix them.
+ *
+ * This step's keys and values must be in the cache already (`reshapeAndCache`). Query i of a sequence with n queries
+ * and context length L stands at position L − n + i. Rows without a key to see, padding rows and sequences of length 0
+ * give zeros. Scores and softmax are float32 or better whatever the storage type.
+ *
+ * @param query `[tokens, heads, headSize]`, heads a multiple of the cache's KV heads (GQA, MQA).
+ * @param keyCache Keys: `[numBlocks, blockSize, kvHeads, headSize]`, or vLLM's layout
+ * `[numBlocks, kvHeads, headSize / x, blockSize, x]` with x = 16 / bytes per element. The storage type of `query`.
+ * @param valueCache Values: as the keys, or in vLLM's layout `[numBlocks, kvHeads, headSize, blockSize]`.
+ * @param metadata See {@link AttentionMetadata}.
+ * @param options See {@link AttentionOptions}.
+ * @returns `[tokens, heads, headSize]` in the storage type of `query`.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them; `ERR_RANGE`
+ * on `cpu` for a block table entry that is needed and out of range; `ERR_UNSUPPORTED` for a block or head size that no
+ * kernel has.
+ * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; Dao,
+ * "FlashAttention-2", 2023; the semantics of flash-attn's `flash_attn_varlen_func` with `block_table`.
+ */
+export function pagedAttention(
+  query: Tensor3D,
+  keyCache: Tensor,
+  valueCache: Tensor,
+  metadata: AttentionMetadata,
+  options: AttentionOptions = {},
+): Tensor3D {
+  return run(query, keyCache, valueCache, metadata, options, false)[0] as Tensor3D;
+}
+
+/**
+ * {@link pagedAttention} that also returns the log-sum-exp of each row, for `mergeAttentionStates`.
+ *
+ * @returns `output` `[tokens, heads, headSize]`, and `lse` `[tokens, heads]` float32: the natural logarithm of the
+ * softmax's denominator, sinks included; −∞ for a row without a key to see.
+ * @throws AttentionError as {@link pagedAttention}.
+ */
+export function pagedAttentionWithLse(
+  query: Tensor3D,
+  keyCache: Tensor,
+  valueCache: Tensor,
+  metadata: AttentionMetadata,
+  options: AttentionOptions = {},
+): { output: Tensor3D; lse: Tensor2D } {
+  const [output, lse] = run(query, keyCache, valueCache, metadata, options, true);
+  return { output: output as Tensor3D, lse: lse as Tensor2D };
+}

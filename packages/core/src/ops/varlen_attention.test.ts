@@ -1,0 +1,210 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from '@jest/globals';
+import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { StorageType } from '../storage/storage_types.ts';
+import { attentionOracle } from '../testing/attention_oracle.ts';
+import type { OracleOptions } from '../testing/attention_oracle.ts';
+import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { expectAttentionError, expectMatches } from '../testing/compare.ts';
+import { Random } from '../testing/random.ts';
+import { randomTensor } from '../testing/tensors.ts';
+import { varlenAttention } from './varlen_attention.ts';
+import type { VarlenAttentionOptions } from './varlen_attention.ts';
+
+const LENGTHS = [
+  { queries: 20, keys: 20 },
+  { queries: 1, keys: 67 },
+  { queries: 0, keys: 5 },
+  { queries: 40, keys: 101 },
+  { queries: 2, keys: 0 },
+];
+const [HEADS, KV_HEADS, HEAD_SIZE, PADDING] = [6, 2, 40, 2];
+
+interface Packed {
+  query: tf.Tensor3D;
+  key: tf.Tensor3D;
+  value: tf.Tensor3D;
+  metadata: { cuSeqlensQ: tf.Tensor1D; cuSeqlensK: tf.Tensor1D };
+  reference: (options: OracleOptions, mask?: (head: number, row: number, key: number) => number) => number[];
+}
+
+function nested({ tensor }: { tensor: tf.Tensor }): number[][][] {
+  return tensor.arraySync() as number[][][];
+}
+
+function makePacked(seed: number, storage: StorageType = 'float32'): Packed {
+  const random = new Random(seed);
+  const starts = { queries: [0], keys: [0] };
+  for (const { queries, keys } of LENGTHS) {
+    starts.queries.push(starts.queries[starts.queries.length - 1] + queries);
+    starts.keys.push(starts.keys[starts.keys.length - 1] + keys);
+  }
+  const rows = (starts.queries.at(-1) ?? 0) + PADDING;
+  const keyRows = starts.keys.at(-1) ?? 0;
+  const query = randomTensor(random, [rows, HEADS, HEAD_SIZE], storage);
+  const key = randomTensor(random, [keyRows, KV_HEADS, HEAD_SIZE], storage);
+  const value = randomTensor(random, [keyRows, KV_HEADS, HEAD_SIZE], storage);
+  return {
+    query: query.tensor as tf.Tensor3D,
+    key: key.tensor as tf.Tensor3D,
+    value: value.tensor as tf.Tensor3D,
+    metadata: {
+      cuSeqlensQ: tf.tensor1d(starts.queries, 'int32'),
+      cuSeqlensK: tf.tensor1d(starts.keys, 'int32'),
+    },
+    reference(options, mask) {
+      const [q, k, v] = [nested(query), nested(key), nested(value)];
+      const outputs = LENGTHS.flatMap((_, i) => {
+        const [q0, q1, k0, k1] = [
+          starts.queries[i],
+          starts.queries[i + 1],
+          starts.keys[i],
+          starts.keys[i + 1],
+        ];
+        const sequence = { query: q.slice(q0, q1), key: k.slice(k0, k1), value: v.slice(k0, k1) };
+        const shifted = mask && ((head: number, row: number, j: number) => mask(head, q0 + row, k0 + j));
+        return attentionOracle(sequence, { ...options, mask: shifted }).output.flat(2);
+      });
+      return [...outputs, ...Array.from({ length: PADDING * HEADS * HEAD_SIZE }, () => 0)];
+    },
+  };
+}
+
+describeOnBackends('varlenAttention', (backendName) => {
+  test.each(STORAGE_TYPES)('packed sequences in %s', (storage) => {
+    const { query, key, value, metadata, reference } = makePacked(1, storage);
+    expectMatches(varlenAttention(query, key, value, metadata), reference({}), query.shape, storage);
+  });
+
+  test.each<[string, OracleOptions]>([
+    ['no causality', { causal: false }],
+    ['softcap', { softcap: 2 }],
+    ['a sliding window', { slidingWindow: 11 }],
+    ['ALiBi and a scale', { alibiSlopes: [0.5, 0.25, 0.125, 0.0625, 0.03125, 1], scale: 0.4 }],
+    ['sinks', { sinks: [0, 1, -1, 5, 2, 3] }],
+  ])('with %s', (_title, options) => {
+    const { query, key, value, metadata, reference } = makePacked(2);
+    expectMatches(varlenAttention(query, key, value, metadata, options), reference(options), query.shape);
+  });
+
+  test.each([
+    { shape: [HEADS, 65, 193] },
+    { shape: [1, 65, 193] },
+    { shape: [HEADS, 1, 193] },
+    { shape: [HEADS, 1, 1] },
+    { shape: [65, 193] },
+    { shape: [193] },
+    { shape: [] },
+  ])('with an additive mask of shape $shape', ({ shape }) => {
+    const { query, key, value, metadata, reference } = makePacked(3);
+    const size = shape.reduce((product, length) => product * length, 1);
+    const random = new Random(4);
+    const numbers = Float32Array.from({ length: size }, () =>
+      random.uniform() < 0.2 && size > 10 ? Number.NEGATIVE_INFINITY : Math.fround(random.uniform() * 4 - 2),
+    );
+    const attentionMask = tf.tensor(numbers, shape);
+    const full = tf.broadcastTo(attentionMask, [HEADS, 65, 193]).arraySync() as number[][][];
+    const output = varlenAttention(query, key, value, metadata, { attentionMask, softcap: 5 });
+    const expected = reference({ softcap: 5 }, (head, row, j) => full[head][row][j]);
+    expectMatches(output, expected, query.shape);
+  });
+
+  test('a mask that hides every key gives zeros', () => {
+    const { query, key, value, metadata } = makePacked(5);
+    const attentionMask = tf.mul(tf.ones([65, 193]), Number.NEGATIVE_INFINITY);
+    const output = varlenAttention(query, key, value, metadata, { attentionMask, sinks: [1, 1, 1, 1, 1, 1] });
+    expect(output.dataSync().every((x) => x === 0)).toBe(true);
+  });
+
+  test('no sequences, no tokens', () => {
+    const [query, key] = [
+      tf.zeros<tf.Rank.R3>([0, HEADS, HEAD_SIZE]),
+      tf.zeros<tf.Rank.R3>([0, KV_HEADS, HEAD_SIZE]),
+    ];
+    const zero = tf.tensor1d([0], 'int32');
+    const output = varlenAttention(query, key, key, { cuSeqlensQ: zero, cuSeqlensK: zero });
+    expect(output.shape).toEqual([0, HEADS, HEAD_SIZE]);
+  });
+
+  test('leaks nothing', () => {
+    const { query, key, value, metadata } = makePacked(6);
+    expectNoLeak(() => varlenAttention(query, key, value, metadata, { alibiSlopes: [1, 2, 3, 4, 5, 6] }));
+  });
+
+  type Arguments = Omit<Packed, 'reference'> & { options: VarlenAttentionOptions };
+
+  test.each<[string, (a: Arguments) => void, 'ERR_SHAPE' | 'ERR_DTYPE' | 'ERR_UNSUPPORTED', string]>([
+    [
+      'heads not a multiple of the KV heads',
+      (a) => (a.query = tf.zeros([65, 5, HEAD_SIZE])),
+      'ERR_SHAPE',
+      'query: expected shape [tokens, heads, 40] with heads a multiple of 2, received [65, 5, 40]',
+    ],
+    [
+      'keys of rank 2',
+      (a) => (a.key = tf.zeros([193, 80]) as unknown as tf.Tensor3D),
+      'ERR_SHAPE',
+      'key: expected shape [keys, kvHeads, headSize], received [193, 80]',
+    ],
+    [
+      'values of another shape than keys',
+      (a) => (a.value = tf.zeros([192, KV_HEADS, HEAD_SIZE])),
+      'ERR_SHAPE',
+      "value: expected shape [193, 2, 40] as key's, received [192, 2, 40]",
+    ],
+    [
+      'a head size that no kernel has',
+      (a) => Object.assign(a, { key: tf.zeros([9, 1, 44]), value: tf.zeros([9, 1, 44]) }),
+      'ERR_UNSUPPORTED',
+      'key: expected a head size that is a multiple of 8 up to 256, or 512, received 44',
+    ],
+    [
+      'keys of another storage type',
+      (a) => (a.key = makePacked(1, 'bfloat16').key),
+      'ERR_DTYPE',
+      'key: expected storage float32 as query has, received bfloat16',
+    ],
+    [
+      'other sequences for keys than for queries',
+      (a) => (a.metadata.cuSeqlensK = tf.tensor1d([0, 193], 'int32')),
+      'ERR_SHAPE',
+      "cuSeqlensK: expected shape [6] as cuSeqlensQ's, received [2]",
+    ],
+    [
+      'cuSeqlensQ without its 0',
+      (a) => (a.metadata.cuSeqlensQ = tf.zeros([0], 'int32')),
+      'ERR_SHAPE',
+      'cuSeqlensQ: expected shape [sequences + 1], received [0]',
+    ],
+    [
+      'a mask that does not broadcast',
+      (a) => (a.options.attentionMask = tf.zeros([2, 65, 193])),
+      'ERR_SHAPE',
+      'attentionMask: expected shape broadcastable to [6, 65, 193], received [2, 65, 193]',
+    ],
+    [
+      'a boolean mask',
+      (a) => (a.options.attentionMask = tf.zeros([65, 193], 'bool')),
+      'ERR_DTYPE',
+      'attentionMask: expected float32, received bool',
+    ],
+  ])('rejects %s', (_title, change, code, message) => {
+    const { query, key, value, metadata } = makePacked(7);
+    const a: Arguments = { query, key, value, metadata, options: {} };
+    change(a);
+    const call = () => varlenAttention(a.query, a.key, a.value, a.metadata, a.options);
+    expectAttentionError(call, code, `[varlenAttention] ${message}`);
+  });
+
+  if (backendName === 'cpu') {
+    test('rejects starts past the rows', () => {
+      const { query, key, value, metadata } = makePacked(8);
+      const cuSeqlensK = tf.tensor1d([0, 1, 2, 3, 4, 194], 'int32');
+      expectAttentionError(
+        () => varlenAttention(query, key, value, { ...metadata, cuSeqlensK }),
+        'ERR_RANGE',
+        '[varlenAttention] cuSeqlensK: expected non-decreasing from 0 to at most 193, received [0, 1, 2, 3, 4, 194]',
+      );
+    });
+  }
+});

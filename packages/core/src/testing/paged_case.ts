@@ -1,0 +1,144 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { encodeStorageBytes, roundArrayToStorage } from '../storage/half_precision.ts';
+import { tensorFromStorage } from '../storage/storage_functions.ts';
+import type { StorageType } from '../storage/storage_types.ts';
+import type { AttentionMetadata } from '../ops/paged_attention.ts';
+import { attentionOracle } from './attention_oracle.ts';
+import type { OracleOptions, OracleSequence } from './attention_oracle.ts';
+import type { Random } from './random.ts';
+
+/** A batch of sequences for a paged cache: lengths and sizes, all else is drawn at random. */
+export interface PagedCaseSpec {
+  /** Of each sequence: query rows of this step, and tokens in the cache, this step's included. */
+  sequences: { queryLength: number; contextLength: number }[];
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  blockSize: number;
+  layout?: 'flash' | 'vllm';
+  storage?: StorageType;
+  /** Query rows past the last sequence. */
+  paddingRows?: number;
+  /** Columns of the block table beyond what is needed. */
+  extraColumns?: number;
+  /** Keys before this position are not needed: their blocks are gone from the table. */
+  evictedBefore?: (sequence: number) => number;
+  /** Size of queries and keys. */
+  magnitude?: number;
+}
+
+/** Tensors of a paged batch, and the same numbers as plain arrays for the oracle. */
+export interface PagedCase {
+  spec: PagedCaseSpec;
+  query: tf.Tensor3D;
+  keyCache: tf.Tensor;
+  valueCache: tf.Tensor;
+  metadata: AttentionMetadata;
+  sequences: OracleSequence[];
+}
+
+type Rows = number[][][];
+
+/**
+ * Draws a case: blocks in random order out of a pool larger than needed. Every slot that no sequence uses holds NaN,
+ * and every block table entry that is not needed points outside of the pool.
+ */
+export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
+  const {
+    heads,
+    kvHeads,
+    headSize,
+    blockSize,
+    layout = 'flash',
+    storage = 'float32',
+    paddingRows = 0,
+  } = spec;
+  const { extraColumns = 2, evictedBefore = () => 0, magnitude = 1 } = spec;
+  const blocksOf = spec.sequences.map(({ contextLength }) => Math.ceil(contextLength / blockSize));
+  const numBlocks = blocksOf.reduce((sum, n) => sum + n, 0) + 3;
+  const order = random.permutation(numBlocks);
+  const columns = Math.max(0, ...blocksOf) + extraColumns;
+  const table = new Int32Array(spec.sequences.length * columns).map(() =>
+    random.pick([-1, numBlocks, 2 ** 31 - 1]),
+  );
+  const keys = new Float32Array(numBlocks * blockSize * kvHeads * headSize).fill(Number.NaN);
+  const values = new Float32Array(keys.length).fill(Number.NaN);
+  const x = storage === 'float32' ? 4 : 8;
+
+  const draw = (rows: number, width: number, size: number): Rows =>
+    Array.from({ length: rows }, () =>
+      Array.from({ length: width }, () => {
+        const numbers = random.normal(headSize, size);
+        roundArrayToStorage(numbers, storage);
+        return [...numbers];
+      }),
+    );
+
+  let nextBlock = 0;
+  const sequences = spec.sequences.map(({ queryLength, contextLength }, sequence) => {
+    const query = draw(queryLength, heads, magnitude);
+    const key = draw(contextLength, kvHeads, magnitude);
+    const value = draw(contextLength, kvHeads, 1);
+    for (let index = 0; index < blocksOf[sequence]; index++) {
+      const block = order[nextBlock++];
+      if ((index + 1) * blockSize <= evictedBefore(sequence)) continue;
+      table[sequence * columns + index] = block;
+      for (let offset = 0; offset < blockSize && index * blockSize + offset < contextLength; offset++) {
+        const position = index * blockSize + offset;
+        if (position < evictedBefore(sequence)) continue;
+        for (let head = 0; head < kvHeads; head++) {
+          for (let d = 0; d < headSize; d++) {
+            const flash = ((block * blockSize + offset) * kvHeads + head) * headSize + d;
+            const chunk = (block * kvHeads + head) * (headSize / x) + Math.floor(d / x);
+            const keyAt = layout === 'flash' ? flash : (chunk * blockSize + offset) * x + (d % x);
+            const valueAt =
+              layout === 'flash' ? flash : ((block * kvHeads + head) * headSize + d) * blockSize + offset;
+            keys[keyAt] = key[position][head][d];
+            values[valueAt] = value[position][head][d];
+          }
+        }
+      }
+    }
+    return { query, key, value };
+  });
+
+  const make = (numbers: Float32Array, shape: number[]): tf.Tensor =>
+    tensorFromStorage(encodeStorageBytes(numbers, storage), shape, storage);
+  const flashShape = [numBlocks, blockSize, kvHeads, headSize];
+  const keyShape = layout === 'flash' ? flashShape : [numBlocks, kvHeads, headSize / x, blockSize, x];
+  const valueShape = layout === 'flash' ? flashShape : [numBlocks, kvHeads, headSize, blockSize];
+  const padding = draw(paddingRows, heads, magnitude);
+  const queryRows = [...sequences.flatMap(({ query }) => query), ...padding];
+  const cuSeqlensQ = [0];
+  for (const { queryLength } of spec.sequences)
+    cuSeqlensQ.push(cuSeqlensQ[cuSeqlensQ.length - 1] + queryLength);
+  return {
+    spec,
+    query: make(Float32Array.from(queryRows.flat(2)), [queryRows.length, heads, headSize]) as tf.Tensor3D,
+    keyCache: make(keys, keyShape),
+    valueCache: make(values, valueShape),
+    metadata: {
+      blockTables: tf.tensor2d(table, [spec.sequences.length, columns], 'int32'),
+      contextLens: tf.tensor1d(
+        spec.sequences.map(({ contextLength }) => contextLength),
+        'int32',
+      ),
+      cuSeqlensQ: tf.tensor1d(cuSeqlensQ, 'int32'),
+    },
+    sequences,
+  };
+}
+
+/** The oracle's output and log-sum-exp of a case, flat; padding rows are zeros and −∞. */
+export function oracleOf(
+  { spec, sequences }: PagedCase,
+  options: OracleOptions = {},
+): { output: number[]; lse: number[] } {
+  const { heads, headSize, paddingRows = 0 } = spec;
+  const parts = sequences.map((sequence) => attentionOracle(sequence, options));
+  const output = parts.flatMap((part) => part.output.flat(2));
+  const lse = parts.flatMap((part) => part.lse.flat());
+  for (let i = 0; i < paddingRows * heads * headSize; i++) output.push(0);
+  for (let i = 0; i < paddingRows * heads; i++) lse.push(Number.NEGATIVE_INFINITY);
+  return { output, lse };
+}
