@@ -1,0 +1,149 @@
+import { Checks } from '@attention-js/core';
+import { families } from './families.ts';
+import type { Family } from './families.ts';
+import type { AttentionConfig, MlpConfig, ModelConfig, MoeConfig, NormConfig } from './model_config.ts';
+import { RawConfig } from './raw_config.ts';
+
+/** Where config.json gives none: ALiBi has no longest sequence, so this is what BLOOM was trained with. */
+const DEFAULT_MAX_POSITIONS = 2048;
+
+const activations: Readonly<Record<string, MlpConfig['activation']>> = {
+  silu: 'silu',
+  swish: 'silu',
+  gelu: 'gelu',
+  gelu_new: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh',
+};
+
+const checks = new Checks('loadModel');
+
+/**
+ * Normalises a Hugging Face config.json, as transformers 4 or 5 writes it.
+ *
+ * @param json The parsed file.
+ * @throws AttentionError `ERR_UNSUPPORTED` for a family or option that is not served, naming those that are;
+ * `ERR_DTYPE` for a missing value or one of another kind; `ERR_RANGE` and `ERR_SHAPE` for sizes that do not fit.
+ */
+export function parseConfig(json: unknown): ModelConfig {
+  const raw = new RawConfig(json);
+  const name = raw.string('model_type');
+  if (!Object.hasOwn(families, name)) {
+    throw raw.unsupported('model_type', `one of ${Object.keys(families).join(', ')}`);
+  }
+  if (raw.has('quantization_config')) throw raw.unsupported('quantization_config', 'none');
+  const family = families[name];
+  family.check?.(raw);
+
+  const hiddenSize = positive(raw, 'hidden_size', 'n_embed');
+  const numLayers = positive(raw, 'num_hidden_layers', 'n_layer');
+  return {
+    family: name,
+    vocabSize: positive(raw, 'vocab_size'),
+    hiddenSize,
+    numLayers,
+    maxPositions: raw.integer(['max_position_embeddings', 'seq_length'], DEFAULT_MAX_POSITIONS),
+    bosTokenId: raw.has('bos_token_id') ? raw.integer('bos_token_id') : undefined,
+    eosTokenIds: raw.integers('eos_token_id', []),
+    tieWordEmbeddings: raw.boolean('tie_word_embeddings', family.tieWordEmbeddings),
+    embeddingScale: family.embeddingScale?.(raw),
+    embeddingNorm: family.embeddingNorm,
+    outputNorms: family.outputNorms,
+    norm: parseNorm(raw, family),
+    attention: parseAttention(raw, family, hiddenSize, numLayers),
+    rope: family.rope?.(raw),
+    mlp: parseMlp(raw, family, hiddenSize),
+    moe: parseMoe(raw, family, numLayers),
+    logitSoftcap: family.logitSoftcap?.(raw),
+  };
+}
+
+function positive(raw: RawConfig, ...names: string[]): number {
+  const value = raw.integer(names);
+  checks.integer(`config.json: ${names[0]}`, value, 1);
+  return value;
+}
+
+function parseNorm(raw: RawConfig, family: Family): NormConfig {
+  return { ...family.norm, epsilon: raw.number(['rms_norm_eps', 'layer_norm_epsilon']) };
+}
+
+function parseAttention(
+  raw: RawConfig,
+  family: Family,
+  hiddenSize: number,
+  numLayers: number,
+): AttentionConfig {
+  const numHeads = positive(raw, 'num_attention_heads', 'n_head');
+  const numKvHeads = raw.integer('num_key_value_heads', numHeads);
+  checks.expect(
+    numKvHeads > 0 && numHeads % numKvHeads === 0,
+    'ERR_SHAPE',
+    'config.json: num_key_value_heads',
+    `a divisor of num_attention_heads ${numHeads}`,
+    numKvHeads,
+  );
+  const headSize = raw.integer('head_dim', hiddenSize / numHeads);
+  checks.integer('config.json: head_dim', headSize, 1);
+  return {
+    numHeads,
+    numKvHeads,
+    headSize,
+    scale: family.scaleDivisor(raw, headSize) ** -0.5,
+    softcap: family.attentionSoftcap?.(raw),
+    slidingWindows: parseWindows(raw, family, numLayers),
+    alibi: family.alibi,
+    queryKeyNorm: family.queryKeyNorm,
+    qkvBias: family.qkvBias(raw),
+    outputBias: family.outputBias(raw),
+  };
+}
+
+function parseWindows(raw: RawConfig, family: Family, numLayers: number): (number | undefined)[] {
+  const window = family.slidingWindow(raw);
+  const types = raw.strings('layer_types');
+  if (types && !types.every((type) => type === 'full_attention' || type === 'sliding_attention')) {
+    throw raw.unsupported('layer_types', 'full_attention and sliding_attention');
+  }
+  checks.expect(
+    types === undefined || types.length === numLayers,
+    'ERR_SHAPE',
+    'config.json: layer_types',
+    `one for each of ${numLayers} layers`,
+    types?.length,
+  );
+  if (types?.includes('sliding_attention') && window === undefined) {
+    throw raw.unsupported('layer_types', 'full_attention, as there is no sliding_window');
+  }
+  const isWindowed = (layer: number): boolean =>
+    types ? types[layer] === 'sliding_attention' : family.isWindowed(layer, raw);
+  return Array.from({ length: numLayers }, (_, layer) => (isWindowed(layer) ? window : undefined));
+}
+
+function parseMlp(raw: RawConfig, family: Family, hiddenSize: number): MlpConfig {
+  const key = raw.has('hidden_activation') ? 'hidden_activation' : 'hidden_act';
+  const activation = raw.string(key, family.mlp.activation);
+  if (!Object.hasOwn(activations, activation)) {
+    throw raw.unsupported(key, `one of ${Object.keys(activations).join(', ')}`);
+  }
+  if (family.moe && activations[activation] !== 'silu') throw raw.unsupported(key, 'silu for experts');
+  return {
+    gated: family.mlp.gated,
+    activation: activations[activation],
+    bias: family.mlp.bias(raw),
+    intermediateSize: family.mlp.intermediateSize(raw, hiddenSize),
+  };
+}
+
+function parseMoe(raw: RawConfig, { moe }: Family, numLayers: number): MoeConfig | undefined {
+  if (!moe) return undefined;
+  const numExperts = positive(raw, 'num_local_experts', 'num_experts');
+  const numExpertsPerToken = positive(raw, 'num_experts_per_tok');
+  checks.integer('config.json: num_experts_per_tok', numExpertsPerToken, 1, numExperts);
+  return {
+    numExperts,
+    numExpertsPerToken,
+    intermediateSize: moe.intermediateSize(raw),
+    renormalize: moe.renormalize(raw),
+    layers: Array.from({ length: numLayers }, (_, layer) => moe.isSparse(layer, raw)),
+  };
+}

@@ -1,0 +1,100 @@
+import { AttentionError, Checks } from '@attention-js/core';
+
+const checks = new Checks('loadModel');
+
+/**
+ * The values of a config.json, each checked when it is asked for. A key that is absent or null gives the fallback;
+ * without a fallback it is an error. Several names of one value are tried in order.
+ */
+export class RawConfig {
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #prefix: string;
+
+  /**
+   * @param values Parsed JSON.
+   * @param prefix Where the values are, for errors.
+   */
+  constructor(values: unknown, prefix = 'config.json') {
+    const valid = typeof values === 'object' && values !== null && !Array.isArray(values);
+    checks.expect(valid, 'ERR_DTYPE', prefix, 'a JSON object', values);
+    this.#values = values as Record<string, unknown>;
+    this.#prefix = prefix;
+  }
+
+  integer(names: string | string[], fallback?: number): number {
+    const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+    return this.#read(names, 'an integer >= 0', isCount, fallback) as number;
+  }
+
+  number(names: string | string[], fallback?: number): number {
+    return this.#read(names, 'a number', Number.isFinite, fallback) as number;
+  }
+
+  /** A number, or `undefined` where the key is null; an absent key gives the fallback. */
+  numberOrNone(name: string, fallback?: number): number | undefined {
+    if (this.#own(name) === null) return undefined;
+    if (this.#own(name) === undefined) return fallback;
+    return this.number(name);
+  }
+
+  boolean(name: string, fallback?: boolean): boolean {
+    return this.#read(name, 'true or false', (value) => typeof value === 'boolean', fallback) as boolean;
+  }
+
+  string(names: string | string[], fallback?: string): string {
+    return this.#read(names, 'a string', (value) => typeof value === 'string', fallback) as string;
+  }
+
+  /** A list of integers; a single integer counts as a list of one. */
+  integers(name: string, fallback: number[]): number[] {
+    const valid = (value: unknown): boolean => [value].flat().every(Number.isSafeInteger);
+    return [this.#read(name, 'integers', valid, fallback)].flat() as number[];
+  }
+
+  /** A list of strings, or `undefined`. */
+  strings(name: string): string[] | undefined {
+    if (!this.has(name)) return undefined;
+    const valid = (value: unknown): boolean =>
+      Array.isArray(value) && value.every((item) => typeof item === 'string');
+    return this.#read(name, 'a list of strings', valid) as string[];
+  }
+
+  /** The object under one of the names, or `undefined`. */
+  object(...names: string[]): RawConfig | undefined {
+    const name = names.find((candidate) => this.has(candidate));
+    return name === undefined ? undefined : new RawConfig(this.#own(name), `${this.#prefix}: ${name}`);
+  }
+
+  /** Whether the key has a value. */
+  has(name: string): boolean {
+    return this.#own(name) !== undefined && this.#own(name) !== null;
+  }
+
+  /** The error for a value that is valid but not served. */
+  unsupported(name: string, expected: string): AttentionError {
+    const received = JSON.stringify(this.#own(name)) ?? 'none';
+    return new AttentionError(
+      'ERR_UNSUPPORTED',
+      `[loadModel] ${this.#prefix}: ${name}: expected ${expected}, received ${received}`,
+    );
+  }
+
+  #own(name: string): unknown {
+    return Object.hasOwn(this.#values, name) ? this.#values[name] : undefined;
+  }
+
+  #read(
+    names: string | string[],
+    expected: string,
+    valid: (value: unknown) => boolean,
+    fallback?: unknown,
+  ): unknown {
+    const candidates = [names].flat();
+    const name = candidates.find((candidate) => this.has(candidate));
+    if (name === undefined && fallback !== undefined) return fallback;
+    const value = name === undefined ? undefined : this.#own(name);
+    const argument = `${this.#prefix}: ${name ?? candidates.join(' or ')}`;
+    checks.expect(valid(value), 'ERR_DTYPE', argument, expected, value ?? 'none');
+    return value;
+  }
+}

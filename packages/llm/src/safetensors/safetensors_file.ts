@@ -1,0 +1,109 @@
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { AttentionError, Checks } from '@attention-js/core';
+import { parseHeader } from './header.ts';
+import type { TensorEntry } from './header.ts';
+
+const LENGTH_BYTES = 8;
+/** Larger headers are refused, as the format's reference implementation does. */
+const MAX_HEADER_BYTES = 100_000_000;
+/** Bytes asked of the file system at once; Node takes no more than 2 GiB. */
+const READ_BYTES = 64 * 2 ** 20;
+
+const checks = new Checks('loadModel');
+
+/** A safetensors file that is read by ranges: opening it reads the header alone. */
+export class SafetensorsFile {
+  /** Name of the file, without its folder. */
+  readonly name: string;
+  /** The file's tensors by name. */
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+  readonly #handle: FileHandle;
+
+  private constructor(name: string, entries: ReadonlyMap<string, TensorEntry>, handle: FileHandle) {
+    this.name = name;
+    this.entries = entries;
+    this.#handle = handle;
+  }
+
+  /**
+   * Opens a file and checks its header.
+   *
+   * @throws AttentionError as {@link parseHeader} does, and `ERR_RANGE` when the file ends before its header does.
+   */
+  static async open(path: string): Promise<SafetensorsFile> {
+    const name = basename(path);
+    const handle = await open(path, 'r');
+    try {
+      const { size } = await handle.stat();
+      checks.expect(size >= LENGTH_BYTES, 'ERR_RANGE', name, `at least ${LENGTH_BYTES} bytes`, size);
+      const length = Number((await readExactly(handle, name, 0, LENGTH_BYTES)).readBigUInt64LE());
+      const longest = Math.min(MAX_HEADER_BYTES, size - LENGTH_BYTES);
+      checks.expect(
+        length <= longest,
+        'ERR_RANGE',
+        `${name}: header length`,
+        `at most ${longest} bytes`,
+        length,
+      );
+      const header = await readExactly(handle, name, LENGTH_BYTES, length);
+      const entries = parseHeader(decodeUtf8(header, name), LENGTH_BYTES + length, size, name);
+      return new SafetensorsFile(name, entries, handle);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** Reads the bytes of a tensor into `target`, which has the tensor's length. */
+  async read(entry: TensorEntry, target: Uint8Array): Promise<void> {
+    await readInto(this.#handle, this.name, entry.position, target);
+  }
+
+  /** Closes the file. */
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+async function readExactly(
+  handle: FileHandle,
+  name: string,
+  position: number,
+  length: number,
+): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  await readInto(handle, name, position, bytes);
+  return bytes;
+}
+
+async function readInto(
+  handle: FileHandle,
+  name: string,
+  position: number,
+  target: Uint8Array,
+): Promise<void> {
+  let done = 0;
+  while (done < target.length) {
+    const length = Math.min(READ_BYTES, target.length - done);
+    const { bytesRead } = await handle.read(target, done, length, position + done);
+    checks.expect(
+      bytesRead > 0,
+      'ERR_RANGE',
+      name,
+      `${position + target.length} bytes`,
+      `${position + done} bytes`,
+    );
+    done += bytesRead;
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array, name: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const message = `[loadModel] ${name}: header: expected UTF-8, received other bytes`;
+    throw new AttentionError('ERR_DTYPE', message, { cause });
+  }
+}
