@@ -1,0 +1,37 @@
+// Runs the benchmarks in bench/ on the built packages: all of them, or those that are named.
+//
+//   npm run bench [-- NAME …]
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild';
+
+const root = path.dirname(import.meta.dirname);
+const outdir = path.join(root, 'node_modules/.cache/attention-js/bench');
+
+const available = readdirSync(path.join(root, 'bench'))
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => path.basename(file, '.ts'));
+const requested = process.argv.slice(2);
+const unknown = requested.filter((name) => !available.includes(name));
+if (unknown.length > 0) {
+  console.error(`No benchmark ${unknown.join(', ')}. There are: ${available.join(', ')}`);
+  process.exit(1);
+}
+
+const names = requested.length > 0 ? requested : available;
+await build({
+  entryPoints: names.map((name) => path.join(root, 'bench', `${name}.ts`)),
+  outdir,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  packages: 'external',
+  platform: 'node',
+  format: 'esm',
+  logLevel: 'error',
+});
+for (const name of names) {
+  console.log(`\n${name}`);
+  const { status } = spawnSync(process.execPath, [path.join(outdir, `${name}.mjs`)], { stdio: 'inherit' });
+  if (status !== 0) process.exitCode = 1;
+}

@@ -1,0 +1,42 @@
+// Compiled, never run: what a user of the packages sees of their types.
+import { AttentionError, defineOp, pagedAttention } from '@attention-js/core';
+import type { AttentionErrorCode, OpKernel, StorageType } from '@attention-js/core';
+import * as tf from '@attention-js/core/tf';
+import * as tfjs from '@attention-js/core/tfjs';
+import * as llm from '@attention-js/llm';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function expectType<Expected>() {
+  return <Actual>(_value: Actual, ..._same: Equal<Expected, Actual> extends true ? [] : [never]) => {};
+}
+
+const x = tf.tensor2d([[1, 2]]);
+expectType<tf.Tensor2D>()(x);
+expectType<tf.Tensor>()(tf.siluAndMul(x).add(1).matMul(x));
+expectType<tf.Tensor3D>()(x.as3D(1, 1, 2));
+expectType<typeof pagedAttention>()(tf.pagedAttention);
+expectType<StorageType>()(tf.storageOf(x));
+expectType<AttentionErrorCode>()(new AttentionError('ERR_SHAPE', 'text').code);
+expectType<typeof AttentionError>()(llm.AttentionError);
+
+// @ts-expect-error an op takes tensors only
+tf.siluAndMul([1, 2]);
+// @ts-expect-error a method of tensors is typed
+x.matMul('text');
+// @ts-expect-error no such code
+new AttentionError('ERR_NOTHING', 'text');
+
+const double = defineOp({
+  name: 'Double',
+  outputs: ({ input }: { input: tf.TensorInfo }, _attrs: { by: number }) => [
+    { shape: input.shape, dtype: 'float32' as const },
+  ],
+});
+expectType<tf.Tensor[]>()(double({ input: x }, { by: 2 }));
+expectType<OpKernel<{ input: tf.TensorInfo }, { by: number }>>()({} as Parameters<typeof double.kernel>[1]);
+// @ts-expect-error the attribute is missing
+double({ input: x }, {});
+
+expectType<tfjs.Sequential>()(tfjs.sequential());
+expectType<typeof pagedAttention>()(tfjs.pagedAttention);
+expectType<tfjs.Tensor>()(tfjs.siluAndMul(tfjs.ones([1, 2])).add(1));
