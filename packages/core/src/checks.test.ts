@@ -1,0 +1,133 @@
+import * as tf from '@tensorflow/tfjs-core';
+import './testing/backends.ts';
+import { describe as group, expect, test } from '@jest/globals';
+import { Checks, describe } from './checks.ts';
+import { tensorFromStorage } from './storage/storage_functions.ts';
+import { expectAttentionError } from './testing/compare.ts';
+
+const checks = new Checks('op');
+const floats = tf.zeros([2, 3]);
+const halves = tensorFromStorage(new Uint8Array(4), [2], 'float16');
+
+test.each([
+  [[7, 30, 128], '[7, 30, 128]'],
+  [[1, [2, 'a']], '[1, [2, "a"]]'],
+  ['text', '"text"'],
+  [Number.NaN, 'NaN'],
+  [undefined, 'undefined'],
+  [null, 'null'],
+  [new Int32Array(2), 'Int32Array'],
+  [{}, 'Object'],
+  [Object.create(null), 'object'],
+  [floats, 'float32 tensor of shape [2, 3]'],
+])('describes %p', (value, text) => expect(describe(value)).toBe(text));
+
+group('accepts', () => {
+  const accepted: Record<string, () => void> = {
+    expect: () => checks.expect(true, 'ERR_RANGE', 'x', 'y', 'z'),
+    tensor: () => checks.tensor('x', floats),
+    notRecorded: () => checks.notRecorded('x'),
+    'shape of numbers': () => checks.shape('x', floats, [2, 3]),
+    'shape of names': () => checks.shape('x', floats, ['rows', 3]),
+    shapeThat: () => checks.shapeThat(true, 'x', floats, 'y'),
+    dtype: () => checks.dtype('x', floats, 'int32', 'float32'),
+    storage: () => checks.storage('x', halves, 'float32', 'float16'),
+    sameStorage: () => checks.sameStorage('x', halves, 'y', halves),
+    'integer at both ends': () => [1, 5].forEach((value) => checks.integer('x', value, 1, 5)),
+    finite: () => checks.finite('x', -1e300),
+    'finite above': () => checks.finite('x', 1e-300, 0),
+    oneOf: () => checks.oneOf('x', 'b', ['a', 'b']),
+  };
+  test.each(Object.entries(accepted))('%s', (_name, call) => expect(call).not.toThrow());
+});
+
+group('rejects', () => {
+  const gone = tf.zeros([1]);
+  gone.dispose();
+  const rejected: [string, () => void, Parameters<typeof expectAttentionError>[1], string][] = [
+    ['expect', () => checks.expect(false, 'ERR_RANGE', 'x', 'y', 3), 'ERR_RANGE', 'expected y, received 3'],
+    ['no tensor', () => checks.tensor('x', [1]), 'ERR_DTYPE', 'expected a Tensor, received [1]'],
+    ['no value', () => checks.tensor('x', undefined), 'ERR_DTYPE', 'expected a Tensor, received undefined'],
+    [
+      'a disposed tensor',
+      () => checks.tensor('x', gone),
+      'ERR_DISPOSED',
+      'expected a live tensor, received a disposed one',
+    ],
+    [
+      'a size',
+      () => checks.shape('x', floats, ['rows', 4], ' here'),
+      'ERR_SHAPE',
+      'expected shape [rows, 4] here, received [2, 3]',
+    ],
+    [
+      'a rank',
+      () => checks.shape('x', floats, ['rows']),
+      'ERR_SHAPE',
+      'expected shape [rows], received [2, 3]',
+    ],
+    [
+      'shapeThat',
+      () => checks.shapeThat(false, 'x', floats, 'y'),
+      'ERR_SHAPE',
+      'expected y, received [2, 3]',
+    ],
+    [
+      'a dtype',
+      () => checks.dtype('x', floats, 'int32', 'bool'),
+      'ERR_DTYPE',
+      'expected int32 or bool, received float32',
+    ],
+    [
+      'a storage type',
+      () => checks.storage('x', halves, 'float32', 'bfloat16'),
+      'ERR_DTYPE',
+      'expected storage float32 or bfloat16, received float16',
+    ],
+    [
+      'a storage type once',
+      () => checks.storage('x', halves, 'float32', 'float32'),
+      'ERR_DTYPE',
+      'expected storage float32, received float16',
+    ],
+    [
+      'the dtype of a storage type',
+      () => checks.storage('x', tf.zeros([1], 'int32'), 'float32'),
+      'ERR_DTYPE',
+      'expected float32, received int32',
+    ],
+    [
+      'another storage type',
+      () => checks.sameStorage('x', halves, 'query', floats),
+      'ERR_DTYPE',
+      'expected storage float32 as query has, received float16',
+    ],
+    ['an integer', () => checks.integer('x', 0, 1), 'ERR_RANGE', 'expected an integer >= 1, received 0'],
+    [
+      'an integer above',
+      () => checks.integer('x', 6, 1, 5),
+      'ERR_RANGE',
+      'expected an integer >= 1 and <= 5, received 6',
+    ],
+    ['a fraction', () => checks.integer('x', 1.5, 1), 'ERR_RANGE', 'expected an integer >= 1, received 1.5'],
+    [
+      'a string',
+      () => checks.integer('x', '2' as unknown as number, 1),
+      'ERR_RANGE',
+      'expected an integer >= 1, received "2"',
+    ],
+    ['NaN', () => checks.finite('x', Number.NaN), 'ERR_RANGE', 'expected a finite number, received NaN'],
+    ['the bound', () => checks.finite('x', 0, 0), 'ERR_RANGE', 'expected a finite number > 0, received 0'],
+    ['oneOf', () => checks.oneOf('x', 'c', ['a', 1]), 'ERR_RANGE', 'expected one of "a", 1, received "c"'],
+  ];
+  test.each(rejected)('%s', (_name, call, code, rule) => expectAttentionError(call, code, `[op] x: ${rule}`));
+
+  test('writing in place while a gradient is recorded', () => {
+    expectAttentionError(
+      () => tf.grad((x: tf.Tensor) => (checks.notRecorded('x'), tf.square(x)))(tf.scalar(1)),
+      'ERR_UNSUPPORTED',
+      '[op] x: expected no gradient to be recorded while written in place, received a call inside tf.grad or ' +
+        'tf.variableGrads; write it outside of them',
+    );
+  });
+});

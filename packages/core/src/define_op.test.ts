@@ -1,0 +1,176 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
+import { afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks } from './checks.ts';
+import { cpuKernel } from './cpu_kernel.ts';
+import { defineOp } from './define_op.ts';
+import { storageOf } from './storage/storage_backend.ts';
+import { tensorFromStorage } from './storage/storage_functions.ts';
+import { expectNoLeak } from './testing/backends.ts';
+import { expectAttentionError } from './testing/compare.ts';
+
+interface ScaleShiftInputs {
+  x: TensorInfo;
+  shift?: TensorInfo;
+}
+
+const scaleShift = defineOp<ScaleShiftInputs, { scale: number }>({
+  name: 'ScaleShift',
+  check: (_inputs, { scale }) => new Checks('scaleShift').finite('scale', scale),
+  outputs: ({ x }) => [{ shape: x.shape, dtype: 'float32', storage: storageOf(x) }],
+  kernels: {
+    cpu: cpuKernel(({ x, shift }, { scale }, [y]) => {
+      for (let i = 0; i < y.length; i++) y[i] = x.values[i] * scale + (shift?.values[i] ?? 0);
+    }),
+  },
+});
+
+const fillOnes = defineOp<{ target: TensorInfo }, object>({
+  name: 'FillOnes',
+  outputs: () => [],
+  mutates: ['target'],
+  kernels: { cpu: cpuKernel(({ target }) => void target.values.fill(1)) },
+});
+
+const divideWithRemainder = defineOp<{ x: TensorInfo }, { divisor: number }>({
+  name: 'DivideWithRemainder',
+  outputs: ({ x }) => [
+    { shape: x.shape, dtype: 'int32' },
+    { shape: [x.shape[0], 1], dtype: 'float32', storage: 'bfloat16' },
+  ],
+  kernels: {
+    cpu: cpuKernel(({ x }, { divisor }, [quotient, remainder]) => {
+      x.values.forEach((value, i) => {
+        quotient[i] = Math.floor(value / divisor);
+        remainder[i] = value % divisor;
+      });
+    }),
+  },
+});
+
+beforeAll(() => {
+  tf.registerBackend('bare', () => new MathBackendCPU());
+});
+beforeEach(async () => {
+  await tf.setBackend('cpu');
+  tf.engine().startScope();
+});
+afterEach(async () => {
+  tf.engine().endScope();
+  await tf.setBackend('cpu');
+});
+
+test('runs the kernel of the active backend', () => {
+  const [y] = scaleShift({ x: tf.tensor1d([1, 2]), shift: tf.tensor1d([10, 20]) }, { scale: 3 });
+  expect([...y.dataSync()]).toEqual([13, 26]);
+  expect(scaleShift.kernelName).toBe('ScaleShift');
+});
+
+test('an optional input may be undefined or left out', () => {
+  const x = tf.tensor1d([1, 2]);
+  expect([...scaleShift({ x, shift: undefined }, { scale: 2 })[0].dataSync()]).toEqual([2, 4]);
+  expect([...tf.tidy(() => scaleShift({ x, shift: undefined }, { scale: 2 })[0]).dataSync()]).toEqual([2, 4]);
+});
+
+test('gives several outputs with dtype and storage type of their own', () => {
+  const x = tf.tensor1d([7, 1026], 'int32');
+  const [quotient, remainder] = divideWithRemainder({ x }, { divisor: 513 });
+  expect([quotient.dtype, quotient.shape, [...quotient.dataSync()]]).toEqual(['int32', [2], [0, 2]]);
+  expect([remainder.dtype, remainder.shape, storageOf(remainder)]).toEqual(['float32', [2, 1], 'bfloat16']);
+});
+
+test('rounds outputs to their storage type', () => {
+  const x = tensorFromStorage(Uint8Array.of(0x80, 0x3f), [1], 'bfloat16');
+  const [y] = scaleShift({ x }, { scale: 1 / 3 });
+  expect([storageOf(y), y.dataSync()[0]]).toEqual(['bfloat16', 0.333984375]);
+});
+
+test('an op that writes in place returns nothing and shows through what shares the data', () => {
+  const target = tf.zeros([2]);
+  const shared = tf.reshape(target, [1, 2]);
+  expect(fillOnes({ target }, {})).toEqual([]);
+  expect([...shared.dataSync()]).toEqual([1, 1]);
+});
+
+test('leaks nothing, inside tf.tidy neither', () => {
+  const x = tf.ones([2]);
+  expectNoLeak(() => scaleShift({ x }, { scale: 2 }));
+  expectNoLeak(() => tf.tidy(() => void scaleShift({ x }, { scale: 2 })));
+  expectNoLeak(() => fillOnes({ target: x }, {}));
+});
+
+test('shows in tf.profile', async () => {
+  const profile = await tf.profile(() => scaleShift({ x: tf.ones([1]) }, { scale: 1 }));
+  expect(profile.kernelNames).toContain('ScaleShift');
+});
+
+test('a backend without a kernel is an error', async () => {
+  const x = tf.ones([1]);
+  await tf.setBackend('bare');
+  expectAttentionError(
+    () => scaleShift({ x }, { scale: 1 }),
+    'ERR_UNSUPPORTED',
+    '[scaleShift] no bare kernel',
+  );
+});
+
+test('checks come before the kernel', () => {
+  expectAttentionError(
+    () => scaleShift({ x: tf.ones([1]) }, { scale: Number.NaN }),
+    'ERR_RANGE',
+    '[scaleShift] scale: expected a finite number, received NaN',
+  );
+});
+
+test('inputs have to be live tensors', () => {
+  const gone = tf.ones([1]);
+  gone.dispose();
+  expectAttentionError(
+    () => scaleShift({ x: gone }, { scale: 1 }),
+    'ERR_DISPOSED',
+    '[scaleShift] x: expected a live tensor, received a disposed one',
+  );
+  expectAttentionError(
+    () => scaleShift({ x: [1] as unknown as Tensor }, { scale: 1 }),
+    'ERR_DTYPE',
+    '[scaleShift] x: expected a Tensor, received [1]',
+  );
+  expectAttentionError(
+    () => scaleShift({ x: tf.ones([1]), shift: null as unknown as undefined }, { scale: 1 }),
+    'ERR_DTYPE',
+    '[scaleShift] shift: expected a Tensor, received null',
+  );
+});
+
+test('an op that writes in place refuses to be recorded', () => {
+  const target = tf.zeros([1]);
+  const call = () => tf.grad((x: Tensor) => (fillOnes({ target }, {}), tf.square(x)))(tf.scalar(1));
+  expectAttentionError(
+    call,
+    'ERR_UNSUPPORTED',
+    '[fillOnes] target: expected no gradient to be recorded while written in place, received a call inside tf.grad or ' +
+      'tf.variableGrads; write it outside of them',
+  );
+  expect([...target.dataSync()]).toEqual([0]);
+});
+
+test('a gradient through an op without one says so', () => {
+  const gradient = tf.grad((x: Tensor) => scaleShift({ x, shift: undefined }, { scale: 1 })[0]);
+  expect(() => gradient(tf.ones([1]))).toThrow('gradient function not found for ScaleShift');
+});
+
+test('kernel() adds a kernel, and replaces one without a warning', async () => {
+  const warn = jest.spyOn(console, 'warn').mockImplementation(() => undefined);
+  await tf.setBackend('bare');
+  for (const value of [5, 6]) {
+    scaleShift.kernel(
+      'bare',
+      cpuKernel((_inputs, _attrs, [y]) => void y.fill(value)),
+    );
+    expect([...scaleShift({ x: tf.tensor1d([1]) }, { scale: 1 })[0].dataSync()]).toEqual([value]);
+  }
+  expect(warn).not.toHaveBeenCalled();
+  warn.mockRestore();
+  tf.unregisterKernel('ScaleShift', 'bare');
+});
