@@ -110,16 +110,21 @@ export function checkCacheLayout(checks: Checks, keyCache: TensorInfo, valueCach
   }
   const found = cacheLayout(keyCache, valueCache);
   checks.shapeThat(found.numKvHeads > 0, 'keyCache', keyCache, 'at least one KV head');
-  const blockSizes: readonly number[] = BLOCK_SIZES[found.layout];
-  checks.expect(
-    blockSizes.includes(found.blockSize),
-    'ERR_UNSUPPORTED',
-    'keyCache',
-    `a block size of ${blockSizes.join(', ')} in layout ${found.layout}`,
-    found.blockSize,
-  );
+  checkBlockSize(checks, 'keyCache', found.layout, found.blockSize);
   checkHeadSize(checks, 'keyCache', found.headSize);
   return found;
+}
+
+/** `blockSize` is one that every backend's kernels support in `layout`. */
+export function checkBlockSize(
+  checks: Checks,
+  argument: string,
+  layout: CacheLayout['layout'],
+  blockSize: number,
+): void {
+  const blockSizes: readonly number[] = BLOCK_SIZES[layout];
+  const expected = `a block size of ${blockSizes.join(', ')} in layout ${layout}`;
+  checks.expect(blockSizes.includes(blockSize), 'ERR_UNSUPPORTED', argument, expected, blockSize);
 }
 
 /** `headSize` is one that every backend's attention supports. */

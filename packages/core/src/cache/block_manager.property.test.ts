@@ -1,0 +1,321 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { AttentionError } from '../errors.ts';
+import { BlockManager } from './block_manager.ts';
+import type { BlockHash } from './prefix_index.ts';
+
+/** A sequence as the model knows it. */
+interface ModelSequence {
+  tokens: number[];
+  salt: string;
+  length: number;
+  committed: number;
+  /** Leading tokens whose ids the manager was told. */
+  known: number;
+  swappedOut: boolean;
+}
+
+type Operation =
+  | { kind: 'allocate'; tokens: number[]; salt: string; reserve?: number }
+  | { kind: 'append'; of: number; tokens: number[]; withIds: boolean }
+  | { kind: 'commit'; of: number; share: number; withIds: boolean }
+  | { kind: 'fork' | 'free' | 'swapOut' | 'swapIn'; of: number }
+  | { kind: 'truncate'; of: number; share: number };
+
+const BLOCK_SIZE = 4;
+const NUM_BLOCKS = 12;
+const NUM_HOST_BLOCKS = 5;
+
+/**
+ * A BlockManager beside the memory it manages. Each slot of that memory holds what keys and values depend on: the salt
+ * and all tokens up to this one. Whatever the manager does, each committed token of each sequence has to find its own.
+ */
+class Simulation {
+  readonly manager: BlockManager;
+  readonly sequences = new Map<number, ModelSequence>();
+  readonly memory: string[] = Array.from({ length: NUM_BLOCKS * BLOCK_SIZE }, () => '');
+  readonly hostMemory: string[] = Array.from({ length: NUM_HOST_BLOCKS * BLOCK_SIZE }, () => '');
+  /** Contents of full blocks that were committed with known ids. */
+  readonly indexed = new Set<string>();
+  #nextId = 0;
+
+  constructor(hash: BlockHash | undefined, watermark: number, prefixCache: boolean) {
+    const sizes = { numBlocks: NUM_BLOCKS, blockSize: BLOCK_SIZE, numHostBlocks: NUM_HOST_BLOCKS };
+    this.manager = new BlockManager({ ...sizes, watermark, prefixCache, hash });
+  }
+
+  run(operation: Operation): void {
+    if (operation.kind === 'allocate') {
+      this.#allocate(operation);
+      return;
+    }
+    const ids = [...this.sequences.keys()];
+    if (ids.length === 0) return;
+    const id = ids[operation.of % ids.length];
+    const sequence = this.sequences.get(id) as ModelSequence;
+    if (operation.kind === 'free') {
+      this.manager.free(id);
+      this.sequences.delete(id);
+    } else if (operation.kind === 'swapIn') {
+      if (sequence.swappedOut) this.#swapIn(id, sequence);
+    } else if (!sequence.swappedOut) {
+      if (operation.kind === 'append') this.#append(id, sequence, operation);
+      if (operation.kind === 'commit') this.#commit(id, sequence, operation);
+      if (operation.kind === 'truncate') this.#truncate(id, sequence, operation.share);
+      if (operation.kind === 'fork') this.#fork(id, sequence);
+      if (operation.kind === 'swapOut') this.#swapOut(id, sequence);
+    }
+  }
+
+  #allocate({ tokens, salt, reserve }: Extract<Operation, { kind: 'allocate' }>): void {
+    const id = this.#nextId++;
+    const expected = this.manager.canAllocate(tokens, { salt, reserve });
+    const result = this.#unlessOutOfBlocks(() => this.manager.allocate(id, tokens, { salt, reserve }));
+    expect(result !== undefined).toBe(expected);
+    if (!result) return;
+    const { cachedTokens } = result;
+    const length = Math.min(tokens.length, cachedTokens + (reserve ?? tokens.length));
+    const sequence = { tokens, salt, length, committed: cachedTokens, known: length, swappedOut: false };
+    this.sequences.set(id, sequence);
+    expect(cachedTokens % BLOCK_SIZE).toBe(0);
+    expect(cachedTokens).toBeLessThanOrEqual(Math.max(0, tokens.length - 1));
+    if (this.manager.stats().evictions === 0) expect(cachedTokens).toBe(this.#longestIndexed(sequence));
+  }
+
+  #append(id: number, sequence: ModelSequence, operation: Extract<Operation, { kind: 'append' }>): void {
+    const { length } = sequence;
+    const given = operation.tokens;
+    // Where a prompt was allocated in part, its own tokens come next.
+    const all = length < sequence.tokens.length ? sequence.tokens : [...sequence.tokens, ...given];
+    const added = all.slice(length, length + given.length);
+    const table = this.manager.blockTable(id).slice();
+    const shared = length % BLOCK_SIZE !== 0 && this.#owners().get(table[table.length - 1]) !== 1;
+    const copies = shared && added.length > 0 ? 1 : 0;
+    const needed = Math.ceil((length + added.length) / BLOCK_SIZE) - table.length + copies;
+    const { free, cached } = this.manager.stats();
+    expect(this.manager.canAppend(id, added.length)).toBe(needed <= free + cached);
+    const argument = operation.withIds ? added : added.length;
+    const result = this.#unlessOutOfBlocks(() => this.manager.append(id, argument));
+    expect(result !== undefined).toBe(needed <= free + cached);
+    if (!result) return;
+    expect(result.copies).toHaveLength(2 * copies);
+    expect(result.slots).toEqual(this.manager.slots(id, length, length + added.length));
+    copyBlocks(this.memory, this.memory, result.copies);
+    sequence.tokens = all;
+    sequence.length = length + added.length;
+    if (operation.withIds && sequence.known === length) sequence.known = sequence.length;
+  }
+
+  #commit(id: number, sequence: ModelSequence, operation: Extract<Operation, { kind: 'commit' }>): void {
+    const { committed, length, tokens } = sequence;
+    const count = Math.round(operation.share * (length - committed));
+    const slots = this.manager.slots(id, committed, committed + count);
+    const owners = this.#owners();
+    slots.forEach((slot, i) => {
+      expect(owners.get(Math.floor(slot / BLOCK_SIZE))).toBe(1); // nobody else reads what is written
+      this.memory[slot] = contentOf(sequence, committed + i);
+    });
+    this.manager.commit(id, operation.withIds ? tokens.slice(committed, committed + count) : count);
+    sequence.committed = committed + count;
+    if (operation.withIds && sequence.known >= committed) {
+      sequence.known = Math.max(sequence.known, sequence.committed);
+    }
+    const full = Math.floor(Math.min(sequence.committed, sequence.known) / BLOCK_SIZE);
+    for (let i = 1; i <= full; i++) this.indexed.add(contentOf(sequence, i * BLOCK_SIZE - 1));
+  }
+
+  #truncate(id: number, sequence: ModelSequence, share: number): void {
+    const { committed, length } = sequence;
+    sequence.length = committed + Math.round(share * (length - committed));
+    sequence.known = Math.min(sequence.known, sequence.length);
+    this.manager.truncate(id, sequence.length);
+  }
+
+  #fork(id: number, sequence: ModelSequence): void {
+    if (sequence.committed < sequence.length) {
+      expect(() => this.manager.fork(id, this.#nextId)).toThrow(AttentionError);
+      return;
+    }
+    const { used } = this.manager.stats();
+    this.manager.fork(id, this.#nextId);
+    expect(this.manager.stats().used).toBe(used);
+    this.sequences.set(this.#nextId++, { ...sequence });
+  }
+
+  #swapOut(id: number, sequence: ModelSequence): void {
+    const needed = Math.ceil(sequence.committed / BLOCK_SIZE);
+    const { hostFree } = this.manager.stats();
+    const pairs = this.#unlessOutOfBlocks(() => this.manager.swapOut(id));
+    expect(pairs !== undefined).toBe(needed <= hostFree);
+    if (!pairs) return;
+    expect(pairs).toHaveLength(2 * needed);
+    copyBlocks(this.memory, this.hostMemory, pairs);
+    sequence.swappedOut = true;
+  }
+
+  #swapIn(id: number, sequence: ModelSequence): void {
+    const pairs = this.#unlessOutOfBlocks(() => this.manager.swapIn(id));
+    if (!pairs) return;
+    copyBlocks(this.hostMemory, this.memory, pairs);
+    sequence.swappedOut = false;
+  }
+
+  /** Runs a call that may find no block; checks that it then changed nothing. */
+  #unlessOutOfBlocks<T>(call: () => T): T | undefined {
+    const before = this.#snapshot();
+    try {
+      return call();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'ERR_OUT_OF_BLOCKS' });
+      expect(this.#snapshot()).toEqual(before);
+      return undefined;
+    }
+  }
+
+  #snapshot(): unknown {
+    const sequences = [...this.sequences].map(([id, { swappedOut }]) => [
+      id,
+      this.manager.sequence(id),
+      swappedOut ? [] : [...this.manager.blockTable(id)],
+    ]);
+    return { stats: this.manager.stats(), sequences };
+  }
+
+  #longestIndexed(sequence: ModelSequence): number {
+    const limit = Math.floor((sequence.tokens.length - 1) / BLOCK_SIZE);
+    let blocks = 0;
+    while (blocks < limit && this.indexed.has(contentOf(sequence, (blocks + 1) * BLOCK_SIZE - 1))) blocks++;
+    return blocks * BLOCK_SIZE;
+  }
+
+  #owners(): Map<number, number> {
+    const owners = new Map<number, number>();
+    for (const [id, { swappedOut }] of this.sequences) {
+      if (swappedOut) continue;
+      const table = this.manager.blockTable(id);
+      expect(new Set(table).size).toBe(table.length);
+      for (const block of table) owners.set(block, (owners.get(block) ?? 0) + 1);
+    }
+    return owners;
+  }
+
+  check(): void {
+    const { total, free, used, cached, hostTotal, hostFree, sequences } = this.manager.stats();
+    const owners = this.#owners();
+    expect(free + used + cached).toBe(total);
+    expect(used).toBe(owners.size);
+    expect(sequences).toBe(this.sequences.size);
+    let hostUsed = 0;
+    for (const [id, sequence] of this.sequences) {
+      const { length, committed, swappedOut } = sequence;
+      expect(this.manager.sequence(id)).toEqual({ length, committed, swappedOut });
+      if (swappedOut) {
+        hostUsed += Math.ceil(committed / BLOCK_SIZE);
+        continue;
+      }
+      const table = this.manager.blockTable(id);
+      expect(table).toHaveLength(Math.ceil(length / BLOCK_SIZE));
+      const slots = this.manager.slots(id, 0, length);
+      const expected = Array.from({ length: committed }, (_, position) => contentOf(sequence, position));
+      expect(Array.from(slots.subarray(0, committed), (slot) => this.memory[slot])).toEqual(expected);
+      for (const slot of slots.subarray(committed)) expect(owners.get(Math.floor(slot / BLOCK_SIZE))).toBe(1);
+    }
+    expect(hostTotal - hostFree).toBe(hostUsed);
+  }
+
+  /** Frees everything; the whole cache can be used again. */
+  finish(): void {
+    for (const id of this.sequences.keys()) this.manager.free(id);
+    const { total, free, cached, used, hostTotal, hostFree } = this.manager.stats();
+    expect([used, free + cached, hostFree]).toEqual([0, total, hostTotal]);
+    this.manager.allocate('all', NUM_BLOCKS * BLOCK_SIZE);
+    expect(this.manager.stats()).toMatchObject({ used: total, free: 0, cached: 0 });
+    expect([...this.manager.blockTable('all')].toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: NUM_BLOCKS }, (_, i) => i),
+    );
+  }
+}
+
+function contentOf({ salt, tokens }: ModelSequence, position: number): string {
+  return `${salt}:${tokens.slice(0, position + 1).join('')}`;
+}
+
+function copyBlocks(source: string[], destination: string[], pairs: Int32Array): void {
+  for (let i = 0; i < pairs.length; i += 2) {
+    for (let offset = 0; offset < BLOCK_SIZE; offset++) {
+      destination[pairs[i + 1] * BLOCK_SIZE + offset] = source[pairs[i] * BLOCK_SIZE + offset];
+    }
+  }
+}
+
+// Few tokens and salts, so that prefixes meet often.
+const token = fc.constantFrom(0, 0, 0, 1);
+const of = fc.nat(100);
+const share = fc.constantFrom(0, 0.5, 1, 1);
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('allocate' as const),
+      tokens: fc.array(token, { maxLength: 18 }),
+      salt: fc.constantFrom('', '', '', 'salt'),
+      reserve: fc.option(fc.nat(6), { nil: undefined }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('append' as const),
+      of,
+      tokens: fc.array(token, { maxLength: 5 }),
+      withIds: fc.boolean(),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('commit' as const), of, share, withIds: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('truncate' as const), of, share }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constantFrom('fork', 'free', 'free', 'swapOut', 'swapIn'), of }),
+  },
+) as fc.Arbitrary<Operation>;
+
+test.each<[string, BlockHash | undefined]>([
+  ['the hash', undefined],
+  ['a hash that always collides', () => 7],
+  ['a hash of the first token alone', (_parent, tokens, start) => tokens[start]],
+])('any sequence of operations keeps every token in its own block, with %s', (_title, hash) => {
+  fc.assert(
+    fc.property(
+      fc.array(operation, { minLength: 1, maxLength: 120 }),
+      fc.constantFrom(0, 0, 0.25),
+      (operations, watermark) => {
+        const simulation = new Simulation(hash, watermark, true);
+        for (const next of operations) {
+          simulation.run(next);
+          simulation.check();
+        }
+        simulation.finish();
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('without the prefix cache nothing is cached and nothing hit', () => {
+  fc.assert(
+    fc.property(fc.array(operation, { minLength: 1, maxLength: 80 }), (operations) => {
+      const simulation = new Simulation(undefined, 0, false);
+      simulation.indexed.add = () => simulation.indexed;
+      for (const next of operations) {
+        simulation.run(next);
+        simulation.check();
+        expect(simulation.manager.stats()).toMatchObject({ cached: 0, hits: 0, queries: 0, evictions: 0 });
+      }
+      simulation.finish();
+    }),
+    { numRuns: 50 },
+  );
+});

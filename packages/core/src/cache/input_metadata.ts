@@ -1,0 +1,53 @@
+import { dispose } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+
+/**
+ * Which tokens of a step belong to which sequence, where they are stored, and what they see. Made once a step by
+ * {@link buildInputMetadata} and shared by all layers; or by hand, with what the layer's call needs.
+ *
+ * All tensors are int32. T = tokens of the step, S = sequences.
+ */
+export interface InputMetadata {
+  /** Whether sequences may have several query tokens where `cuSeqlensQ` does not say how many. */
+  isPrefill: boolean;
+  /** `[T]` slots that keys and values are written to; −1 stores nothing. Needed with a cache. */
+  slotMapping?: Tensor1D;
+  /** `[S, maxBlocks]` cache blocks of each sequence. Needed with a cache. */
+  blockTables?: Tensor2D;
+  /** `[S]` tokens of each sequence in the cache, this step's included. Needed with a cache. */
+  contextLens?: Tensor1D;
+  /** `[S + 1]` where each sequence's query tokens start, from 0; tokens past the last are padding. */
+  cuSeqlensQ?: Tensor1D;
+  /** `[S + 1]` where each sequence's keys start when they are packed, without a cache. */
+  cuSeqlensK?: Tensor1D;
+  /** Hint: the longest query. */
+  maxSeqlenQ?: number;
+  /** Hint: the longest run of keys. */
+  maxSeqlenK?: number;
+  /** Hint: the longest context. */
+  maxContextLen?: number;
+  /** `[T]` position of each token in its sequence, for rotary embeddings; 0 for padding. */
+  positions?: Tensor1D;
+}
+
+/** {@link InputMetadata} of a step over a paged cache, complete. */
+export type StepMetadata = Required<InputMetadata>;
+
+/** Names of the tensors of {@link StepMetadata}. */
+export type MetadataTensorName = {
+  [Name in keyof StepMetadata]: StepMetadata[Name] extends Tensor ? Name : never;
+}[keyof StepMetadata];
+
+const TENSOR_NAMES: readonly MetadataTensorName[] = [
+  'slotMapping',
+  'positions',
+  'contextLens',
+  'cuSeqlensQ',
+  'cuSeqlensK',
+  'blockTables',
+];
+
+/** Disposes the tensors of a step's metadata. */
+export function disposeInputMetadata(metadata: InputMetadata): void {
+  for (const name of TENSOR_NAMES) dispose(metadata[name]);
+}

@@ -1,0 +1,204 @@
+import { keep } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { checkBlockSize, checkHeadSize } from '../ops/cache_layout.ts';
+import type { CacheLayout } from '../ops/cache_layout.ts';
+import { copyBlocks } from '../ops/copy_blocks.ts';
+import { swapBlocks } from '../ops/swap_blocks.ts';
+import { pinToBackend } from '../storage/storage_backend.ts';
+import { zerosWithStorage } from '../storage/storage_functions.ts';
+import { BYTES_PER_ELEMENT, STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { StorageMemory, StorageType } from '../storage/storage_types.ts';
+
+/** How a {@link PagedKVCache} is made. */
+export interface PagedKVCacheOptions {
+  /** Layers of the model. */
+  numLayers: number;
+  /** Blocks per layer. */
+  numBlocks: number;
+  /** Tokens per block: a power of two from 8 to 256; up to 64 in layout `vllm`. */
+  blockSize: number;
+  /** KV heads of the model. */
+  numKvHeads: number;
+  /** Elements per head: a multiple of 8 up to 256, or 512. */
+  headSize: number;
+  /** Storage type of keys and values, the one that queries have. Default `float32`. */
+  storage?: StorageType;
+  /**
+   * `flash` (default): keys and values `[numBlocks, blockSize, numKvHeads, headSize]`. `vllm`: keys
+   * `[numBlocks, numKvHeads, headSize / x, blockSize, x]` with x = 16 / bytes per element, values
+   * `[numBlocks, numKvHeads, headSize, blockSize]`.
+   */
+  layout?: CacheLayout['layout'];
+  /** `device` (default), or `host` for a cache that blocks are swapped out to. */
+  memory?: StorageMemory;
+}
+
+/** Keys and values of one layer. */
+export interface LayerCache {
+  /** Keys; shape by layout. */
+  keyCache: Tensor;
+  /** Values; shape by layout. */
+  valueCache: Tensor;
+}
+
+const checks = new Checks('PagedKVCache');
+
+/**
+ * Keys and values of every layer of a model, in blocks. It owns its tensors: `tf.tidy` does not dispose them, and they
+ * stay on the backend that was active when they were made. Which block holds what is the business of `BlockManager`.
+ *
+ * Do not `clone` or `reshape` a cache tensor to keep what it holds: both share its data, which later steps overwrite.
+ *
+ * @example
+ * ```ts
+ * using cache = new PagedKVCache({ numLayers: 2, numBlocks: 64, blockSize: 16, numKvHeads: 2, headSize: 64 });
+ * const { keyCache, valueCache } = cache.layer(0);
+ * ```
+ * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023.
+ */
+export class PagedKVCache {
+  /** Layers of the model. */
+  readonly numLayers: number;
+  /** Blocks per layer. */
+  readonly numBlocks: number;
+  /** Tokens per block. */
+  readonly blockSize: number;
+  /** Storage type of keys and values. */
+  readonly storage: StorageType;
+  /**
+   * Bytes of all keys and values in their storage type. (tfjs's `cpu` backend takes 4 bytes for an element of any
+   * storage type.)
+   */
+  readonly byteLength: number;
+
+  readonly #keyCaches: Tensor[] = [];
+  readonly #valueCaches: Tensor[] = [];
+  #disposed = false;
+
+  /**
+   * @throws AttentionError `ERR_RANGE` for a size below 1 and an unknown storage type, layout or memory,
+   * `ERR_UNSUPPORTED` for a block or head size that no kernel supports or a backend without storage types,
+   * `ERR_OUT_OF_MEMORY` when the device has not enough memory.
+   */
+  constructor(options: PagedKVCacheOptions) {
+    const { numLayers, numBlocks, blockSize, numKvHeads, headSize } = options;
+    const { storage = 'float32', layout = 'flash', memory = 'device' } = options;
+    for (const [name, size] of Object.entries({ numLayers, numBlocks, numKvHeads })) {
+      checks.integer(name, size, 1);
+    }
+    checks.oneOf('storage', storage, STORAGE_TYPES);
+    checks.oneOf('layout', layout, ['flash', 'vllm']);
+    checks.oneOf('memory', memory, ['device', 'host']);
+    checkBlockSize(checks, 'blockSize', layout, blockSize);
+    checkHeadSize(checks, 'headSize', headSize);
+    checks.integer('numBlocks', numBlocks, 1, Math.floor((2 ** 31 - 1) / blockSize)); // slots are int32
+    this.numLayers = numLayers;
+    this.numBlocks = numBlocks;
+    this.blockSize = blockSize;
+    this.storage = storage;
+    const elements = numBlocks * blockSize * numKvHeads * headSize;
+    this.byteLength = 2 * numLayers * elements * BYTES_PER_ELEMENT[storage];
+
+    const x = 16 / BYTES_PER_ELEMENT[storage];
+    const flash = [numBlocks, blockSize, numKvHeads, headSize];
+    const [keyShape, valueShape] = {
+      flash: [flash, flash],
+      vllm: [
+        [numBlocks, numKvHeads, headSize / x, blockSize, x],
+        [numBlocks, numKvHeads, headSize, blockSize],
+      ],
+    }[layout];
+    const make = (shape: number[]): Tensor => {
+      const tensor = keep(zerosWithStorage(shape, storage, { memory }));
+      pinToBackend(tensor);
+      return tensor;
+    };
+    try {
+      for (let layer = 0; layer < numLayers; layer++) {
+        this.#keyCaches.push(make(keyShape));
+        this.#valueCaches.push(make(valueShape));
+      }
+    } catch (error) {
+      this.dispose(); // a layer that did not fit must not leave the others behind
+      throw error;
+    }
+  }
+
+  /**
+   * Keys and values of layer `index`; they stay the cache's.
+   *
+   * @throws AttentionError `ERR_RANGE` for a layer that is not there, `ERR_DISPOSED` after {@link dispose}.
+   */
+  layer(index: number): LayerCache {
+    this.#expectLive('layer');
+    checks.integer('layer', index, 0, this.numLayers - 1);
+    return { keyCache: this.#keyCaches[index], valueCache: this.#valueCaches[index] };
+  }
+
+  /**
+   * Copies blocks in every layer: what `BlockManager.append` returned as `copies`, before the step's writes.
+   *
+   * @param copies Source block, destination block, source block, …
+   * @throws AttentionError as `copyBlocks`; `ERR_DISPOSED` after {@link dispose}.
+   */
+  apply(copies: Int32Array): void {
+    this.#expectLive('apply');
+    if (copies.length > 0) copyBlocks(this.#keyCaches, this.#valueCaches, copies);
+  }
+
+  /**
+   * Copies blocks of every layer to a cache in host memory: what `BlockManager.swapOut` returned.
+   *
+   * @param hostCache Cache of the same layers, block size, heads and storage; its number of blocks may differ.
+   * @param pairs Block, host block, block, …
+   * @throws AttentionError as `swapBlocks`; `ERR_DISPOSED` after {@link dispose} of either.
+   */
+  swapOut(hostCache: PagedKVCache, pairs: Int32Array): void {
+    this.#swap('swapOut', hostCache, (own, host) => swapBlocks(own, host, pairs));
+  }
+
+  /**
+   * Copies blocks of every layer back from host memory: what `BlockManager.swapIn` returned.
+   *
+   * @param hostCache The cache that {@link swapOut} copied to.
+   * @param pairs Host block, block, host block, …
+   * @throws AttentionError as `swapBlocks`; `ERR_DISPOSED` after {@link dispose} of either.
+   */
+  swapIn(hostCache: PagedKVCache, pairs: Int32Array): void {
+    this.#swap('swapIn', hostCache, (own, host) => swapBlocks(host, own, pairs));
+  }
+
+  /** Frees the memory of every layer. A second call does nothing. */
+  dispose(): void {
+    this.#disposed = true;
+    for (const tensor of [...this.#keyCaches, ...this.#valueCaches]) tensor.dispose();
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #swap(method: string, hostCache: PagedKVCache, swap: (own: Tensor, host: Tensor) => void): void {
+    this.#expectLive(method);
+    hostCache.#expectLive(method);
+    const { numLayers } = this;
+    const received = `${hostCache.numLayers} layers`;
+    checks.expect(
+      hostCache.numLayers === numLayers,
+      'ERR_SHAPE',
+      'hostCache',
+      `${numLayers} layers`,
+      received,
+    );
+    for (let layer = 0; layer < numLayers; layer++) {
+      swap(this.#keyCaches[layer], hostCache.#keyCaches[layer]);
+      swap(this.#valueCaches[layer], hostCache.#valueCaches[layer]);
+    }
+  }
+
+  #expectLive(method: string): void {
+    if (this.#disposed) checks.fail('ERR_DISPOSED', method, 'a live cache', 'a disposed one');
+  }
+}

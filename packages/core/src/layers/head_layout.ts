@@ -1,0 +1,76 @@
+import { reshape, transpose } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Checks, ExpectedDimension } from '../checks.ts';
+import { castStorage } from '../ops/cast_storage.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+
+/** How a model lays out queries, keys and values: all three alike, keys and values with KV heads. */
+export type HeadLayout = '[T, H, D]' | '[T, H*D]' | '[B, S, H*D]' | '[B, H, S, D]';
+
+/** The batch of the layouts that have one. */
+export interface Batch {
+  /** Sequences. */
+  size: number;
+  /** Tokens of each. */
+  length: number;
+}
+
+/** The layout of a query, told apart by rank and the sizes of its last dimensions. */
+export function headLayoutOf(checks: Checks, query: Tensor, heads: number, headSize: number): HeadLayout {
+  const width = heads * headSize;
+  const { shape, rank } = query;
+  if (rank === 2 && shape[1] === width) return '[T, H*D]';
+  if (rank === 3 && shape[1] === heads && shape[2] === headSize) return '[T, H, D]';
+  if (rank === 3 && shape[2] === width) return '[B, S, H*D]';
+  if (rank === 4 && shape[1] === heads && shape[3] === headSize) return '[B, H, S, D]';
+  const shapes = `[T, ${heads}, ${headSize}], [T, ${width}], [B, S, ${width}] or [B, ${heads}, S, ${headSize}]`;
+  return checks.fail('ERR_SHAPE', 'query', `shape ${shapes}`, shape);
+}
+
+/** `key` or `value` lies as the query does, with `heads` heads. */
+export function checkHeadLayout(
+  checks: Checks,
+  argument: string,
+  tensor: Tensor,
+  layout: HeadLayout,
+  heads: number,
+  headSize: number,
+): void {
+  const expected: Record<HeadLayout, ExpectedDimension[]> = {
+    '[T, H, D]': ['T', heads, headSize],
+    '[T, H*D]': ['T', heads * headSize],
+    '[B, S, H*D]': ['B', 'S', heads * headSize],
+    '[B, H, S, D]': ['B', heads, 'S', headSize],
+  };
+  checks.shape(argument, tensor, expected[layout], ' as query lies');
+}
+
+/** The batch of a tensor in `layout`, or `undefined` where tokens are packed. */
+export function batchOf(tensor: Tensor, layout: HeadLayout): Batch | undefined {
+  const shape: number[] = tensor.shape;
+  if (layout === '[B, S, H*D]') return { size: shape[0], length: shape[1] };
+  if (layout === '[B, H, S, D]') return { size: shape[0], length: shape[2] };
+  return undefined;
+}
+
+/** A tensor in `layout` as `[tokens, heads, headSize]`. */
+export function toTokens(tensor: Tensor, layout: HeadLayout, heads: number, headSize: number): Tensor3D {
+  const tokens = layout === '[B, H, S, D]' ? swapMiddle(tensor) : tensor;
+  return reshape(tokens, [tensor.size / (heads * headSize), heads, headSize]);
+}
+
+/** The reverse of {@link toTokens}. */
+export function fromTokens(tokens: Tensor3D, layout: HeadLayout, shape: number[]): Tensor {
+  if (layout !== '[B, H, S, D]') return reshape(tokens, shape);
+  const [size, heads, length, headSize] = shape;
+  return swapMiddle(reshape(tokens, [size, length, heads, headSize]));
+}
+
+/** `[B, H, S, D]` to `[B, S, H, D]` or back, in the storage type it had: on `cpu`, tfjs's own ops give float32. */
+function swapMiddle(tensor: Tensor): Tensor {
+  const [size, first, second, last] = tensor.shape;
+  if (first === 1 || second === 1) return reshape(tensor, [size, second, first, last]);
+  const swapped = transpose(tensor, [0, 2, 1, 3]);
+  const storage = storageOf(tensor);
+  return storageOf(swapped) === storage ? swapped : castStorage(swapped, storage);
+}

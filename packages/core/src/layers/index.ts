@@ -1,0 +1,2 @@
+export { PagedAttention } from './paged_attention.ts';
+export type { PagedAttentionForward, PagedAttentionOptions } from './paged_attention.ts';

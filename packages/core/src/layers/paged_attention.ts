@@ -1,0 +1,165 @@
+import { tidy } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor3D } from '@tensorflow/tfjs-core';
+import type { InputMetadata } from '../cache/input_metadata.ts';
+import type { LayerCache } from '../cache/paged_kv_cache.ts';
+import { Checks } from '../checks.ts';
+import type { AttentionOptions } from '../ops/attention_options.ts';
+import { pagedAttention } from '../ops/paged_attention.ts';
+import { reshapeAndCache } from '../ops/reshape_and_cache.ts';
+import { varlenAttention } from '../ops/varlen_attention.ts';
+import { checkHeadLayout, fromTokens, headLayoutOf, toTokens } from './head_layout.ts';
+import { packedLengths, queryLengths } from './sequence_lengths.ts';
+import type { QueryLengths } from './sequence_lengths.ts';
+
+/** How a {@link PagedAttention} layer is made: what stays the same from call to call. */
+export interface PagedAttentionOptions {
+  /** Query heads, H. */
+  numHeads: number;
+  /** Elements per head, D. */
+  headSize: number;
+  /** Factor of every score. Default 1 / √headSize. */
+  scale?: number;
+  /** KV heads, of which `numHeads` is a multiple. Default `numHeads`. */
+  numKvHeads?: number;
+  /** Number of newest keys a query sees, its own included. Default: all. */
+  slidingWindow?: number;
+  /** `[numHeads]` ALiBi slopes. A tensor stays the caller's. */
+  alibiSlopes?: Tensor1D | number[];
+  /** `[numHeads]` attention sinks. A tensor stays the caller's. */
+  sinks?: Tensor1D | number[];
+}
+
+/** Arguments of {@link PagedAttention.forward}. */
+export interface PagedAttentionForward {
+  /** `[T, H, D]`, `[T, H*D]`, `[B, S, H*D]` or `[B, H, S, D]`. */
+  query: Tensor;
+  /** Laid out as `query`, with KV heads. */
+  key: Tensor;
+  /** Shape of `key`. */
+  value: Tensor;
+  /** The layer's keys, `PagedKVCache.layer`. Without a cache the queries attend to `key` and `value` alone. */
+  keyCache?: Tensor;
+  /** The layer's values. */
+  valueCache?: Tensor;
+  /** Which token belongs to which sequence, and its slot. */
+  metadata: InputMetadata;
+  /** `softcap · tanh(score / softcap)`. Default: off. */
+  softcap?: number;
+  /**
+   * float32, broadcastable to `[H, T, K]`, T and K the packed query and key tokens of the batch: added to the scores on
+   * top of causality. Without a cache only.
+   */
+  attentionMask?: Tensor;
+}
+
+const checks = new Checks('PagedAttention');
+
+/**
+ * The attention of a decoder layer, from projected queries, keys and values to the attention's output: prefill, chunked
+ * prefill, decode and batches that mix them.
+ *
+ * With a cache it writes this step's keys and values to `metadata.slotMapping` (in place) and attends from the cache,
+ * always. Without one it attends to `key` and `value`.
+ *
+ * How many query tokens each sequence has: `metadata.cuSeqlensQ` says it where given. Else, with `isPrefill`,
+ * `[B, S, ..]` and `[B, H, S, D]` are B sequences of S tokens, and `[T, ..]` is one sequence; without `isPrefill` every
+ * token is a sequence of its own (decode), and S has to be 1.
+ *
+ * @see attention.rs's and vLLM's layer of the same name.
+ */
+export class PagedAttention {
+  readonly #numHeads: number;
+  readonly #numKvHeads: number;
+  readonly #headSize: number;
+  readonly #options: AttentionOptions;
+
+  /** @throws AttentionError `ERR_RANGE` for sizes below 1, and when `numHeads` is no multiple of `numKvHeads`. */
+  constructor(options: PagedAttentionOptions) {
+    const { numHeads, headSize, numKvHeads = numHeads, scale, slidingWindow, alibiSlopes, sinks } = options;
+    checks.integer('numHeads', numHeads, 1);
+    checks.integer('numKvHeads', numKvHeads, 1);
+    checks.integer('headSize', headSize, 1);
+    const multiple = numHeads % numKvHeads === 0;
+    checks.expect(multiple, 'ERR_RANGE', 'numHeads', `a multiple of numKvHeads ${numKvHeads}`, numHeads);
+    this.#numHeads = numHeads;
+    this.#numKvHeads = numKvHeads;
+    this.#headSize = headSize;
+    this.#options = { scale, slidingWindow, alibiSlopes, sinks };
+  }
+
+  /**
+   * Runs the layer.
+   *
+   * @returns Attention's output in the shape and storage type of `query`.
+   * @throws AttentionError `ERR_SHAPE` for shapes that do not fit or leave open which token belongs to which sequence;
+   * `ERR_DTYPE` when a tensor that is needed is missing or of another type; `ERR_UNSUPPORTED` for `attentionMask` with a
+   * cache; and those of `reshapeAndCache`, `pagedAttention` and `varlenAttention`.
+   */
+  forward(inputs: PagedAttentionForward): Tensor {
+    const { query, key, value, keyCache, valueCache, metadata, softcap, attentionMask } = inputs;
+    for (const [name, tensor] of Object.entries({ query, key, value })) checks.tensor(name, tensor);
+    const layout = headLayoutOf(checks, query, this.#numHeads, this.#headSize);
+    checkHeadLayout(checks, 'key', key, layout, this.#numKvHeads, this.#headSize);
+    checks.shape('value', value, key.shape, ' as key has');
+    checks.expect(
+      !attentionMask || (!keyCache && !valueCache),
+      'ERR_UNSUPPORTED',
+      'attentionMask',
+      'no mask where there is a cache',
+      attentionMask,
+    );
+
+    return tidy(() => {
+      const step: Step = {
+        query: toTokens(query, layout, this.#numHeads, this.#headSize),
+        key: toTokens(key, layout, this.#numKvHeads, this.#headSize),
+        value: toTokens(value, layout, this.#numKvHeads, this.#headSize),
+      };
+      const tokens = { query: step.query.shape[0], key: step.key.shape[0] };
+      let output: Tensor3D;
+      if (keyCache || valueCache) {
+        const lengths = queryLengths(checks, metadata, query, layout, tokens.query);
+        const cache = {
+          keyCache: needed('keyCache', keyCache),
+          valueCache: needed('valueCache', valueCache),
+        };
+        output = attendFromCache(step, cache, metadata, lengths, { ...this.#options, softcap });
+      } else {
+        const lengths = packedLengths(checks, metadata, { query, key }, layout, tokens);
+        const options = { ...this.#options, softcap, attentionMask };
+        output = varlenAttention(step.query, step.key, step.value, lengths, options);
+      }
+      return fromTokens(output, layout, query.shape);
+    });
+  }
+}
+
+/** A call's tensors as `[tokens, heads, headSize]`. */
+interface Step {
+  query: Tensor3D;
+  key: Tensor3D;
+  value: Tensor3D;
+}
+
+function needed<T extends Tensor>(argument: string, tensor: T | undefined): T {
+  checks.tensor(argument, tensor);
+  return tensor as T;
+}
+
+function attendFromCache(
+  { query, key, value }: Step,
+  { keyCache, valueCache }: LayerCache,
+  metadata: InputMetadata,
+  { sequences, cuSeqlensQ, maxSeqlenQ }: QueryLengths,
+  options: AttentionOptions,
+): Tensor3D {
+  const slotMapping = needed('metadata.slotMapping', metadata.slotMapping);
+  const blockTables = needed('metadata.blockTables', metadata.blockTables);
+  const contextLens = needed('metadata.contextLens', metadata.contextLens);
+  const { maxContextLen } = metadata;
+  checks.shape('metadata.contextLens', contextLens, [sequences], ': one a sequence of query');
+  checks.shape('key', key, [query.shape[0], ...key.shape.slice(1)], ': the tokens of query');
+  reshapeAndCache(key, value, keyCache, valueCache, slotMapping);
+  const attention = { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen };
+  return pagedAttention(query, keyCache, valueCache, attention, options);
+}
