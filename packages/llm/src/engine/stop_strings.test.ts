@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { StopStrings } from './stop_strings.ts';
 
 function feed(stops: string[], pieces: string[]): { text: string; stopped: boolean } {
@@ -12,6 +12,9 @@ function feed(stops: string[], pieces: string[]): { text: string; stopped: boole
   }
   return { text: text + matcher.flush(), stopped: false };
 }
+
+const letters = (minLength: number, maxLength: number) =>
+  fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength, maxLength });
 
 describe('StopStrings', () => {
   test.each([
@@ -34,8 +37,6 @@ describe('StopStrings', () => {
   });
 
   test('gives the same however the text is cut', () => {
-    const letters = (minLength: number, maxLength: number) =>
-      fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength, maxLength });
     fc.assert(
       fc.property(
         fc.array(letters(1, 4), { minLength: 1, maxLength: 3 }),

@@ -5,10 +5,12 @@ const SPECIAL_TOKENS = ['<s>', '</s>', '<|user|>', '<|assistant|>'];
 
 /** The printable stand-ins of bytes in byte-level vocabularies (GPT-2). */
 function byteCharacters(): string[] {
-  const printable = (byte: number) =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
+  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
+}
+
+function isPrintable(byte: number): boolean {
+  return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
 }
 
 /** tokenizer.json of a byte-level BPE tokenizer: ids 0-255 are bytes, then `merges`, then {@link SPECIAL_TOKENS}. */

@@ -65,9 +65,13 @@ function templateError(
   cause: unknown,
 ): AttentionError {
   const received = cause instanceof Error ? cause.message : String(cause);
-  return new AttentionError(code, `[applyChatTemplate] ${argument}: expected ${expected}, received "${received}"`, {
-    cause,
-  });
+  return new AttentionError(
+    code,
+    `[applyChatTemplate] ${argument}: expected ${expected}, received "${received}"`,
+    {
+      cause,
+    },
+  );
 }
 
 /** `chat_template` of tokenizer_config.json: one source, or several by name. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { byteTokenizer } from '../testing/byte_tokenizer.ts';
 import { Detokenizer } from './detokenizer.ts';
 
@@ -31,7 +31,11 @@ describe('Detokenizer', () => {
   test('keeps the spaces that a decoder strips at the start of a text', () => {
     const words = ['▁the', '▁cat', 's', '▁sat'];
     const detokenizer = new Detokenizer((ids) =>
-      ids.map((id) => words[id]).join('').replaceAll('▁', ' ').trimStart(),
+      ids
+        .map((id) => words[id])
+        .join('')
+        .replaceAll('▁', ' ')
+        .trimStart(),
     );
     expect(words.map((_, id) => detokenizer.push(id))).toEqual(['the', ' cat', 's', ' sat']);
   });

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { AttentionError } from '@attention-js/core';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { parseJson } from '../parse_json.ts';
+import { readOptionalText } from '../read_optional_text.ts';
 import { ChatTemplate, defaultChatTemplate } from './chat_template.ts';
 import type { ChatMessage, ChatOptions, ChatTemplateConfig } from './chat_template.ts';
 import { Detokenizer } from './detokenizer.ts';
@@ -50,21 +50,21 @@ export class Tokenizer {
    * Reads tokenizer.json, tokenizer_config.json and chat_template.jinja (the last two where present) from a model
    * folder.
    *
-   * @throws AttentionError `ERR_RANGE` when tokenizer.json is missing or a file is no JSON.
+   * @throws AttentionError `ERR_RANGE` when tokenizer.json is missing, `ERR_DTYPE` when a file is no JSON.
    */
   static async load(directory: string): Promise<Tokenizer> {
     const [tokenizer, config, chatTemplate] = await Promise.all([
-      readText(directory, 'tokenizer.json'),
-      readText(directory, 'tokenizer_config.json'),
-      readText(directory, 'chat_template.jinja'),
+      readOptionalText(directory, 'tokenizer.json'),
+      readOptionalText(directory, 'tokenizer_config.json'),
+      readOptionalText(directory, 'chat_template.jinja'),
     ]);
     if (tokenizer === undefined) {
       const message = `[Tokenizer.load] directory: expected a folder with a tokenizer.json, received "${directory}"`;
       throw new AttentionError('ERR_RANGE', message);
     }
     return new Tokenizer(
-      parseJson('tokenizer.json', tokenizer),
-      config === undefined ? {} : (parseJson('tokenizer_config.json', config) as TokenizerConfig),
+      parseJson(tokenizer, 'tokenizer.json') as object,
+      config === undefined ? {} : (parseJson(config, 'tokenizer_config.json') as TokenizerConfig),
       chatTemplate,
     );
   }
@@ -141,25 +141,8 @@ function specialTokens(config: TokenizerConfig): Record<string, string> {
   for (const [key, value] of Object.entries(config)) {
     if (!key.endsWith('_token')) continue;
     if (typeof value === 'string') tokens[key] = value;
-    else if (typeof value === 'object' && value !== null && 'content' in value) tokens[key] = String(value.content);
+    else if (typeof value === 'object' && value !== null && 'content' in value)
+      tokens[key] = String(value.content);
   }
   return tokens;
-}
-
-async function readText(directory: string, file: string): Promise<string | undefined> {
-  try {
-    return await readFile(join(directory, file), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function parseJson(file: string, text: string): object {
-  try {
-    return JSON.parse(text) as object;
-  } catch (cause) {
-    const message = `[Tokenizer.load] ${file}: expected JSON, received "${text.slice(0, 40)}"`;
-    throw new AttentionError('ERR_RANGE', message, { cause });
-  }
 }

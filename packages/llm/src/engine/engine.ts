@@ -1,0 +1,251 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { AttentionError, BlockManager, Checks, PagedKVCache } from '@attention-js/core';
+import { loadModel } from '../models/index.ts';
+import type { CausalLM, LoadModelOptions } from '../models/index.ts';
+import { Tokenizer } from '../tokenizer/index.ts';
+import { engineLimits } from './engine_options.ts';
+import type { EngineLimits, EngineOptions } from './engine_options.ts';
+import { EngineCounters } from './engine_stats.ts';
+import type { EngineStats } from './engine_stats.ts';
+import { samplingParameters } from './generate_options.ts';
+import type { GenerateOptions, SamplingOptions } from './generate_options.ts';
+import type { FinishReason, GenerationStream } from './generation_stream.ts';
+import { loadGenerationConfig } from './generation_config.ts';
+import { promptTokens } from './prompt.ts';
+import type { Prompt } from './prompt.ts';
+import { Request } from './request.ts';
+import { lengthLimits, stopStrings, tokensToGenerate } from './request_limits.ts';
+import { Scheduler } from './scheduler.ts';
+import type { ScheduledChunk } from './step_plan.ts';
+import { StepRunner } from './step_runner.ts';
+
+/** Options of {@link Engine.load}. */
+export type EngineLoadOptions = EngineLimits & LoadModelOptions;
+
+const checks = new Checks('generate');
+
+/**
+ * Generates text with one model for many requests at a time (continuous batching): requests join and leave between
+ * steps, and each step computes prefill chunks and decodes of all of them together, over one paged KV cache. How they
+ * are scheduled does not change what they generate.
+ *
+ * @example
+ * ```ts
+ * using engine = await Engine.load('path/to/model');
+ * for await (const piece of engine.generate('Once upon a time', { maxTokens: 100 })) process.stdout.write(piece);
+ * ```
+ * @see Yu et al., "Orca: A Distributed Serving System for Transformer-Based Generative Models", 2022 (continuous
+ * batching); Agrawal et al., "Sarathi-Serve", 2024 (chunked prefill); vLLM (prefix cache, preemption by recompute).
+ */
+export class Engine {
+  /** The model's tokenizer, if the engine has one. */
+  readonly tokenizer: Tokenizer | undefined;
+
+  readonly #model: CausalLM;
+  readonly #cache: PagedKVCache;
+  readonly #blocks: BlockManager;
+  readonly #scheduler: Scheduler<Request>;
+  readonly #runner: StepRunner;
+  readonly #modelStopTokens: readonly number[];
+  readonly #sampling: SamplingOptions;
+  readonly #counters = new EngineCounters();
+  #ownsModel = false;
+  #lastId = 0;
+  #running = false;
+  #disposed = false;
+
+  /**
+   * Makes an engine and its cache on the active tfjs backend.
+   *
+   * @throws AttentionError `ERR_RANGE` for a limit below 1, and what `PagedKVCache` throws.
+   */
+  constructor({ model, tokenizer, stopTokens = [], sampling = {}, ...givenLimits }: EngineOptions) {
+    const limits = engineLimits(givenLimits, model);
+    const eosTokenId = tokenizer?.eosTokenId ?? [];
+    this.tokenizer = tokenizer;
+    this.#model = model;
+    this.#modelStopTokens = [...model.config.eosTokenIds, ...stopTokens, ...[eosTokenId].flat()];
+    this.#sampling = sampling;
+    this.#cache = new PagedKVCache({ ...model.cacheShape, ...limits });
+    this.#blocks = new BlockManager({ ...limits, watermark: 0.01 });
+    this.#scheduler = new Scheduler(this.#blocks, limits);
+    this.#runner = new StepRunner(model, this.#cache, this.#blocks);
+  }
+
+  /**
+   * Makes an engine from a local Hugging Face model folder: weights, tokenizer, chat template, and the end tokens and
+   * sampling options of generation_config.json. It disposes the model with itself.
+   *
+   * @throws AttentionError naming the file that is missing or cannot be used.
+   */
+  static async load(directory: string, options: EngineLoadOptions = {}): Promise<Engine> {
+    const [tokenizer, { stopTokens, sampling }] = await Promise.all([
+      Tokenizer.load(directory),
+      loadGenerationConfig(directory),
+    ]);
+    const model = await loadModel(directory, options);
+    try {
+      const engine = new Engine({ ...options, model, tokenizer, stopTokens, sampling });
+      engine.#ownsModel = true;
+      return engine;
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Starts a generation; it shares its steps with all others that run. Read the text as it comes, or await
+   * `stream.result`. Leaving the loop, `stream.abort()` and `options.signal` end it and free its blocks at once.
+   *
+   * @param prompt A text, a conversation, or token ids.
+   * @throws AttentionError `ERR_RANGE` for an option outside its range, a prompt that is empty or longer than the
+   * model's context; `ERR_OUT_OF_BLOCKS` for a request that the whole cache cannot hold; `ERR_UNSUPPORTED` for text
+   * without a tokenizer or messages without a chat template; `ERR_DISPOSED`.
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
+    checks.expect(!this.#disposed, 'ERR_DISPOSED', 'engine', 'a live engine', 'a disposed one');
+    const request = this.#makeRequest(prompt, options);
+    const { signal } = options;
+    if (signal?.aborted) {
+      this.#finish(request, 'abort');
+      return request.stream;
+    }
+    if (signal) {
+      const abort = () => this.#finish(request, 'abort');
+      signal.addEventListener('abort', abort);
+      request.stream.result.catch(() => {}).finally(() => signal.removeEventListener('abort', abort));
+    }
+    this.#scheduler.add(request);
+    if (!this.#running) void this.#run();
+    return request.stream;
+  }
+
+  /** Counts and rates since the engine was made. */
+  stats(): EngineStats {
+    const counters = this.#counters;
+    const scheduler = this.#scheduler;
+    const { total, used, cached } = this.#blocks.stats();
+    return {
+      requests: {
+        waiting: scheduler.waiting.length,
+        running: scheduler.running.length,
+        finished: counters.finished,
+        aborted: counters.aborted,
+        failed: counters.failed,
+      },
+      steps: counters.steps,
+      promptTokens: scheduler.promptTokens,
+      cachedPromptTokens: scheduler.cachedPromptTokens,
+      generatedTokens: counters.generatedTokens,
+      tokensPerSecond: counters.tokensPerSecond,
+      timeToFirstTokenMs: counters.timeToFirstTokenMs,
+      preemptions: scheduler.preemptions,
+      cache: {
+        blockSize: this.#blocks.blockSize,
+        totalBlocks: total,
+        usedBlocks: used,
+        peakUsedBlocks: counters.peakUsedBlocks,
+        cachedBlocks: cached,
+        blockBytes: this.#cache.byteLength / total,
+        totalBytes: this.#cache.byteLength,
+      },
+    };
+  }
+
+  /** Frees the cache, and the model where the engine loaded it. Requests that have not ended fail. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    const message =
+      '[Engine] expected requests to end before the engine is disposed, received a disposal meanwhile';
+    this.#failAll(new AttentionError('ERR_DISPOSED', message));
+    this.#cache.dispose();
+    if (this.#ownsModel) this.#model.dispose();
+  }
+
+  /** {@link dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #makeRequest(prompt: Prompt, options: GenerateOptions): Request {
+    const { tokenizer } = this;
+    const { maxPositions, vocabSize } = this.#model.config;
+    const { stopTokens = [], ignoreEos = false } = options;
+    const tokens = promptTokens(prompt, tokenizer, vocabSize);
+    const limits = lengthLimits(maxPositions, this.#blocks.numBlocks * this.#blocks.blockSize);
+    return new Request({
+      id: ++this.#lastId,
+      prompt: tokens,
+      salt: options.salt,
+      sampling: samplingParameters(options, this.#sampling),
+      maxTokens: tokensToGenerate(tokens.length, options.maxTokens, limits),
+      stopTokens: new Set([...(ignoreEos ? [] : this.#modelStopTokens), ...stopTokens]),
+      stop: stopStrings(options.stop, tokenizer !== undefined),
+      tokenizer,
+      onAbort: (request) => this.#finish(request, 'abort'),
+    });
+  }
+
+  /** Runs steps until no request is left. Between them others have their turn. */
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      for (;;) {
+        await nextTurn();
+        const chunks = this.#scheduler.schedule();
+        if (chunks.length === 0) return;
+        await this.#step(chunks);
+      }
+    } catch (error) {
+      this.#failAll(error);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #step(chunks: ScheduledChunk<Request>[]): Promise<void> {
+    const start = performance.now();
+    this.#counters.peakUsedBlocks = Math.max(this.#counters.peakUsedBlocks, this.#blocks.stats().used);
+    try {
+      const tokens = await this.#runner.run(chunks);
+      // Requests may have ended while the step ran.
+      chunks.forEach((chunk, i) => chunk.sequence.ended || this.#advance(chunk, tokens[i]));
+    } catch (error) {
+      for (const { sequence } of chunks) this.#fail(sequence, error);
+    }
+    this.#counters.steps++;
+    this.#counters.stepMs += performance.now() - start;
+  }
+
+  #advance(chunk: ScheduledChunk<Request>, token: number | undefined): void {
+    const request = chunk.sequence;
+    this.#scheduler.complete(chunk);
+    if (token === undefined) return;
+    const isFirst = request.generatedTokens === 0;
+    const finishReason = request.accept(token);
+    this.#counters.generatedTokens++;
+    if (isFirst) this.#counters.firstToken(request.timeToFirstTokenMs as number);
+    if (finishReason) this.#finish(request, finishReason);
+  }
+
+  #finish(request: Request, finishReason: FinishReason): void {
+    if (request.ended) return;
+    this.#scheduler.remove(request);
+    this.#counters[finishReason === 'abort' ? 'aborted' : 'finished']++;
+    request.finish(finishReason);
+  }
+
+  #fail(request: Request, error: unknown): void {
+    if (request.ended) return;
+    this.#scheduler.remove(request);
+    this.#counters.failed++;
+    request.fail(error);
+  }
+
+  #failAll(error: unknown): void {
+    for (const request of [...this.#scheduler.running, ...this.#scheduler.waiting])
+      this.#fail(request, error);
+  }
+}

@@ -1,0 +1,80 @@
+import { Checks } from '@attention-js/core';
+
+/** How the next token is chosen from the logits. */
+export interface SamplingOptions {
+  /** Divides the logits; 0 takes the likeliest token (greedy). Default: the model's, else 0. */
+  temperature?: number;
+  /** Keep the k likeliest tokens; 0 keeps all. Default: the model's, else 0. */
+  topK?: number;
+  /** Keep the likeliest tokens that together have this probability, in (0, 1]. Default: the model's, else 1. */
+  topP?: number;
+  /** Keep tokens at least this probable relative to the likeliest, in [0, 1]. Default: the model's, else 0. */
+  minP?: number;
+  /** Divides positive and multiplies negative logits of tokens of the prompt or the text so far. Default: 1, none. */
+  repetitionPenalty?: number;
+  /** Subtracted from the logits of tokens generated so far. Default: 0. */
+  presencePenalty?: number;
+  /** Subtracted from the logits of tokens generated so far, once for each time. Default: 0. */
+  frequencyPenalty?: number;
+}
+
+/** What one call of {@link Engine.generate} may set. */
+export interface GenerateOptions extends SamplingOptions {
+  /** Most tokens to generate. Default: as many as the model's context and the cache hold. */
+  maxTokens?: number;
+  /** Seed of the noise, any int32: equal requests with equal seeds give equal texts. Default: a random one. */
+  seed?: number;
+  /** Texts that end the generation; they are not part of the result. */
+  stop?: string | readonly string[];
+  /** Tokens that end the generation, besides the model's own. */
+  stopTokens?: readonly number[];
+  /** Go on after the model's own end tokens. Default: false. */
+  ignoreEos?: boolean;
+  /** Requests share cached prefixes only with requests of the same salt. Default: all share. */
+  salt?: string;
+  /** Aborts the generation, which then ends with finish reason `abort`. */
+  signal?: AbortSignal;
+}
+
+/** Checked sampling options with nothing left out. */
+export type SamplingParameters = Readonly<Required<SamplingOptions>> & { readonly seed: number };
+
+const MAX_INT32 = 2 ** 31 - 1;
+
+const checks = new Checks('generate');
+
+/**
+ * Checks sampling options and fills in what is left out.
+ *
+ * @throws AttentionError `ERR_RANGE` for a value outside its range.
+ */
+export function samplingParameters(
+  options: SamplingOptions & { seed?: number },
+  defaults: SamplingOptions,
+): SamplingParameters {
+  const {
+    temperature = 0,
+    topK = 0,
+    topP = 1,
+    minP = 0,
+    repetitionPenalty = 1,
+    presencePenalty = 0,
+    frequencyPenalty = 0,
+    seed = Math.floor(Math.random() * MAX_INT32),
+  } = { ...defaults, ...withoutUndefined(options) };
+  const inRange = (name: string, value: number, valid: boolean, expected: string) =>
+    checks.expect(Number.isFinite(value) && valid, 'ERR_RANGE', name, expected, value);
+  inRange('temperature', temperature, temperature >= 0, 'a finite number >= 0');
+  checks.integer('topK', topK, 0, MAX_INT32);
+  inRange('topP', topP, topP > 0 && topP <= 1, 'a number in (0, 1]');
+  inRange('minP', minP, minP >= 0 && minP <= 1, 'a number in [0, 1]');
+  checks.finite('repetitionPenalty', repetitionPenalty, 0);
+  checks.finite('presencePenalty', presencePenalty);
+  checks.finite('frequencyPenalty', frequencyPenalty);
+  checks.integer('seed', seed, -(2 ** 31), MAX_INT32);
+  return { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed };
+}
+
+function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}

@@ -1,0 +1,100 @@
+import { buildInputMetadata, sampleTokens } from '@attention-js/core';
+import type { BlockManager, PagedKVCache } from '@attention-js/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor1D } from '@tensorflow/tfjs-core';
+import type { CausalLM } from '../models/index.ts';
+import type { Request } from './request.ts';
+import type { ScheduledChunk } from './step_plan.ts';
+import { applyPenalties } from './token_penalties.ts';
+
+/** Runs steps on the model: what was scheduled in, the next tokens out. */
+export class StepRunner {
+  readonly #model: CausalLM;
+  readonly #cache: PagedKVCache;
+  readonly #blocks: BlockManager;
+
+  constructor(model: CausalLM, cache: PagedKVCache, blocks: BlockManager) {
+    this.#model = model;
+    this.#cache = cache;
+    this.#blocks = blocks;
+  }
+
+  /**
+   * Computes the chunks, writes their keys and values to the cache, and samples.
+   *
+   * @returns The next token of each chunk that reaches the end of its sequence; `undefined` for the others.
+   */
+  async run(chunks: readonly ScheduledChunk<Request>[]): Promise<(number | undefined)[]> {
+    const sampled = chunks.filter(isLast);
+    const tokens = tf.tidy(() => this.#forward(chunks, sampled));
+    if (!tokens) return chunks.map(() => undefined);
+    try {
+      const values = (await tokens.data<'int32'>()).values();
+      return chunks.map((chunk) => (isLast(chunk) ? values.next().value : undefined));
+    } finally {
+      tokens.dispose();
+    }
+  }
+
+  #forward(
+    chunks: readonly ScheduledChunk<Request>[],
+    sampled: readonly ScheduledChunk<Request>[],
+  ): Tensor1D | undefined {
+    const logits = this.#model.forward({
+      tokenIds: int32(
+        chunks.flatMap(({ sequence: { tokens, computed }, count }) =>
+          tokens.slice(computed, computed + count),
+        ),
+      ),
+      metadata: this.#metadata(chunks),
+      cache: this.#cache,
+      logitRows: int32(logitRows(chunks)),
+    });
+    if (sampled.length === 0) return undefined;
+    const requests = sampled.map(({ sequence }) => sequence);
+    const parameters = requests.map(({ sampling }) => sampling);
+    const penalized = applyPenalties(
+      logits,
+      requests.map(({ penalties }) => penalties),
+    );
+    return sampleTokens(penalized, {
+      temperature: parameters.map(({ temperature }) => temperature),
+      topK: parameters.map(({ topK }) => topK),
+      topP: parameters.map(({ topP }) => topP),
+      minP: parameters.map(({ minP }) => minP),
+      seeds: parameters.map(({ seed }) => seed),
+      positions: requests.map(({ tokens }) => tokens.length),
+    });
+  }
+
+  #metadata(chunks: readonly ScheduledChunk<Request>[]) {
+    return buildInputMetadata(
+      chunks.map(({ sequence, count, slots }) => ({
+        slots,
+        blockTable: this.#blocks.blockTable(sequence.id),
+        contextLength: sequence.computed + count,
+        queryLength: count,
+      })),
+    );
+  }
+}
+
+function int32(values: readonly number[]): Tensor1D {
+  return tf.tensor1d(values as number[], 'int32');
+}
+
+/** Whether the chunk ends with the sequence's last token, so that the next one can be sampled. */
+function isLast({ sequence, count }: ScheduledChunk<Request>): boolean {
+  return count === sequence.pending;
+}
+
+/** The last row of each chunk that is sampled. */
+function logitRows(chunks: readonly ScheduledChunk<Request>[]): number[] {
+  const rows: number[] = [];
+  let end = 0;
+  for (const chunk of chunks) {
+    end += chunk.count;
+    if (isLast(chunk)) rows.push(end - 1);
+  }
+  return rows;
+}
