@@ -2,7 +2,7 @@ import type { CpuTensor } from '../cpu_kernel.ts';
 
 /** For each row `[gate | up]` of `x` `[.., 2n]`: `activation(gate) * up` into `output` `[.., n]`. */
 export function gatedActivation(
-  x: CpuTensor,
+  x: Pick<CpuTensor, 'shape' | 'values'>,
   output: Float32Array | Int32Array,
   activation: (gate: number) => number,
 ): void {

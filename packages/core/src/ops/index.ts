@@ -46,3 +46,8 @@ export { rotaryEmbedding, rotaryEmbeddingOp } from './rotary_embedding.ts';
 export type { RotaryEmbeddingAttributes, RotaryEmbeddingInputs } from './rotary_embedding.ts';
 export { swapBlocks, swapBlocksOp } from './swap_blocks.ts';
 export type { SwapBlocksInputs } from './swap_blocks.ts';
+export { sampleTokens, sampleTokensOp } from './sample_tokens.ts';
+export type { SampleTokensInputs } from './sample_tokens.ts';
+export type { PerRow, SamplingParameters } from './sampling_parameters.ts';
+export { fusedMoe, fusedMoeOp } from './fused_moe.ts';
+export type { FusedMoeAttributes, FusedMoeInputs, MoeActivation } from './fused_moe.ts';

@@ -39,14 +39,14 @@ function checkOrder(pairs: Int32Array, experts: Int32Array, numExperts: number):
   pairs.forEach((pair, i) => {
     if (seen[pair] !== 0) {
       const expected = `each of 0..${pairs.length - 1} once`;
-      checks.expect(false, 'ERR_RANGE', 'sortedTokenIds', expected, `${pair} at ${i}`);
+      checks.fail('ERR_RANGE', 'sortedTokenIds', expected, `${pair} at ${i}`);
     }
     seen[pair] = 1;
   });
   experts.forEach((expert, i) => {
     if (!(expert >= (experts[i - 1] ?? 0) && expert < numExperts)) {
       const expected = `expert ids >= 0 and < ${numExperts}, ascending`;
-      checks.expect(false, 'ERR_RANGE', 'expertIds', expected, `${expert} at ${i}`);
+      checks.fail('ERR_RANGE', 'expertIds', expected, `${expert} at ${i}`);
     }
   });
 }

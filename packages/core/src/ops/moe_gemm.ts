@@ -2,11 +2,10 @@ import type { Tensor, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
-import { checkRoutingWeights } from './expert_routing.ts';
 import { moeGemmCpu } from './moe_gemm.cpu.ts';
 
 /** Inputs of {@link moeGemm} by name. P pairs of token and expert, E experts. */
-export interface MoeGemmInputs extends Record<string, TensorInfo | undefined> {
+export interface MoeGemmInputs {
   /** `[tokens, K]` or `[P, K]`, see {@link MoeGemmAttributes.input}. */
   x: TensorInfo;
   /** `[E, N, K]`. */
@@ -56,7 +55,10 @@ export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
     checks.shape('expertIds', expertIds, [pairs]);
     const tokens = pairs / topk;
     checks.shape('x', x, [input === 'tokens' ? tokens : pairs, weights.shape[2]]);
-    if (topkWeights) checkRoutingWeights(checks, topkWeights, [tokens, topk]);
+    if (topkWeights) {
+      checks.shape('topkWeights', topkWeights, [tokens, topk]);
+      checks.storage('topkWeights', topkWeights, 'float32');
+    }
   },
   outputs: ({ x, weights, sortedTokenIds }) => [
     { shape: [sortedTokenIds.shape[0], weights.shape[1]], dtype: 'float32', storage: storageOf(x) },

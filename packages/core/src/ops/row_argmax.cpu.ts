@@ -14,12 +14,13 @@ export function rowArgmax(
   const start = row * width;
   let best = start;
   for (let i = start; i < start + width; i++) {
-    // A NaN compares false with everything, so it becomes the best and stays it.
-    if (!(values[i] <= values[best])) best = i;
-    if (Number.isNaN(values[best])) break;
+    if (values[i] <= values[best]) continue; // false for a NaN, too
+    best = i;
+    if (Number.isNaN(values[i])) break;
   }
-  const valid = Number.isFinite(values[best]);
-  const received = valid ? '' : `${values[best]} at [${row}, ${best - start}]`;
-  checks.expect(valid, 'ERR_RANGE', argument, 'rows without NaN and with a finite maximum', received);
+  if (!Number.isFinite(values[best])) {
+    const received = `${values[best]} at [${row}, ${best - start}]`;
+    checks.fail('ERR_RANGE', argument, 'rows without NaN and with a finite maximum', received);
+  }
   return best;
 }

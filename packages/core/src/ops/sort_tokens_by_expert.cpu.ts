@@ -27,7 +27,7 @@ export function sortPairsByExpert(
     const expert = ids[pair];
     if (!(expert >= 0 && expert < numExperts)) {
       const received = `${expert} for pair ${pair}`;
-      checks.expect(false, 'ERR_RANGE', argument, `expert ids >= 0 and < ${numExperts}`, received);
+      checks.fail('ERR_RANGE', argument, `expert ids >= 0 and < ${numExperts}`, received);
     }
     next[expert + 1]++;
   }

@@ -4,7 +4,7 @@ import { defineOp } from '../define_op.ts';
 import { sortTokensByExpertCpu } from './sort_tokens_by_expert.cpu.ts';
 
 /** Inputs of {@link sortTokensByExpert} by name. */
-export interface SortTokensByExpertInputs extends Record<string, TensorInfo> {
+export interface SortTokensByExpertInputs {
   /** `[tokens, k]` int32. */
   ids: TensorInfo;
 }

@@ -117,7 +117,7 @@ describeOnBackends('topkSoftmax', (backendName) => {
       [[NaN, 0, 1], 'NaN at [1, 0]'],
       [[0, 1, Infinity], 'Infinity at [1, 2]'],
       [[-Infinity, -Infinity, -Infinity], '-Infinity at [1, 0]'],
-    ])('rejects logits without a softmax: %j', (row, received) => {
+    ])('rejects logits without a softmax: %p', (row, received) => {
       expectAttentionError(
         () => topkSoftmax(tf.tensor2d([[0, 0, 0], row]), 2),
         'ERR_RANGE',

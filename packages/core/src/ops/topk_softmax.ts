@@ -4,7 +4,7 @@ import { defineOp } from '../define_op.ts';
 import { topkSoftmaxCpu } from './topk_softmax.cpu.ts';
 
 /** Inputs of {@link topkSoftmax} by name. */
-export interface TopkSoftmaxInputs extends Record<string, TensorInfo> {
+export interface TopkSoftmaxInputs {
   /** `[tokens, experts]`. */
   routerLogits: TensorInfo;
 }
