@@ -1,0 +1,202 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test } from '@jest/globals';
+import { roundToStorage } from '../storage/half_precision.ts';
+import { zerosWithStorage } from '../storage/storage_functions.ts';
+import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { StorageType } from '../storage/storage_types.ts';
+import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { cacheIndex, cacheShapes } from '../testing/cache_index.ts';
+import type { CacheSizes } from '../testing/cache_index.ts';
+import { expectAttentionError } from '../testing/compare.ts';
+import { Random } from '../testing/random.ts';
+import { randomTensor } from '../testing/tensors.ts';
+import { assignStorage } from './assign_storage.ts';
+import { reshapeAndCache } from './reshape_and_cache.ts';
+
+const layouts = ['flash', 'vllm'] as const;
+
+function slotsOf(...slots: number[]): tf.Tensor {
+  return tf.tensor1d(slots, 'int32');
+}
+
+/** Key and value caches that hold NaN throughout. */
+function poisonedCaches(sizes: CacheSizes): { key: tf.Tensor; value: tf.Tensor } {
+  const make = (shape: number[]) => {
+    const cache = zerosWithStorage(shape, sizes.storage);
+    assignStorage(cache, new Float32Array(cache.size).fill(Number.NaN));
+    return cache;
+  };
+  const shapes = cacheShapes(sizes);
+  return { key: make(shapes.key), value: make(shapes.value) };
+}
+
+describeOnBackends('reshapeAndCache', (backendName) => {
+  describe.each(layouts)('in layout %s', (layout) => {
+    const cases: [StorageType, StorageType][] = STORAGE_TYPES.map((storage) => [storage, storage]);
+    cases.push(['float32', 'float16'], ['float32', 'bfloat16']);
+
+    test.each(cases)('stores %s keys and values in a %s cache, and nothing else', (storage, cacheStorage) => {
+      const sizes: CacheSizes = {
+        layout,
+        numBlocks: 5,
+        blockSize: 8,
+        kvHeads: 3,
+        headSize: 24,
+        storage: cacheStorage,
+      };
+      const random = new Random(1);
+      const slots = Int32Array.from([7, 39, -1, 0, 8, 21, -1, 31, 20]);
+      const key = randomTensor(random, [slots.length, 3, 24], storage);
+      const value = randomTensor(random, [slots.length, 3, 24], storage);
+      const caches = poisonedCaches(sizes);
+      const expectedKeys = new Float32Array(caches.key.size).fill(Number.NaN);
+      const expectedValues = expectedKeys.slice();
+      slots.forEach((slot, token) => {
+        if (slot === -1) return;
+        for (let head = 0; head < 3; head++) {
+          for (let d = 0; d < 24; d++) {
+            const to = cacheIndex(sizes, slot, head, d);
+            const from = (token * 3 + head) * 24 + d;
+            expectedKeys[to.key] = roundToStorage(key.values[from], cacheStorage);
+            expectedValues[to.value] = roundToStorage(value.values[from], cacheStorage);
+          }
+        }
+      });
+
+      reshapeAndCache(key.tensor, value.tensor, caches.key, caches.value, tf.tensor1d(slots, 'int32'));
+      expect(caches.key.dataSync()).toEqual(expectedKeys);
+      expect(caches.value.dataSync()).toEqual(expectedValues);
+      expect(key.tensor.dataSync()).toEqual(key.values);
+    });
+
+    test('takes no tokens, and tokens none of which is stored', () => {
+      const sizes: CacheSizes = {
+        layout,
+        numBlocks: 1,
+        blockSize: 8,
+        kvHeads: 1,
+        headSize: 8,
+        storage: 'float32',
+      };
+      const caches = poisonedCaches(sizes);
+      for (const slots of [[], [-1, -1]]) {
+        const rows = tf.ones([slots.length, 1, 8]);
+        reshapeAndCache(rows, rows, caches.key, caches.value, slotsOf(...slots));
+      }
+      expect(caches.key.dataSync()).toEqual(new Float32Array(64).fill(Number.NaN));
+    });
+  });
+
+  const sizes: CacheSizes = {
+    layout: 'flash',
+    numBlocks: 2,
+    blockSize: 8,
+    kvHeads: 1,
+    headSize: 8,
+    storage: 'bfloat16',
+  };
+
+  test('leaks nothing', () => {
+    const caches = poisonedCaches(sizes);
+    const [rows, slots] = [tf.ones([1, 1, 8]), slotsOf(3)];
+    expectNoLeak(() => reshapeAndCache(rows, rows, caches.key, caches.value, slots));
+  });
+
+  test('refuses to be recorded', () => {
+    const caches = poisonedCaches(sizes);
+    const rows = tf.ones([1, 1, 8]);
+    const call = tf.grad((x: tf.Tensor) => {
+      reshapeAndCache(x, x, caches.key, caches.value, slotsOf(3));
+      return tf.square(x);
+    });
+    expectAttentionError(
+      () => call(rows),
+      'ERR_UNSUPPORTED',
+      '[reshapeAndCache] keyCache, valueCache: expected no gradient to be recorded while written in place, received a ' +
+        'call inside tf.grad or tf.variableGrads; write it outside of them',
+    );
+    expect(caches.key.dataSync()).toEqual(new Float32Array(128).fill(Number.NaN));
+  });
+
+  test('names argument, expected and received', () => {
+    const { key: keyCache, value: valueCache } = poisonedCaches(sizes);
+    const rows = tf.ones([2, 1, 8]);
+    const slots = slotsOf(3, 4);
+    expectAttentionError(
+      () => reshapeAndCache(tf.ones([2, 8]), rows, keyCache, valueCache, slots),
+      'ERR_SHAPE',
+      '[reshapeAndCache] key: expected shape [tokens, 1, 8], received [2, 8]',
+    );
+    expectAttentionError(
+      () => reshapeAndCache(tf.ones([2, 2, 8]), rows, keyCache, valueCache, slots),
+      'ERR_SHAPE',
+      '[reshapeAndCache] key: expected shape [tokens, 1, 8], received [2, 2, 8]',
+    );
+    expectAttentionError(
+      () => reshapeAndCache(rows, tf.ones([3, 1, 8]), keyCache, valueCache, slots),
+      'ERR_SHAPE',
+      '[reshapeAndCache] value: expected shape [2, 1, 8] as key has, received [3, 1, 8]',
+    );
+    expectAttentionError(
+      () => reshapeAndCache(rows, rows, keyCache, valueCache, slotsOf(3)),
+      'ERR_SHAPE',
+      '[reshapeAndCache] slotMapping: expected shape [2], a slot for each token, received [1]',
+    );
+    expectAttentionError(
+      () => reshapeAndCache(rows, rows, keyCache, valueCache, tf.tensor1d([3, 4], 'float32')),
+      'ERR_DTYPE',
+      '[reshapeAndCache] slotMapping: expected int32, received float32',
+    );
+    expectAttentionError(
+      () => reshapeAndCache(tf.ones([2, 1, 8], 'int32'), rows, keyCache, valueCache, slots),
+      'ERR_DTYPE',
+      '[reshapeAndCache] key: expected float32, received int32',
+    );
+    const half = zerosWithStorage([2, 1, 8], 'float16');
+    expectAttentionError(
+      () => reshapeAndCache(half, half, keyCache, valueCache, slots),
+      'ERR_DTYPE',
+      '[reshapeAndCache] key: expected storage float32 or bfloat16, received float16',
+    );
+    expectAttentionError(
+      () => reshapeAndCache(rows, zerosWithStorage([2, 1, 8], 'bfloat16'), keyCache, valueCache, slots),
+      'ERR_DTYPE',
+      '[reshapeAndCache] value: expected storage float32 as key has, received bfloat16',
+    );
+    expectAttentionError(
+      () => reshapeAndCache(rows, rows, tf.zeros([2, 12, 1, 8]), tf.zeros([2, 12, 1, 8]), slots),
+      'ERR_UNSUPPORTED',
+      '[reshapeAndCache] keyCache: expected a block size of 8, 16, 32, 64, 128, 256 in layout flash, received 12',
+    );
+  });
+
+  if (backendName === 'cpu') {
+    test.each([
+      [[3, 16], 'slotMapping[1]: expected -1 or a slot >= 0 and < 16, received 16'],
+      [[3, -2], 'slotMapping[1]: expected -1 or a slot >= 0 and < 16, received -2'],
+      [[3, 3], 'slotMapping[1]: expected a slot of its own, received slot 3 of token 0'],
+    ])('rejects the slots %p before anything is stored', (slots, rule) => {
+      const caches = poisonedCaches(sizes);
+      const rows = tf.ones([2, 1, 8]);
+      expectAttentionError(
+        () => reshapeAndCache(rows, rows, caches.key, caches.value, slotsOf(...slots)),
+        'ERR_RANGE',
+        `[reshapeAndCache] ${rule}`,
+      );
+      expect(caches.key.dataSync()).toEqual(new Float32Array(128).fill(Number.NaN));
+      expect(caches.value.dataSync()).toEqual(new Float32Array(128).fill(Number.NaN));
+    });
+
+    test('does not write into the int32 tensor behind tf.cast', () => {
+      const keyCache = tf.zeros([2, 8, 1, 8]);
+      const valueCache = tf.cast(tf.zeros([2, 8, 1, 8], 'int32'), 'float32');
+      const rows = tf.ones([1, 1, 8]);
+      expectAttentionError(
+        () => reshapeAndCache(rows, rows, keyCache, valueCache, slotsOf(3)),
+        'ERR_UNSUPPORTED',
+        /^\[reshapeAndCache\] valueCache: expected float32 memory of its own/,
+      );
+      expect(tf.max(keyCache).dataSync()[0]).toBe(0);
+    });
+  }
+});

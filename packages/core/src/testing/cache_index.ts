@@ -1,0 +1,50 @@
+import type { StorageType } from '../storage/storage_types.ts';
+
+/** Sizes of a cache in a test. */
+export interface CacheSizes {
+  layout: 'flash' | 'vllm';
+  numBlocks: number;
+  blockSize: number;
+  kvHeads: number;
+  headSize: number;
+  storage: StorageType;
+}
+
+/** Shapes of the key and value cache tensors. */
+export function cacheShapes(sizes: CacheSizes): { key: number[]; value: number[] } {
+  const { layout, numBlocks, blockSize, kvHeads, headSize, storage } = sizes;
+  if (layout === 'flash') {
+    const shape = [numBlocks, blockSize, kvHeads, headSize];
+    return { key: shape, value: shape };
+  }
+  const x = storage === 'float32' ? 4 : 8;
+  return {
+    key: [numBlocks, kvHeads, headSize / x, blockSize, x],
+    value: [numBlocks, kvHeads, headSize, blockSize],
+  };
+}
+
+/** Where the tensors hold element `d` of `head` in `slot`: the index tuple by the layouts' definition, row-major. */
+export function cacheIndex(
+  sizes: CacheSizes,
+  slot: number,
+  head: number,
+  d: number,
+): { key: number; value: number } {
+  const { layout, blockSize, storage } = sizes;
+  const [block, offset] = [Math.floor(slot / blockSize), slot % blockSize];
+  const shapes = cacheShapes(sizes);
+  if (layout === 'flash') {
+    const index = rowMajor(shapes.key, [block, offset, head, d]);
+    return { key: index, value: index };
+  }
+  const x = storage === 'float32' ? 4 : 8;
+  return {
+    key: rowMajor(shapes.key, [block, head, Math.floor(d / x), offset, d % x]),
+    value: rowMajor(shapes.value, [block, head, d, offset]),
+  };
+}
+
+function rowMajor(shape: number[], index: number[]): number {
+  return index.reduce((flat, position, axis) => flat * shape[axis] + position, 0);
+}
