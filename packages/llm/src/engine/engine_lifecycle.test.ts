@@ -1,0 +1,397 @@
+import { describe, expect, test } from '@jest/globals';
+import { byteTokenizer } from '../testing/byte_tokenizer.ts';
+import { HistoryModel } from '../testing/history_model.ts';
+import { VOCAB_SIZE, expectNoLeaksInEachTest, testEngine, tokens } from '../testing/test_engine.ts';
+import type { Engine } from './engine.ts';
+import type { EngineOptions } from './engine_options.ts';
+import type { GenerateOptions } from './generate_options.ts';
+import type { Prompt } from './prompt.ts';
+
+/** An engine whose model writes letters, in a bytes' vocabulary. */
+function letterEngine(options: Partial<EngineOptions> = {}): Engine {
+  return testEngine({ model: new HistoryModel({ vocabSize: 123 }), tokenizer: byteTokenizer(), ...options });
+}
+
+async function collect(engine: Engine, prompt: Prompt, options?: GenerateOptions): Promise<string[]> {
+  const pieces: string[] = [];
+  for await (const piece of engine.generate(prompt, options)) pieces.push(piece);
+  return pieces;
+}
+
+expectNoLeaksInEachTest();
+
+describe('streams', () => {
+  test('give the text in pieces, and the result', async () => {
+    using engine = letterEngine();
+    const pieces = await collect(engine, 'Hello', { maxTokens: 20 });
+    const { text, tokenIds, ...counts } = await engine.generate('Hello', { maxTokens: 20, seed: 5 }).result;
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces.join('')).toBe(text);
+    expect(text).toBe(byteTokenizer().decode(tokenIds));
+    expect(tokenIds).toHaveLength(20);
+    expect(counts).toEqual({
+      finishReason: 'length',
+      promptTokens: 5,
+      cachedTokens: 0,
+      preemptions: 0,
+      seed: 5,
+      timeToFirstTokenMs: expect.any(Number),
+      totalMs: expect.any(Number),
+    });
+  });
+
+  test('write out conversations with the chat template', async () => {
+    const model = new HistoryModel({ vocabSize: 260 });
+    using engine = letterEngine({ model });
+    const messages = [{ role: 'user', content: 'Hi' }];
+    const { tokenIds, promptTokens } = await engine.generate(messages, { maxTokens: 5 }).result;
+    const ids = [256, 258, ...Buffer.from('Hi'), 257, 259];
+    expect(promptTokens).toBe(ids.length);
+    expect((await engine.generate(ids, { maxTokens: 5 }).result).tokenIds).toEqual(tokenIds);
+    expect(
+      (await engine.generate('<s><|user|>Hi</s><|assistant|>', { maxTokens: 5 }).result).tokenIds,
+    ).toEqual(tokenIds);
+  });
+
+  test('come without a reader, too', async () => {
+    using engine = letterEngine();
+    const stream = engine.generate('Hello', { maxTokens: 3 });
+    const { text } = await stream.result;
+    const pieces = [];
+    for await (const piece of stream) pieces.push(piece);
+    expect(pieces.join('')).toBe(text);
+  });
+
+  test('let others have their turn between steps', async () => {
+    using engine = letterEngine();
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    await engine.generate('Hello', { maxTokens: 100 }).result;
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(3);
+  });
+});
+
+describe('stopping', () => {
+  test('at each of the stop tokens of model, tokenizer, engine and request', async () => {
+    const [first, second] = (await testEngineOnce(tokens(5), { maxTokens: 2 })).tokenIds;
+    const stopped = { tokenIds: [first, second], finishReason: 'stop' };
+    expect(await testEngineOnce(tokens(5), { stopTokens: [second] })).toMatchObject(stopped);
+    expect(await testEngineOnce(tokens(5), {}, { stopTokens: [second] })).toMatchObject(stopped);
+    const model = new HistoryModel({ vocabSize: VOCAB_SIZE, eosTokenIds: [second] });
+    expect(await testEngineOnce(tokens(5), {}, { model })).toMatchObject(stopped);
+    expect(await testEngineOnce(tokens(5), { ignoreEos: true, maxTokens: 9 }, { model })).toMatchObject({
+      finishReason: 'length',
+    });
+  });
+
+  test('at stop strings across tokens, which are not part of the text', async () => {
+    using engine = letterEngine();
+    const { text } = await engine.generate('Tell me', { maxTokens: 40 }).result;
+    for (const [start, length] of [
+      [10, 3],
+      [15, 1],
+      [0, 4],
+    ]) {
+      const stop = text.slice(start, start + length);
+      const pieces = await collect(engine, 'Tell me', { maxTokens: 40, stop });
+      expect(pieces.join('')).toBe(text.slice(0, text.indexOf(stop)));
+      const result = await engine.generate('Tell me', { maxTokens: 40, stop: ['never', stop] }).result;
+      expect(result).toMatchObject({ text: pieces.join(''), finishReason: 'stop' });
+    }
+  });
+
+  test('at the most tokens, with the text that might have become a stop string', async () => {
+    using engine = letterEngine();
+    const { text } = await engine.generate('Tell me', { maxTokens: 40 }).result;
+    const stop = `${text.slice(-3)}#`;
+    expect((await collect(engine, 'Tell me', { maxTokens: 40, stop })).join('')).toBe(text);
+  });
+
+  test('where the context or the cache ends', async () => {
+    const model = new HistoryModel({ vocabSize: VOCAB_SIZE, maxPositions: 30 });
+    expect((await testEngineOnce(tokens(10), {}, { model })).tokenIds).toHaveLength(20);
+    expect((await testEngineOnce(tokens(10), {}, { numBlocks: 3 })).tokenIds).toHaveLength(15);
+  });
+});
+
+async function testEngineOnce(
+  prompt: number[],
+  options: GenerateOptions,
+  engineOptions?: Partial<EngineOptions>,
+) {
+  using engine = testEngine(engineOptions);
+  return await engine.generate(prompt, options).result; // before the engine is disposed
+}
+
+describe('aborting', () => {
+  test('leaving the loop frees the blocks at once', async () => {
+    using engine = letterEngine();
+    for await (const piece of engine.generate('Hello')) {
+      expect(piece).not.toBe('');
+      expect(engine.stats().cache.usedBlocks).toBeGreaterThan(0);
+      break;
+    }
+    expect(engine.stats()).toMatchObject({ requests: { running: 0, aborted: 1 }, cache: { usedBlocks: 0 } });
+  });
+
+  test('a signal ends the stream; others go on undisturbed', async () => {
+    using engine = letterEngine();
+    const alone = await engine.generate('Hello', { maxTokens: 30 }).result;
+    const controller = new AbortController();
+    const other = engine.generate('Hello', { maxTokens: 30 });
+    const pieces: string[] = [];
+    const stream = engine.generate('Good day', { signal: controller.signal });
+    for await (const piece of stream) {
+      pieces.push(piece);
+      if (pieces.length === 5) controller.abort();
+    }
+    expect(await stream.result).toMatchObject({ finishReason: 'abort', text: pieces.join('') });
+    expect(pieces).toHaveLength(5);
+    expect((await other.result).tokenIds).toEqual(alone.tokenIds);
+    expect(engine.stats().cache.usedBlocks).toBe(0);
+  });
+
+  test('before the first step, and before the call', async () => {
+    using engine = letterEngine();
+    const stream = engine.generate('Hello');
+    stream.abort();
+    const aborted = engine.generate('Hello', { signal: AbortSignal.abort() });
+    for (const { result } of [stream, aborted]) {
+      expect(await result).toMatchObject({ finishReason: 'abort', text: '', timeToFirstTokenMs: undefined });
+    }
+    expect(engine.stats()).toMatchObject({ steps: 0, requests: { waiting: 0, aborted: 2 } });
+  });
+
+  test('while a step runs', async () => {
+    const model = new HistoryModel({ vocabSize: 123 });
+    using engine = letterEngine({ model });
+    const stream = engine.generate('Hello');
+    model.beforeStep = () => stream.abort();
+    expect(await stream.result).toMatchObject({ finishReason: 'abort', tokenIds: [] });
+    expect(await collect(engine, 'Hello', { maxTokens: 2 })).not.toHaveLength(0);
+  });
+
+  test('after the end does nothing', async () => {
+    using engine = letterEngine();
+    const stream = engine.generate('Hello', { maxTokens: 2 });
+    await stream.result;
+    stream.abort();
+    expect(engine.stats().requests).toMatchObject({ finished: 1, aborted: 0 });
+  });
+});
+
+describe('errors', () => {
+  test('a failing step rejects its requests and leaves the engine usable', async () => {
+    const model = new HistoryModel({ vocabSize: 123 });
+    using engine = letterEngine({ model, maxSequences: 2 });
+    const expected = await engine.generate('Hello', { maxTokens: 8 }).result;
+    let steps = 0;
+    model.beforeStep = () => {
+      if (++steps === 3) throw new Error('no power');
+    };
+    const failing = [engine.generate('One'), engine.generate('Two')];
+    const waiting = engine.generate('Hello', { maxTokens: 8 });
+    await expect(failing[0].result).rejects.toThrow('no power');
+    await expect(drain(failing[1])).rejects.toThrow('no power');
+    expect((await waiting.result).tokenIds).toEqual(expected.tokenIds);
+    expect(engine.stats()).toMatchObject({
+      requests: { waiting: 0, running: 0, finished: 2, failed: 2 },
+      cache: { usedBlocks: 0 },
+    });
+  });
+
+  test("disposal fails what has not ended, and frees the cache but not the caller's model", async () => {
+    const model = new HistoryModel({ vocabSize: 123 });
+    const engine = letterEngine({ model });
+    const streams = [engine.generate('One'), engine.generate('Two')];
+    await nextPiece(streams[0]);
+    engine.dispose();
+    engine.dispose();
+    for (const { result } of streams) await expect(result).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+    expect(model.disposed).toBe(false);
+    expect(() => engine.generate('Three')).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+  });
+
+  const rejected: [string, Prompt, GenerateOptions, string, string][] = [
+    ['an empty text', '', {}, 'ERR_RANGE', '[generate] prompt: expected at least one token, received none'],
+    ['no token ids', [], {}, 'ERR_RANGE', '[generate] prompt: expected at least one token, received none'],
+    [
+      'an unknown token',
+      [1, 123],
+      {},
+      'ERR_RANGE',
+      '[generate] prompt[1]: expected an integer >= 0 and <= 122, received 123',
+    ],
+    [
+      "a prompt beyond the model's context",
+      tokens(40),
+      {},
+      'ERR_RANGE',
+      "[generate] prompt: expected at most 39 tokens, for the model's context has 40, received 40 tokens",
+    ],
+    [
+      "more tokens than the model's context",
+      tokens(30),
+      { maxTokens: 11 },
+      'ERR_RANGE',
+      "[generate] maxTokens: expected at most 10 after a prompt of 30 tokens, for the model's context has 40, received 11",
+    ],
+    [
+      'a prompt beyond the cache',
+      tokens(33),
+      {},
+      'ERR_OUT_OF_BLOCKS',
+      '[generate] prompt: expected at most 32 tokens, for the cache holds 32 (a larger numBlocks holds more), ' +
+        'received 33 tokens',
+    ],
+    [
+      'more tokens than the cache',
+      tokens(32),
+      { maxTokens: 2 },
+      'ERR_OUT_OF_BLOCKS',
+      '[generate] maxTokens: expected at most 1 after a prompt of 32 tokens, for the cache holds 32 ' +
+        '(a larger numBlocks holds more), received 2',
+    ],
+    [
+      'maxTokens 0',
+      'a',
+      { maxTokens: 0 },
+      'ERR_RANGE',
+      '[generate] maxTokens: expected an integer >= 1, received 0',
+    ],
+    [
+      'a negative temperature',
+      'a',
+      { temperature: -1 },
+      'ERR_RANGE',
+      '[generate] temperature: expected a finite number >= 0, received -1',
+    ],
+    ['topP 0', 'a', { topP: 0 }, 'ERR_RANGE', '[generate] topP: expected a number in (0, 1], received 0'],
+    [
+      'minP above 1',
+      'a',
+      { minP: 2 },
+      'ERR_RANGE',
+      '[generate] minP: expected a number in [0, 1], received 2',
+    ],
+    ['half a topK', 'a', { topK: 0.5 }, 'ERR_RANGE', '[generate] topK: expected an integer'],
+    ['a seed that is no int32', 'a', { seed: 2 ** 31 }, 'ERR_RANGE', '[generate] seed: expected an integer'],
+    [
+      'repetitionPenalty 0',
+      'a',
+      { repetitionPenalty: 0 },
+      'ERR_RANGE',
+      '[generate] repetitionPenalty: expected a finite number > 0, received 0',
+    ],
+    [
+      'an empty stop string',
+      'a',
+      { stop: ['x', ''] },
+      'ERR_RANGE',
+      '[generate] stop: expected texts that are not empty, received ["x", ""]',
+    ],
+  ];
+
+  test.each(rejected)('refuses %s', (_title, prompt, options, code, message) => {
+    using engine = letterEngine({
+      model: new HistoryModel({ vocabSize: 123, maxPositions: 40 }),
+      numBlocks: 4,
+    });
+    expect(() => engine.generate(prompt, options)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(message) }),
+    );
+    expect(engine.stats().requests.waiting).toBe(0);
+  });
+
+  test('refuses text, messages and stop strings without a tokenizer', () => {
+    using engine = testEngine();
+    const unsupported = expect.objectContaining({ code: 'ERR_UNSUPPORTED' });
+    expect(() => engine.generate('Hello')).toThrow(unsupported);
+    expect(() => engine.generate([{ role: 'user', content: 'Hi' }])).toThrow(unsupported);
+    expect(() => engine.generate([1], { stop: 'x' })).toThrow(unsupported);
+  });
+
+  test.each(['blockSize', 'numBlocks', 'maxTokensPerStep', 'maxSequences'])('refuses %s 0', (limit) => {
+    expect(() => testEngine({ [limit]: 0 })).toThrow(
+      expect.objectContaining({ code: 'ERR_RANGE', message: expect.stringMatching(limit) }),
+    );
+  });
+});
+
+async function drain(stream: AsyncIterable<string>): Promise<void> {
+  for await (const piece of stream) void piece;
+}
+
+async function nextPiece(stream: AsyncIterable<string>): Promise<void> {
+  await stream[Symbol.asyncIterator]().next();
+}
+
+describe('limits and statistics', () => {
+  test('steps never exceed the budget and mix prefill with decodes', async () => {
+    const model = new HistoryModel({ vocabSize: VOCAB_SIZE });
+    using engine = testEngine({ model, maxTokensPerStep: 10, prefixCache: false });
+    const streams = [
+      engine.generate(tokens(25), { maxTokens: 4 }),
+      engine.generate(tokens(12), { maxTokens: 3 }),
+    ];
+    await Promise.all(streams.map(({ result }) => result));
+    // Prefill 10 and 10; 5 of the first with 5 of the second; a decode with the other 7; then decodes.
+    expect(model.stepSizes).toEqual([10, 10, 10, 8, 2, 2]);
+  });
+
+  test('no more than maxSequences run at the same time', async () => {
+    const model = new HistoryModel({ vocabSize: VOCAB_SIZE });
+    using engine = testEngine({ model, maxSequences: 2 });
+    let most = 0;
+    model.beforeStep = () => (most = Math.max(most, engine.stats().requests.running));
+    await Promise.all(
+      [1, 2, 3, 4, 5].map((from) => engine.generate(tokens(4, from), { maxTokens: 6 }).result),
+    );
+    expect(most).toBe(2);
+  });
+
+  test('a prompt that comes again, or goes on, is found in the prefix cache, within its salt', async () => {
+    using engine = testEngine();
+    const { tokenIds } = await engine.generate(tokens(20), { maxTokens: 10 }).result;
+    const cached = async (prompt: number[], salt?: string) =>
+      (await engine.generate(prompt, { maxTokens: 1, salt }).result).cachedTokens;
+    expect(await cached(tokens(20))).toBe(16);
+    expect(await cached([...tokens(20), ...tokenIds])).toBe(24);
+    expect(await cached(tokens(20), 'another customer')).toBe(0);
+    expect(await cached(tokens(20), 'another customer')).toBe(16);
+  });
+
+  test('count what happened', async () => {
+    using engine = testEngine({ maxSequences: 3 });
+    expect(engine.stats()).toMatchObject({ tokensPerSecond: 0, timeToFirstTokenMs: { mean: 0, max: 0 } });
+    const streams = [20, 30, 20].map((length) => engine.generate(tokens(length), { maxTokens: 5 }));
+    const results = await Promise.all(streams.map(({ result }) => result));
+    const first = results.map(({ timeToFirstTokenMs }) => timeToFirstTokenMs as number);
+    const stats = engine.stats();
+    expect(stats).toEqual({
+      requests: { waiting: 0, running: 0, finished: 3, aborted: 0, failed: 0 },
+      steps: 6,
+      promptTokens: 70,
+      cachedPromptTokens: 32,
+      generatedTokens: 15,
+      tokensPerSecond: expect.any(Number),
+      timeToFirstTokenMs: {
+        mean: expect.closeTo((first[0] + first[1] + first[2]) / 3),
+        max: Math.max(...first),
+      },
+      preemptions: 0,
+      cache: {
+        blockSize: 8,
+        totalBlocks: 64,
+        usedBlocks: 0,
+        peakUsedBlocks: 7, // 2 shared; 1, 3 and 1 of their own
+        cachedBlocks: expect.any(Number),
+        blockBytes: 2 * 8 * 8 * 4,
+        totalBytes: 64 * 2 * 8 * 8 * 4,
+      },
+    });
+    expect(stats.tokensPerSecond).toBeGreaterThan(0);
+    expect(stats.cache.cachedBlocks).toBeGreaterThan(2);
+  });
+});
