@@ -57,7 +57,7 @@ export interface MlpConfig {
   readonly bias: boolean;
 }
 
-/** Mixture of experts. */
+/** Mixtures of experts; each expert is a gated MLP with the activation of {@link MlpConfig}. */
 export interface MoeConfig {
   readonly numExperts: number;
   readonly numExpertsPerToken: number;

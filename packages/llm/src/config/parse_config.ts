@@ -125,7 +125,6 @@ function parseMlp(raw: RawConfig, family: Family, hiddenSize: number): MlpConfig
   if (!Object.hasOwn(activations, activation)) {
     throw raw.unsupported(key, `one of ${Object.keys(activations).join(', ')}`);
   }
-  if (family.moe && activations[activation] !== 'silu') throw raw.unsupported(key, 'silu for experts');
   return {
     gated: family.mlp.gated,
     activation: activations[activation],

@@ -2,6 +2,12 @@ import { AttentionError, Checks } from '@attention-js/core';
 
 const checks = new Checks('loadModel');
 
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
+const isString = (value: unknown): boolean => typeof value === 'string';
+const areIntegers = (value: unknown): boolean => [value].flat().every(Number.isSafeInteger);
+const areStrings = (value: unknown): boolean => Array.isArray(value) && value.every(isString);
+
 /**
  * The values of a config.json, each checked when it is asked for. A key that is absent or null gives the fallback;
  * without a fallback it is an error. Several names of one value are tried in order.
@@ -22,7 +28,6 @@ export class RawConfig {
   }
 
   integer(names: string | string[], fallback?: number): number {
-    const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
     return this.#read(names, 'an integer >= 0', isCount, fallback) as number;
   }
 
@@ -38,25 +43,22 @@ export class RawConfig {
   }
 
   boolean(name: string, fallback?: boolean): boolean {
-    return this.#read(name, 'true or false', (value) => typeof value === 'boolean', fallback) as boolean;
+    return this.#read(name, 'true or false', isBoolean, fallback) as boolean;
   }
 
   string(names: string | string[], fallback?: string): string {
-    return this.#read(names, 'a string', (value) => typeof value === 'string', fallback) as string;
+    return this.#read(names, 'a string', isString, fallback) as string;
   }
 
   /** A list of integers; a single integer counts as a list of one. */
   integers(name: string, fallback: number[]): number[] {
-    const valid = (value: unknown): boolean => [value].flat().every(Number.isSafeInteger);
-    return [this.#read(name, 'integers', valid, fallback)].flat() as number[];
+    return [this.#read(name, 'integers', areIntegers, fallback)].flat() as number[];
   }
 
   /** A list of strings, or `undefined`. */
   strings(name: string): string[] | undefined {
     if (!this.has(name)) return undefined;
-    const valid = (value: unknown): boolean =>
-      Array.isArray(value) && value.every((item) => typeof item === 'string');
-    return this.#read(name, 'a list of strings', valid) as string[];
+    return this.#read(name, 'a list of strings', areStrings) as string[];
   }
 
   /** The object under one of the names, or `undefined`. */

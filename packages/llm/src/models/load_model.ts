@@ -1,15 +1,89 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AttentionError } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
+import { getBackend } from '@tensorflow/tfjs-core';
+import type { ModelConfig } from '../config/model_config.ts';
+import { parseConfig } from '../config/parse_config.ts';
+import { parseJson } from '../parse_json.ts';
+import { Checkpoint } from '../safetensors/checkpoint.ts';
 import type { CausalLM } from './causal_lm.ts';
+import { Decoder } from './decoder.ts';
+import { weightNames } from './weight_names.ts';
+import type { WeightNames } from './weight_names.ts';
+import { fileStorage, Weights } from './weights.ts';
+
+const CONFIG_FILE = 'config.json';
 
 /** Options of {@link loadModel}. */
 export interface LoadModelOptions {
-  /** Storage type of weights and cache. `auto` (default): as in the file, but `float32` on tfjs's `cpu`. */
+  /**
+   * Storage type of weights, activations and cache. `auto` (default): as in the file, but `float32` on tfjs's `cpu`,
+   * which computes nothing faster in half precision.
+   */
   storage?: StorageType | 'auto';
   /** Called with 0 to 1 as weights arrive. */
   onProgress?: (fraction: number) => void;
 }
 
-/** Loads a model from a local Hugging Face folder: `config.json` and safetensors. */
-export async function loadModel(directory: string, _options: LoadModelOptions = {}): Promise<CausalLM> {
-  throw new Error(`not yet: ${directory}`);
+/**
+ * Loads a model to the active tfjs backend from a local Hugging Face folder: `config.json`, and `model.safetensors` or the
+ * files of `model.safetensors.index.json`. Weights are read by ranges, tensor by tensor.
+ *
+ * @param directory The folder.
+ * @returns The model; `dispose()` frees its weights.
+ * @throws AttentionError `ERR_UNSUPPORTED` for a family, option, dtype or tensor that is not served; `ERR_RANGE` for a
+ * file or tensor that is missing; `ERR_SHAPE`, `ERR_DTYPE` and `ERR_RANGE` for files that contradict themselves or each
+ * other. Nothing stays loaded then.
+ */
+export async function loadModel(
+  directory: string,
+  { storage = 'auto', onProgress = () => {} }: LoadModelOptions = {},
+): Promise<CausalLM> {
+  const config = await readConfig(directory);
+  const names = weightNames(config.family);
+  const checkpoint = await Checkpoint.open(directory);
+  try {
+    const base = findBase(checkpoint, names);
+    const chosen = storage === 'auto' ? automaticStorage(checkpoint, base + names.embedding) : storage;
+    const weights = new Weights(checkpoint, chosen, onProgress);
+    try {
+      const model = await Decoder.load(weights, config, names, base);
+      weights.finish((name) => isIgnored(name, config, names));
+      return model;
+    } catch (error) {
+      weights.dispose();
+      throw error;
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function readConfig(directory: string): Promise<ModelConfig> {
+  let text: string;
+  try {
+    text = await readFile(join(directory, CONFIG_FILE), 'utf8');
+  } catch (cause) {
+    const message = `[loadModel] ${directory}: expected a folder with ${CONFIG_FILE}, received none`;
+    throw new AttentionError('ERR_RANGE', message, { cause });
+  }
+  return parseConfig(parseJson(text, CONFIG_FILE));
+}
+
+/** Checkpoints of the decoder alone, without a head, leave the prefix out. */
+function findBase(checkpoint: Checkpoint, { base, embedding }: WeightNames): string {
+  const bare = !checkpoint.entry(`${base}${embedding}.weight`) && checkpoint.entry(`${embedding}.weight`);
+  return bare ? '' : base;
+}
+
+function automaticStorage(checkpoint: Checkpoint, embedding: string): StorageType {
+  const name = `${embedding}.weight`;
+  const entry = checkpoint.entry(name);
+  return getBackend() === 'cpu' || !entry ? 'float32' : fileStorage(name, entry);
+}
+
+/** Tensors that some checkpoints have and no model needs: what is computed anyway, and the head where it is tied. */
+function isIgnored(name: string, { tieWordEmbeddings }: ModelConfig, { head }: WeightNames): boolean {
+  return name.endsWith('.rotary_emb.inv_freq') || (tieWordEmbeddings && name === `${head}.weight`);
 }

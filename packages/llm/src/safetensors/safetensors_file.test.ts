@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { AttentionErrorCode } from '@attention-js/core';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expectRejection } from '../testing/expect_rejection.ts';
 import { inTemporaryFolder } from '../testing/temporary_folder.ts';
 import { packSafetensors, safetensorsBytes } from '../testing/write_safetensors.ts';

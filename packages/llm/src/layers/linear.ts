@@ -1,0 +1,50 @@
+import { storageOf } from '@attention-js/core';
+import { fused } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import type { LoadOptions, Weights } from '../models/weights.ts';
+import { inStorage } from './storage.ts';
+
+/** How a {@link Linear} is stored. */
+export interface LinearOptions extends Pick<LoadOptions, 'arrange'> {
+  /** Names without `.weight` and `.bias`, with the rows of each; several make one projection. */
+  parts: readonly { name: string; rows: number }[];
+  /** Length of the input rows. */
+  columns: number;
+  bias?: boolean;
+}
+
+/** `x · weightᵀ + bias`. */
+export class Linear {
+  readonly #weight: Tensor2D;
+  readonly #bias?: Tensor1D;
+
+  /**
+   * @param weight `[outputs, inputs]`, as PyTorch stores it.
+   * @param bias `[outputs]`.
+   */
+  constructor(weight: Tensor, bias?: Tensor) {
+    this.#weight = weight as Tensor2D;
+    this.#bias = bias as Tensor1D | undefined;
+  }
+
+  static async load(
+    weights: Weights,
+    { parts, columns, bias = false, arrange }: LinearOptions,
+  ): Promise<Linear> {
+    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    const weight = await weights.load(
+      [rows, columns],
+      parts.map((part) => ({ name: `${part.name}.weight`, shape: [part.rows, columns] })),
+      { arrange },
+    );
+    if (!bias) return new Linear(weight);
+    const biasSources = parts.map((part) => ({ name: `${part.name}.bias`, shape: [part.rows] }));
+    return new Linear(weight, await weights.load([rows], biasSources, { arrange }));
+  }
+
+  /** `[tokens, inputs]` gives `[tokens, outputs]`. */
+  forward(x: Tensor2D): Tensor2D {
+    const product = fused.matMul({ a: x, b: this.#weight, transposeB: true, bias: this.#bias });
+    return inStorage(product as Tensor2D, storageOf(this.#weight));
+  }
+}

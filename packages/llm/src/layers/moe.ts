@@ -1,0 +1,66 @@
+import { fusedMoe, topkSoftmax } from '@attention-js/core';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+import type { MlpConfig, ModelConfig, MoeConfig } from '../config/model_config.ts';
+import type { WeightNames } from '../models/weight_names.ts';
+import type { Weights, WeightSource } from '../models/weights.ts';
+import { Linear } from './linear.ts';
+import type { FeedForward } from './mlp.ts';
+
+/** A mixture of experts: each token goes through the few experts that the router chooses for it. */
+export class MixtureOfExperts implements FeedForward {
+  readonly #config: MoeConfig;
+  readonly #activation: MlpConfig['activation'];
+  readonly #router: Linear;
+  readonly #gateUp: Tensor;
+  readonly #down: Tensor;
+
+  private constructor(
+    config: MoeConfig,
+    activation: MlpConfig['activation'],
+    router: Linear,
+    gateUp: Tensor,
+    down: Tensor,
+  ) {
+    this.#config = config;
+    this.#activation = activation;
+    this.#router = router;
+    this.#gateUp = gateUp;
+    this.#down = down;
+  }
+
+  /** @param prefix What the layer's names begin with. */
+  static async load(
+    weights: Weights,
+    config: MoeConfig,
+    { hiddenSize, mlp }: ModelConfig,
+    { experts }: WeightNames,
+    prefix: string,
+  ): Promise<MixtureOfExperts> {
+    const { numExperts, intermediateSize } = config;
+    const sources = (shape: number[], ...names: string[]): WeightSource[] =>
+      Array.from({ length: numExperts }, (_, expert) =>
+        names.map((name) => ({ name: `${prefix}${name.replace('{}', String(expert))}.weight`, shape })),
+      ).flat();
+    const router = { parts: [{ name: prefix + experts.router, rows: numExperts }], columns: hiddenSize };
+    return new MixtureOfExperts(
+      config,
+      mlp.activation,
+      await Linear.load(weights, router),
+      await weights.load(
+        [numExperts, 2 * intermediateSize, hiddenSize],
+        sources([intermediateSize, hiddenSize], experts.gate, experts.up),
+      ),
+      await weights.load(
+        [numExperts, hiddenSize, intermediateSize],
+        sources([hiddenSize, intermediateSize], experts.down),
+      ),
+    );
+  }
+
+  forward(x: Tensor2D): Tensor2D {
+    const { numExpertsPerToken, renormalize } = this.#config;
+    const routing = topkSoftmax(this.#router.forward(x), numExpertsPerToken, { renormalize });
+    const activation = this.#activation;
+    return fusedMoe(x, this.#gateUp, this.#down, routing.weights, routing.ids, { activation });
+  }
+}

@@ -1,0 +1,52 @@
+import { rotaryEmbedding } from '@attention-js/core';
+import { tensor2d } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import type { RopeConfig, RopeScaling } from '../config/model_config.ts';
+import type { Weights } from '../models/weights.ts';
+
+type Llama3Scaling = Extract<RopeScaling, { type: 'llama3' }>;
+
+/** Rotary position embedding with the tables of one model, shared by its layers. */
+export class Rotary {
+  readonly #cos: Tensor2D;
+  readonly #sin: Tensor2D;
+
+  /** Makes the tables for positions 0 to `maxPositions` − 1; `weights` owns them. */
+  constructor(weights: Weights, config: RopeConfig, headSize: number, maxPositions: number) {
+    const frequencies = ropeFrequencies(config, headSize);
+    const shape: [number, number] = [maxPositions, frequencies.length];
+    const [cos, sin] = [Math.cos, Math.sin].map((f) => {
+      const values = new Float32Array(maxPositions * frequencies.length);
+      // Angles are rounded to float32 as in PyTorch, which checkpoints were trained with.
+      for (let i = 0; i < values.length; i++) {
+        const position = Math.floor(i / frequencies.length);
+        values[i] = f(Math.fround(position * frequencies[i % frequencies.length]));
+      }
+      return weights.keep(tensor2d(values, shape));
+    });
+    this.#cos = cos;
+    this.#sin = sin;
+  }
+
+  /** Rotates `[tokens, heads, headSize]` queries and keys. */
+  forward(query: Tensor, key: Tensor, positions: Tensor1D): [query: Tensor, key: Tensor] {
+    return rotaryEmbedding(query, key, positions, this.#cos, this.#sin);
+  }
+}
+
+/** Radians a position of each pair of elements of a head. */
+export function ropeFrequencies({ theta, scaling }: RopeConfig, headSize: number): Float32Array {
+  const frequencies = Float32Array.from({ length: headSize / 2 }, (_, i) => theta ** ((-2 * i) / headSize));
+  if (scaling.type === 'default') return frequencies;
+  if (scaling.type === 'linear') return frequencies.map((frequency) => frequency / scaling.factor);
+  return frequencies.map((frequency) => scaleLlama3(frequency, scaling));
+}
+
+/** Slow frequencies are stretched, fast ones kept, and those between are blended (Llama 3.1). */
+function scaleLlama3(frequency: number, scaling: Llama3Scaling): number {
+  const { factor, lowFrequencyFactor, highFrequencyFactor, originalMaxPositions } = scaling;
+  const turns = (originalMaxPositions * frequency) / (2 * Math.PI);
+  const blend = (turns - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
+  const kept = Math.min(1, Math.max(0, blend));
+  return frequency * (kept + (1 - kept) / factor);
+}

@@ -1,0 +1,136 @@
+import { AttentionError, castStorage, Checks } from '@attention-js/core';
+import { dispose, div, gather, mul, scalar, tanh, tidy } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+import type { ModelConfig } from '../config/model_config.ts';
+import type { Step } from '../layers/attention.ts';
+import { DecoderLayer } from '../layers/decoder_layer.ts';
+import type { HiddenState } from '../layers/decoder_layer.ts';
+import { Linear } from '../layers/linear.ts';
+import { loadNorm } from '../layers/norm.ts';
+import type { Norm } from '../layers/norm.ts';
+import { Rotary } from '../layers/rotary.ts';
+import { inStorage } from '../layers/storage.ts';
+import type { CacheShape, CausalLM, ModelInput } from './causal_lm.ts';
+import type { WeightNames } from './weight_names.ts';
+import type { Weights } from './weights.ts';
+
+/** The parts of a decoder that are not in its layers. */
+interface DecoderParts {
+  /** `[vocabSize, hidden]`. */
+  embedding: Tensor;
+  /** A scalar in the model's storage type. */
+  embeddingScale?: Tensor;
+  embeddingNorm?: Norm;
+  layers: readonly DecoderLayer[];
+  finalNorm: Norm;
+  head: Linear;
+}
+
+const checks = new Checks('forward');
+
+/** A decoder of any family. */
+export class Decoder implements CausalLM {
+  readonly config: ModelConfig;
+  readonly cacheShape: CacheShape;
+  readonly #weights: Weights;
+  readonly #parts: DecoderParts;
+  #disposed = false;
+
+  private constructor(config: ModelConfig, weights: Weights, parts: DecoderParts) {
+    const { numKvHeads, headSize } = config.attention;
+    this.config = config;
+    this.cacheShape = { numLayers: config.numLayers, numKvHeads, headSize, storage: weights.storage };
+    this.#weights = weights;
+    this.#parts = parts;
+  }
+
+  /**
+   * Loads the tensors of a decoder.
+   *
+   * @param base What the names of all but the head begin with.
+   */
+  static async load(
+    weights: Weights,
+    config: ModelConfig,
+    names: WeightNames,
+    base: string,
+  ): Promise<Decoder> {
+    const { attention, embeddingScale, hiddenSize, maxPositions, norm, rope, vocabSize } = config;
+    const shape = [vocabSize, hiddenSize];
+    const embedding = await weights.load(shape, [{ name: `${base}${names.embedding}.weight`, shape }]);
+    const rotary = rope && new Rotary(weights, rope, attention.headSize, maxPositions);
+    const layers: DecoderLayer[] = [];
+    for (let layer = 0; layer < config.numLayers; layer++) {
+      layers.push(await DecoderLayer.load(weights, config, layer, names, base, rotary));
+    }
+    const load = (name: string): Promise<Norm> => loadNorm(weights, base + name, hiddenSize, norm);
+    return new Decoder(config, weights, {
+      embedding,
+      embeddingScale: embeddingScale ? keepScalar(weights, embeddingScale) : undefined,
+      embeddingNorm: config.embeddingNorm ? await load(names.embeddingNorm) : undefined,
+      layers,
+      finalNorm: await load(names.finalNorm),
+      head: config.tieWordEmbeddings
+        ? new Linear(embedding)
+        : await Linear.load(weights, {
+            parts: [{ name: names.head, rows: vocabSize }],
+            columns: hiddenSize,
+          }),
+    });
+  }
+
+  forward({ tokenIds, metadata, cache, logitRows }: ModelInput): Tensor2D {
+    if (this.#disposed) {
+      throw new AttentionError(
+        'ERR_DISPOSED',
+        '[forward] model: expected a live model, received a disposed one',
+      );
+    }
+    checks.shape('tokenIds', tokenIds, ['tokens']);
+    checks.dtype('tokenIds', tokenIds, 'int32');
+    if (this.config.rope) {
+      const { positions } = metadata;
+      checks.expect(positions !== undefined, 'ERR_DTYPE', 'metadata.positions', 'a Tensor', positions);
+    }
+    const step: Step = { metadata, layerCache: (layer) => cache?.layer(layer) ?? {} };
+    return tidy(() => {
+      let state = this.#embed(tokenIds);
+      for (const layer of this.#parts.layers) {
+        // A tidy of its own: a layer's tensors are gone before the next one makes its own.
+        const next = tidy(() => ({ ...layer.forward(state, step) }));
+        dispose([state.x, ...(state.residual ? [state.residual] : [])]);
+        state = next;
+      }
+      return this.#logits(state, logitRows);
+    });
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#weights.dispose();
+  }
+
+  #embed(tokenIds: Tensor): HiddenState {
+    const { embedding, embeddingScale, embeddingNorm } = this.#parts;
+    const { storage } = this.#weights;
+    return tidy(() => {
+      const rows = inStorage(gather(embedding, tokenIds), storage);
+      const scaled = embeddingScale ? inStorage(mul(rows, embeddingScale), storage) : rows;
+      return { x: embeddingNorm?.forward(scaled).normed ?? scaled };
+    });
+  }
+
+  #logits({ x, residual }: HiddenState, logitRows?: Tensor): Tensor2D {
+    const { finalNorm, head } = this.#parts;
+    const { logitSoftcap: cap } = this.config;
+    const { normed } = finalNorm.forward(x, residual);
+    const rows = logitRows ? inStorage(gather(normed, logitRows), this.#weights.storage) : normed;
+    const logits = inStorage(head.forward(rows as Tensor2D), 'float32');
+    return cap ? mul(tanh(div(logits, cap)), cap) : logits;
+  }
+}
+
+/** A scalar that is rounded as the embeddings are, as Gemma was trained with. */
+function keepScalar(weights: Weights, value: number): Tensor {
+  return weights.keep(tidy(() => castStorage(scalar(value), weights.storage)));
+}

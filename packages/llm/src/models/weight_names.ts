@@ -1,0 +1,99 @@
+/** Names of one expert's projections in a checkpoint; `{}` stands for the expert. */
+export interface ExpertNames {
+  readonly router: string;
+  readonly gate: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+/**
+ * What a family calls its weights in a checkpoint. Projections with several names are stored apart and loaded as one,
+ * in this order.
+ */
+export interface WeightNames {
+  /** Prefix of everything but the head. Checkpoints of the bare decoder lack it. */
+  readonly base: string;
+  readonly embedding: string;
+  readonly embeddingNorm: string;
+  readonly finalNorm: string;
+  readonly head: string;
+  /** Prefix of a layer's names; `{}` stands for the layer. */
+  readonly layer: string;
+  readonly inputNorm: string;
+  readonly queryKeyValue: readonly string[];
+  /** The single query/key/value projection holds query, key and value of each head in turn. */
+  readonly interleavedHeads: boolean;
+  readonly queryNorm: string;
+  readonly keyNorm: string;
+  readonly attentionOutput: string;
+  readonly attentionOutputNorm: string;
+  readonly mlpNorm: string;
+  readonly up: readonly string[];
+  readonly down: string;
+  readonly mlpOutputNorm: string;
+  readonly experts: ExpertNames;
+}
+
+const llama: WeightNames = {
+  base: 'model.',
+  embedding: 'embed_tokens',
+  embeddingNorm: '',
+  finalNorm: 'norm',
+  head: 'lm_head',
+  layer: 'layers.{}.',
+  inputNorm: 'input_layernorm',
+  queryKeyValue: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+  interleavedHeads: false,
+  queryNorm: 'self_attn.q_norm',
+  keyNorm: 'self_attn.k_norm',
+  attentionOutput: 'self_attn.o_proj',
+  attentionOutputNorm: '',
+  mlpNorm: 'post_attention_layernorm',
+  up: ['mlp.gate_proj', 'mlp.up_proj'],
+  down: 'mlp.down_proj',
+  mlpOutputNorm: '',
+  experts: {
+    router: 'mlp.gate',
+    gate: 'mlp.experts.{}.gate_proj',
+    up: 'mlp.experts.{}.up_proj',
+    down: 'mlp.experts.{}.down_proj',
+  },
+};
+
+const mixtral: WeightNames = {
+  ...llama,
+  experts: {
+    router: 'block_sparse_moe.gate',
+    gate: 'block_sparse_moe.experts.{}.w1',
+    up: 'block_sparse_moe.experts.{}.w3',
+    down: 'block_sparse_moe.experts.{}.w2',
+  },
+};
+
+const gemma2: WeightNames = {
+  ...llama,
+  attentionOutputNorm: 'post_attention_layernorm',
+  mlpNorm: 'pre_feedforward_layernorm',
+  mlpOutputNorm: 'post_feedforward_layernorm',
+};
+
+const bloom: WeightNames = {
+  ...llama,
+  base: 'transformer.',
+  embedding: 'word_embeddings',
+  embeddingNorm: 'word_embeddings_layernorm',
+  finalNorm: 'ln_f',
+  layer: 'h.{}.',
+  queryKeyValue: ['self_attention.query_key_value'],
+  interleavedHeads: true,
+  attentionOutput: 'self_attention.dense',
+  up: ['mlp.dense_h_to_4h'],
+  down: 'mlp.dense_4h_to_h',
+};
+
+const special: Readonly<Record<string, WeightNames>> = { mixtral, gemma2, bloom };
+
+/** The names of a family's weights; most families have Llama's. */
+export function weightNames(family: string): WeightNames {
+  return special[family] ?? llama;
+}
