@@ -41,6 +41,11 @@ describeOnBackends('siluAndMul', () => {
       '[siluAndMul] x: expected shape [.., 2n]: gate, then up, received [2, 7]',
     );
     expectAttentionError(
+      () => siluAndMul(tf.scalar(1)),
+      'ERR_SHAPE',
+      '[siluAndMul] x: expected shape [.., 2n]: gate, then up, received []',
+    );
+    expectAttentionError(
       () => siluAndMul(tf.zeros([2, 8], 'int32')),
       'ERR_DTYPE',
       '[siluAndMul] x: expected float32, received int32',
