@@ -5,9 +5,10 @@ import * as tf from '@attention-js/core/tf';
 import * as tfjs from '@attention-js/core/tfjs';
 import * as llm from '@attention-js/llm';
 
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type IsAny<T> = 0 extends 1 & T ? true : false;
+type Same<A, B> = [IsAny<A>, A, B] extends [IsAny<B>, B, A] ? true : false;
 function expectType<Expected>() {
-  return <Actual>(_value: Actual, ..._same: Equal<Expected, Actual> extends true ? [] : [never]) => {};
+  return <Actual>(_value: Actual, ..._same: Same<Expected, Actual> extends true ? [] : [never]) => {};
 }
 
 const x = tf.tensor2d([[1, 2]]);
@@ -18,13 +19,17 @@ expectType<typeof pagedAttention>()(tf.pagedAttention);
 expectType<StorageType>()(tf.storageOf(x));
 expectType<AttentionErrorCode>()(new AttentionError('ERR_SHAPE', 'text').code);
 expectType<typeof AttentionError>()(llm.AttentionError);
+// @ts-expect-error expectType tells types apart
+expectType<tf.Tensor3D>()(x);
+// @ts-expect-error and finds `any`
+expectType<tf.Tensor>()(JSON.parse(''));
 
 // @ts-expect-error an op takes tensors only
 tf.siluAndMul([1, 2]);
 // @ts-expect-error a method of tensors is typed
-x.matMul('text');
+x.matMul();
 // @ts-expect-error no such code
-new AttentionError('ERR_NOTHING', 'text');
+export const refused = new AttentionError('ERR_NOTHING', 'text');
 
 const double = defineOp({
   name: 'Double',
