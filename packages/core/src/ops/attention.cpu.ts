@@ -6,6 +6,8 @@
  * chunked and prefix-cached calls agree exactly.
  */
 
+const { exp, log, max, tanh } = Math; // a global costs a slow lookup a call in a vm context, as in jest
+
 /** Keys per tile. */
 const TILE_KEYS = 64;
 
@@ -107,9 +109,9 @@ class AttentionTile {
     }
     this.#load(rows);
     const first = Math.min(...rows.map(({ from }) => from));
-    const last = Math.max(...rows.map(({ to }) => to));
+    const last = max(...rows.map(({ to }) => to));
     for (let start = first - (first % TILE_KEYS); start < last; start += TILE_KEYS) {
-      const from = Math.max(first, start);
+      const from = max(first, start);
       const to = Math.min(last, start + TILE_KEYS);
       gather(sequence, kvHead, from, to, this.#keys, this.#values);
       for (let r = 0; r < count; r += 2) {
@@ -123,8 +125,8 @@ class AttentionTile {
   /** Range of keys that causality and the sliding window leave to the query at `position`. */
   #keptKeys(position: number, contextLength: number): { from: number; to: number } {
     const { causal, slidingWindow } = this.#problem;
-    const to = causal ? Math.min(contextLength, Math.max(0, position + 1)) : contextLength;
-    return { from: Math.min(to, Math.max(0, position + 1 - slidingWindow)), to };
+    const to = causal ? Math.min(contextLength, max(0, position + 1)) : contextLength;
+    return { from: Math.min(to, max(0, position + 1 - slidingWindow)), to };
   }
 
   #load(rows: TileRow[]): void {
@@ -141,7 +143,7 @@ class AttentionTile {
   /** Online softmax: folds the scored keys `[from, to)` of the tile into row `r`. */
   #accumulate(row: TileRow, r: number, sequence: number, from: number, to: number): void {
     const { headSize } = this.#problem;
-    const begin = Math.max(from, row.from);
+    const begin = max(from, row.from);
     const end = Math.min(to, row.to);
     if (begin >= end) return;
     const scores = this.#scores;
@@ -149,12 +151,12 @@ class AttentionTile {
     this.#adjustScores(row, sequence, begin, end, offset);
 
     let maximum = this.#maximum[r];
-    for (let key = begin; key < end; key++) maximum = Math.max(maximum, scores[offset + key]);
+    for (let key = begin; key < end; key++) maximum = max(maximum, scores[offset + key]);
     if (maximum === Number.NEGATIVE_INFINITY) return;
-    const rescale = Math.exp(this.#maximum[r] - maximum);
+    const rescale = exp(this.#maximum[r] - maximum);
     let denominator = this.#denominator[r] * rescale;
     for (let key = begin; key < end; key++) {
-      const weight = Math.exp(scores[offset + key] - maximum);
+      const weight = exp(scores[offset + key] - maximum);
       scores[offset + key] = weight;
       denominator += weight;
     }
@@ -187,7 +189,7 @@ class AttentionTile {
     const scores = this.#scores;
     if (softcap > 0) {
       for (let key = begin; key < end; key++)
-        scores[offset + key] = softcap * Math.tanh(scores[offset + key] / softcap);
+        scores[offset + key] = softcap * tanh(scores[offset + key] / softcap);
     }
     if (alibiSlopes) {
       const slope = alibiSlopes[head];
@@ -206,16 +208,16 @@ class AttentionTile {
       let maximum = this.#maximum[r];
       let factor = 1;
       if (sinks) {
-        maximum = Math.max(maximum, sinks[head]);
-        factor = Math.exp(this.#maximum[r] - maximum);
-        denominator = denominator * factor + Math.exp(sinks[head] - maximum);
+        maximum = max(maximum, sinks[head]);
+        factor = exp(this.#maximum[r] - maximum);
+        denominator = denominator * factor + exp(sinks[head] - maximum);
       }
       factor /= denominator;
       const target = row * numHeads + head;
       for (let d = 0; d < headSize; d++) {
         this.#output[target * headSize + d] = this.#accumulator[r * headSize + d] * factor;
       }
-      if (this.#lse) this.#lse[target] = maximum + Math.log(denominator);
+      if (this.#lse) this.#lse[target] = maximum + log(denominator);
     });
   }
 }

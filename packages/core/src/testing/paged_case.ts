@@ -7,6 +7,8 @@ import { attentionOracle } from './attention_oracle.ts';
 import type { OracleOptions, OracleSequence } from './attention_oracle.ts';
 import type { Random } from './random.ts';
 
+const { floor } = Math; // a global costs a slow lookup a call in jest's modules
+
 /** A batch of sequences for a paged cache: lengths and sizes, all else is drawn at random. */
 export interface PagedCaseSpec {
   /** Of each sequence: query rows of this step, and tokens in the cache, this step's included. */
@@ -89,7 +91,7 @@ export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
         for (let head = 0; head < kvHeads; head++) {
           for (let d = 0; d < headSize; d++) {
             const flash = ((block * blockSize + offset) * kvHeads + head) * headSize + d;
-            const chunk = (block * kvHeads + head) * (headSize / x) + Math.floor(d / x);
+            const chunk = (block * kvHeads + head) * (headSize / x) + floor(d / x);
             const keyAt = layout === 'flash' ? flash : (chunk * blockSize + offset) * x + (d % x);
             const valueAt =
               layout === 'flash' ? flash : ((block * kvHeads + head) * headSize + d) * blockSize + offset;

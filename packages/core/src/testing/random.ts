@@ -1,3 +1,5 @@
+const { PI, cos, floor, imul, log, sqrt } = Math; // a global costs a slow lookup a call in jest's modules
+
 /** A small seeded generator (mulberry32), so that every test draws the same numbers on every machine. */
 export class Random {
   #state: number;
@@ -10,14 +12,14 @@ export class Random {
   uniform(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    t = imul(t ^ (t >>> 15), t | 1);
+    t ^= t + imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
   /** Integer in [low, high]. */
   integer(low: number, high: number): number {
-    return low + Math.floor(this.uniform() * (high - low + 1));
+    return low + floor(this.uniform() * (high - low + 1));
   }
 
   /** One of `items`. */
@@ -28,8 +30,8 @@ export class Random {
   /** `size` standard normal numbers times `scale`, as float32. */
   normal(size: number, scale = 1): Float32Array {
     return Float32Array.from({ length: size }, () => {
-      const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
-      return scale * radius * Math.cos(2 * Math.PI * this.uniform());
+      const radius = sqrt(-2 * log(1 - this.uniform()));
+      return scale * radius * cos(2 * PI * this.uniform());
     });
   }
 
