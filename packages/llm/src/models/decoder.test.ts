@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { AttentionError, storageOf } from '@attention-js/core';
+import { storageOf } from '@attention-js/core';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { FIXTURE_NAMES, expectedPrompts, fixtureFolder } from '../testing/fixtures.ts';
 import type { ExpectedPrompt } from '../testing/fixtures.ts';
@@ -24,6 +24,13 @@ function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number
   return largest;
 }
 
+function expectLogits(actual: readonly Float32Array[], expected: readonly ExpectedPrompt[]): void {
+  expect(actual).toHaveLength(expected.length);
+  for (const [i, { logits }] of expected.entries()) {
+    expect(largestDifference(actual[i], logits)).toBeLessThanOrEqual(TOLERANCE);
+  }
+}
+
 /** `[0, 1, .., count − 1]` as one sequence's step, without a cache. */
 function oneSequence(count: number): { metadata: Parameters<CausalLM['forward']>[0]['metadata'] } {
   return { metadata: { isPrefill: true, positions: tf.range(0, count, 1, 'int32') } };
@@ -45,13 +52,8 @@ describe.each(FIXTURE_NAMES)('%s gives the logits of transformers', (name) => {
   });
   afterAll(() => model.dispose());
 
-  function expectLogits(actual: Float32Array[]): void {
-    const differences = actual.map((logits, i) => largestDifference(logits, expected[i].logits));
-    for (const difference of differences) expect(difference).toBeLessThanOrEqual(TOLERANCE);
-  }
-
   test('without a cache', () => {
-    expectLogits(runWithoutCache(model, prompts));
+    expectLogits(runWithoutCache(model, prompts), expected);
   });
 
   const runs: PagedRun[] = [
@@ -59,7 +61,7 @@ describe.each(FIXTURE_NAMES)('%s gives the logits of transformers', (name) => {
     { blockSize: 16, chunkSizes: [32, 1, 1, 17] },
   ];
   test.each(runs)('from cache blocks of $blockSize, prefilled in chunks of $chunkSizes', (run) => {
-    expectLogits(runPaged(model, prompts, run));
+    expectLogits(runPaged(model, prompts, run), expected);
   });
 });
 
@@ -73,15 +75,11 @@ describe('a model', () => {
   });
   afterAll(() => model.dispose());
 
-  test('gives the same logits, token by token and at once, from either cache layout', () => {
-    const prompts = expected.map(({ tokenIds }) => tokenIds);
-    for (const layout of ['flash', 'vllm'] as const) {
-      for (const chunkSizes of [[1], [128]]) {
-        const logits = runPaged(model, prompts, { blockSize: 8, chunkSizes, layout });
-        logits.forEach((rows, i) =>
-          expect(largestDifference(rows, expected[i].logits)).toBeLessThanOrEqual(TOLERANCE),
-        );
-      }
+  test.each(['flash', 'vllm'] as const)('gives the same logits from cache layout %s', (layout) => {
+    const shorter = expected.slice(1);
+    const prompts = shorter.map(({ tokenIds }) => tokenIds);
+    for (const chunkSizes of [[1], [128]]) {
+      expectLogits(runPaged(model, prompts, { blockSize: 8, chunkSizes, layout }), shorter);
     }
   });
 
@@ -123,22 +121,24 @@ describe('a model', () => {
   });
 });
 
-test.each(['bfloat16', 'float16'] as const)('computes every family in %s too', async (storage) => {
-  for (const name of FIXTURE_NAMES) {
-    const model = await loadModel(fixtureFolder(name), { storage });
-    expect(model.cacheShape.storage).toBe(storage);
-    const expected = await expectedPrompts(name);
-    const prompts = expected.map(({ tokenIds }) => tokenIds);
-    for (const actual of [
-      runWithoutCache(model, prompts),
-      runPaged(model, prompts, { blockSize: 8, chunkSizes: [40] }),
-    ]) {
-      // Rounding changes which experts a token goes to, so only most of the logits can be near.
-      const near = actual[0].filter((value, i) => Math.abs(value - expected[0].logits[i]) < 0.25);
-      expect(near.length / actual[0].length).toBeGreaterThan(0.9);
-    }
-    model.dispose();
+const halves = FIXTURE_NAMES.map((name, i) => ({ name, storage: (['bfloat16', 'float16'] as const)[i % 2] }));
+
+test.each(halves)('$name computes in $storage too', async ({ name, storage }) => {
+  const model = await loadModel(fixtureFolder(name), { storage });
+  expect(model.cacheShape.storage).toBe(storage);
+  const [, { tokenIds, logits }] = await expectedPrompts(name);
+  for (const [actual] of [
+    runWithoutCache(model, [tokenIds]),
+    runPaged(model, [tokenIds], { blockSize: 8, chunkSizes: [40] }),
+  ]) {
+    // Rounding may send a token to other experts, so not all of the logits can be near.
+    const near = actual.filter((value, i) => Math.abs(value - logits[i]) < 0.25);
+    expect(near.length / actual.length).toBeGreaterThan(0.9);
+    expect(largestDifference(actual, logits)).toBeGreaterThan(1e-4);
   }
+  const last = model.forward({ tokenIds: tf.tensor1d([5, 6], 'int32'), ...oneSequence(2) });
+  expect(storageOf(last)).toBe('float32');
+  model.dispose();
 });
 
 test.each(FIXTURE_NAMES)('%s leaves no tensor behind', async (name) => {
@@ -164,12 +164,4 @@ test('survives tf.tidy and engine scopes, and refuses to run once disposed', asy
   expect(() => runWithoutCache(model, [[5, 6]])).toThrow(
     expect.objectContaining({ code: 'ERR_DISPOSED', name: 'AttentionError' }),
   );
-});
-
-test('gives float32 logits of a half-precision model', async () => {
-  const model = await loadModel(fixtureFolder('mistral'), { storage: 'bfloat16' });
-  const logits = model.forward({ tokenIds: tf.tensor1d([5, 6], 'int32'), ...oneSequence(2) });
-  expect(storageOf(logits)).toBe('float32');
-  model.dispose();
-  expect(AttentionError).toBeDefined();
 });

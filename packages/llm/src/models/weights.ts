@@ -1,6 +1,6 @@
 import { castStorage, Checks, tensorFromStorage } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
-import { keep } from '@tensorflow/tfjs-core';
+import { keep, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../safetensors/checkpoint.ts';
 import type { TensorEntry } from '../safetensors/header.ts';
@@ -82,11 +82,12 @@ export class Weights {
       this.#bytesRead += byteLength;
       this.#onProgress(this.#bytesRead / this.#checkpoint.byteLength);
     }
-    const tensor = tensorFromStorage(arrange(bytes), shape, stored);
-    if (stored === storage) return this.keep(tensor);
-    const cast = castStorage(tensor, storage);
-    tensor.dispose();
-    return this.keep(cast);
+    return this.keep(
+      tidy(() => {
+        const tensor = tensorFromStorage(arrange(bytes), shape, stored);
+        return stored === storage ? tensor : castStorage(tensor, storage);
+      }),
+    );
   }
 
   /** Takes over a tensor: it survives `tf.tidy` and is disposed with the others. */

@@ -1,0 +1,34 @@
+import { expect, test } from '@jest/globals';
+import type { RopeScaling } from '../config/model_config.ts';
+import { ropeFrequencies } from './rotary.ts';
+
+const frequencies = (scaling: RopeScaling): number[] => [...ropeFrequencies({ theta: 100, scaling }, 8)];
+
+/** 1, 0.3162…, 0.1, 0.0316…: their periods are 6.3, 19.9, 62.8 and 198.7 tokens. */
+const plain = [1, 1 / Math.sqrt(10), 0.1, 0.1 / Math.sqrt(10)];
+
+function expectClose(actual: number[], expected: number[]): void {
+  expect(actual).toHaveLength(expected.length);
+  actual.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 6));
+}
+
+test('frequencies fall geometrically', () => {
+  expectClose(frequencies({ type: 'default' }), plain);
+});
+
+test('linear scaling divides all of them', () => {
+  const quarters = plain.map((frequency) => frequency / 4);
+  expectClose(frequencies({ type: 'linear', factor: 4 }), quarters);
+});
+
+test('llama3 scaling keeps fast ones, divides slow ones and blends between', () => {
+  const scaling = { type: 'llama3', factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4 } as const;
+  const turns = 128 / (20 * Math.PI); // of the third frequency in 128 tokens: between 1 and 4
+  const kept = (turns - 1) / 3;
+  expectClose(frequencies({ ...scaling, originalMaxPositions: 128 }), [
+    plain[0],
+    plain[1],
+    kept * plain[2] + ((1 - kept) * plain[2]) / 8,
+    plain[3] / 8,
+  ]);
+});

@@ -1,0 +1,165 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AttentionErrorCode } from '@attention-js/core';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { SafetensorsFile } from '../safetensors/safetensors_file.ts';
+import { expectRejection } from '../testing/expect_rejection.ts';
+import { expectedPrompts, fixtureFolder } from '../testing/fixtures.ts';
+import type { FixtureName } from '../testing/fixtures.ts';
+import { runWithoutCache } from '../testing/run_prompts.ts';
+import { packSafetensors } from '../testing/write_safetensors.ts';
+import type { RawTensor } from '../testing/write_safetensors.ts';
+import { loadModel } from './load_model.ts';
+
+tf.env().set('IS_TEST', true); // keeps tfjs's advice to itself
+
+type Tensors = Record<string, RawTensor>;
+
+/** Runs `body` on a copy of a single-file fixture, its config and tensors changed. */
+async function withChanged<T>(
+  name: FixtureName,
+  { config = {}, tensors = (all) => all }: { config?: object; tensors?: (all: Tensors) => Tensors },
+  body: (directory: string) => Promise<T>,
+): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'attention-llm-'));
+  try {
+    await cp(fixtureFolder(name), directory, { recursive: true });
+    const configFile = join(directory, 'config.json');
+    const original = JSON.parse(await readFile(configFile, 'utf8')) as object;
+    await writeFile(configFile, JSON.stringify({ ...original, ...config }));
+    const weights = join(directory, 'model.safetensors');
+    const changed = packSafetensors(tensors(await readTensors(weights)));
+    await writeFile(`${weights}.new`, changed);
+    await rename(`${weights}.new`, weights);
+    return await body(directory);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+async function readTensors(path: string): Promise<Tensors> {
+  const file = await SafetensorsFile.open(path);
+  const tensors: Tensors = {};
+  for (const [name, entry] of file.entries) {
+    const bytes = new Uint8Array(entry.byteLength);
+    await file.read(entry, bytes);
+    tensors[name] = { dtype: entry.dtype, shape: [...entry.shape], bytes };
+  }
+  await file.close();
+  return tensors;
+}
+
+function without(name: string): (all: Tensors) => Tensors {
+  return (all) => Object.fromEntries(Object.entries(all).filter(([key]) => key !== name));
+}
+
+/** The decoder alone, as some checkpoints have it. */
+const withoutPrefix = (all: Tensors): Tensors =>
+  Object.fromEntries(Object.entries(all).map(([name, tensor]) => [name.replace('transformer.', ''), tensor]));
+
+/** With tensors that no model needs. */
+const withIgnored = (all: Tensors): Tensors => ({
+  ...all,
+  'lm_head.weight': all['model.embed_tokens.weight'],
+  'model.layers.0.self_attn.rotary_emb.inv_freq': { dtype: 'F32', shape: [1], bytes: new Uint8Array(4) },
+});
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+test('reports progress from a first part to all of it, never backwards', async () => {
+  for (const name of ['llama', 'llama3', 'mixtral', 'bloom'] as const) {
+    const fractions: number[] = [];
+    const model = await loadModel(fixtureFolder(name), {
+      onProgress: (fraction) => fractions.push(fraction),
+    });
+    model.dispose();
+    expect(fractions.length).toBeGreaterThan(10);
+    expect(fractions[0]).toBeGreaterThan(0);
+    expect(fractions.toSorted((a, b) => a - b)).toEqual(fractions);
+    expect(fractions.at(-1)).toBe(1);
+  }
+});
+
+test('loads a decoder that was saved without its prefix', async () => {
+  const [, , { tokenIds, logits }] = await expectedPrompts('bloom');
+  await withChanged('bloom', { tensors: withoutPrefix }, async (directory) => {
+    const model = await loadModel(directory);
+    const [actual] = runWithoutCache(model, [tokenIds]);
+    actual.forEach((value, i) => expect(Math.abs(value - logits[i])).toBeLessThan(1e-4));
+    model.dispose();
+  });
+});
+
+test('ignores a head that is tied to the embeddings, and rotary frequencies', async () => {
+  await withChanged('qwen2', { tensors: withIgnored }, async (directory) => {
+    const model = await loadModel(directory);
+    expect(model.config.tieWordEmbeddings).toBe(true);
+    model.dispose();
+  });
+});
+
+describe('refuses', () => {
+  const Q = 'model.layers.0.self_attn.q_proj.weight';
+  const faults: [string, Parameters<typeof withChanged>[1], AttentionErrorCode, string][] = [
+    [
+      'another family',
+      { config: { model_type: 'gpt2' } },
+      'ERR_UNSUPPORTED',
+      'expected one of llama, mistral',
+    ],
+    ['a missing tensor', { tensors: without(Q) }, 'ERR_RANGE', `a tensor "${Q}", received none`],
+    [
+      'sizes that are not those of the weights',
+      { config: { head_dim: 16 } },
+      'ERR_SHAPE',
+      'expected shape [64, 64], received [128, 64]',
+    ],
+    ['more layers than there are', { config: { num_hidden_layers: 3 } }, 'ERR_RANGE', 'model.layers.2.'],
+    [
+      'fewer layers than there are',
+      { config: { num_hidden_layers: 1 } },
+      'ERR_UNSUPPORTED',
+      'also model.layers.1.',
+    ],
+    [
+      'biases that config.json does not know of',
+      { config: { attention_bias: false } },
+      'ERR_UNSUPPORTED',
+      '.bias',
+    ],
+    [
+      'a dtype without a storage type',
+      { tensors: (all) => ({ ...all, [Q]: { ...all[Q], dtype: 'I16' } }) },
+      'ERR_UNSUPPORTED',
+      `tensor "${Q}": expected one of F32, F16, BF16, received I16`,
+    ],
+    [
+      'parts of one projection in two dtypes',
+      { tensors: (all) => ({ ...all, [Q]: { ...all[Q], dtype: 'BF16' } }) },
+      'ERR_DTYPE',
+      `expected BF16 as "${Q}" has, received F16`,
+    ],
+  ];
+
+  test.each(faults)('%s, and keeps nothing', async (_title, change, code, message) => {
+    const { numTensors } = tf.memory();
+    await withChanged('llama', change, (directory) => expectRejection(loadModel(directory), code, message));
+    expect(tf.memory().numTensors).toBe(numTensors);
+  });
+
+  test('a folder without config.json', async () => {
+    await expectRejection(loadModel('/nowhere'), 'ERR_RANGE', 'expected a folder with config.json');
+  });
+
+  test('a storage type that there is none of', async () => {
+    const storage = 'float8' as 'float16';
+    const { numTensors } = tf.memory();
+    await expectRejection(loadModel(fixtureFolder('llama'), { storage }), 'ERR_RANGE', 'storage');
+    expect(tf.memory().numTensors).toBe(numTensors);
+  });
+});
