@@ -16,9 +16,13 @@ export interface ModelInput {
 
 /** What the cache of a model has to hold; spreads into `new PagedKVCache({...})`. */
 export interface CacheShape {
+  /** Layers of the model. */
   numLayers: number;
+  /** KV heads of a layer. */
   numKvHeads: number;
+  /** Elements of a head. */
   headSize: number;
+  /** Storage type of queries, keys and values. */
   storage: StorageType;
 }
 
