@@ -2,16 +2,20 @@
 // every #anchor to a heading of it. Links to other sites are not followed.
 //
 //   npm run docs:links
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 const root = path.dirname(import.meta.dirname);
-const git = ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'];
-const files = execFileSync('git', git, { cwd: root, encoding: 'utf8' }).split('\n').filter(existsInTree);
+const files = markdownFiles(root).map((file) => path.relative(root, file));
 
-function existsInTree(file) {
-  return file !== '' && existsSync(path.join(root, file));
+function markdownFiles(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const name = path.join(folder, entry.name);
+    if (entry.isFile()) return entry.name.endsWith('.md') ? [name] : [];
+    return entry.isDirectory() && !/^(\.git|node_modules|dist|api)$/.test(entry.name)
+      ? markdownFiles(name)
+      : [];
+  });
 }
 
 const withoutCode = (text) => text.replaceAll(/^(```|~~~).*?^\1/gms, '').replaceAll(/`[^`\n]*`/g, '');
