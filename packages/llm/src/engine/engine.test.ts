@@ -32,9 +32,8 @@ async function together(requests: TestRequest[], limits: EngineLimits = {}) {
   };
 }
 
-async function sample(seed?: number) {
-  const options = { maxTokens: 20, temperature: 1, seed };
-  return (await together([{ prompt: tokens(9), options }])).results[0];
+async function generateOne(prompt: number[], options: GenerateOptions) {
+  return (await together([{ prompt, options }])).results[0];
 }
 
 expectNoLeaksInEachTest();
@@ -107,8 +106,24 @@ describe('scheduling does not change what is generated', () => {
   });
 
   test('seeds do', async () => {
-    const random = await sample();
-    expect((await sample(random.seed)).tokenIds).toEqual(random.tokenIds);
-    expect((await sample(1)).tokenIds).not.toEqual((await sample(2)).tokenIds);
+    const prompt = tokens(9);
+    const options = { maxTokens: 20, temperature: 1 };
+    const random = await generateOne(prompt, options);
+    const again = await generateOne(prompt, { ...options, seed: random.seed });
+    const other = await generateOne(prompt, { ...options, seed: random.seed ^ 1 });
+    expect(again.tokenIds).toEqual(random.tokenIds);
+    expect(other.tokenIds).not.toEqual(random.tokenIds);
+  });
+});
+
+describe('penalties', () => {
+  test('a presence penalty beyond the logits lets no token come twice', async () => {
+    const { tokenIds } = await generateOne(tokens(5), { maxTokens: VOCAB_SIZE, presencePenalty: 1000 });
+    expect(new Set(tokenIds).size).toBe(VOCAB_SIZE);
+  });
+
+  test('a repetition penalty beyond the logits lets no token of the prompt come either', async () => {
+    const { tokenIds } = await generateOne(tokens(20), { maxTokens: 20, repetitionPenalty: 1e6 });
+    expect(new Set([...tokens(20), ...tokenIds]).size).toBe(40);
   });
 });

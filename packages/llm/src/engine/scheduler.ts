@@ -63,11 +63,10 @@ export class Scheduler<S extends Sequence> {
   /** Chooses the next step's chunks and gives them slots. Empty only when no sequence is left. */
   schedule(): ScheduledChunk<S>[] {
     const plan = new StepPlan<S>(this.#options.maxTokensPerStep);
-    const { preemptions } = this;
     const running = [...this.#running];
     for (const sequence of running) if (sequence.pending === 1) this.#continue(sequence, plan);
     for (const sequence of running) if (sequence.pending > 1) this.#continue(sequence, plan);
-    if (this.preemptions === preemptions) this.#admit(plan);
+    this.#admit(plan);
     return plan.chunks;
   }
 

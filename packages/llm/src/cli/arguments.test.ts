@@ -1,0 +1,60 @@
+import { describe, expect, test } from '@jest/globals';
+import { UsageError, parseArguments } from './arguments.ts';
+
+describe('parseArguments', () => {
+  test('reads generate', () => {
+    const args =
+      'generate --model DIR --prompt one --prompt two --max-tokens 5 --temperature 0.5 --top-k 3 --top-p 0.9 ' +
+      '--min-p 0.1 --repetition-penalty 1.1 --seed -1 --stop . --stats --raw --backend cpu';
+    expect(parseArguments(args.replace('--seed -1', '--seed=-1').split(' '))).toEqual({
+      command: 'generate',
+      prompts: ['one', 'two'],
+      model: 'DIR',
+      backend: 'cpu',
+      chat: false,
+      stats: true,
+      sampling: {
+        maxTokens: 5,
+        temperature: 0.5,
+        topK: 3,
+        topP: 0.9,
+        minP: 0.1,
+        repetitionPenalty: 1.1,
+        seed: -1,
+        stop: ['.'],
+      },
+    });
+  });
+
+  test('leaves open what is not given', () => {
+    const { command, ...args } = parseArguments(['generate', '--prompt', 'x']);
+    expect(command).toBe('generate');
+    expect(args).toMatchObject({ model: undefined, chat: undefined, stats: false });
+    expect(parseArguments(['generate', '--chat', '--prompt', 'x'])).toMatchObject({ chat: true });
+  });
+
+  test.each([[[]], [['--help']], [['-h']], [['help']], [['generate', '--help']], [['demo', '-h']]])(
+    'offers help for %j',
+    (args) => {
+      expect(parseArguments(args)).toEqual({ command: 'help' });
+    },
+  );
+
+  test('reads demo', () => {
+    expect(parseArguments(['demo', '--backend', 'cuda'])).toEqual({ command: 'demo', backend: 'cuda' });
+  });
+
+  test.each([
+    [['chat'], 'expected a command, generate or demo, received "chat"'],
+    [['generate'], 'expected at least one --prompt TEXT'],
+    [['generate', '--prompt', 'x', '--chat', '--raw'], 'expected --chat or --raw, received both'],
+    [['generate', '--prompt', 'x', '--seed', 'y'], 'expected a number for --seed, received "y"'],
+    [['generate', '--prompt', 'x', '--top-p', ''], 'expected a number for --top-p, received ""'],
+    [['generate', '--promt', 'x'], "Unknown option '--promt'"],
+    [['generate', 'x'], "Unexpected argument 'x'"],
+    [['demo', '--model', 'x'], "Unknown option '--model'"],
+  ])('refuses %j', (args, message) => {
+    expect(() => parseArguments(args)).toThrow(UsageError);
+    expect(() => parseArguments(args)).toThrow(message);
+  });
+});

@@ -1,0 +1,62 @@
+import { AttentionError } from '@attention-js/core';
+import * as tf from '@attention-js/core/tf';
+
+const GPU_BACKENDS = ['cuda', 'metal'];
+
+/** A tfjs backend that was set. */
+export interface ChosenBackend {
+  name: string;
+  /** Why GPU backends whose packages are installed are not used. */
+  notes: string[];
+}
+
+/**
+ * Sets a tfjs backend: the one asked for, or a GPU whose package is installed, or `cpu`.
+ *
+ * @throws AttentionError `ERR_ADDON_MISSING` when the backend asked for is not installed, or its own error when it
+ * cannot be used.
+ */
+export async function setBackend(requested: string | undefined): Promise<ChosenBackend> {
+  tf.enableProdMode(); // keeps tfjs's advertisement of its node backend off the terminal
+  if (requested !== undefined) {
+    const failure = await importBackend(requested);
+    if (failure) throw failure;
+    await activate(requested);
+    return { name: requested, notes: [] };
+  }
+  const notes: string[] = [];
+  for (const name of GPU_BACKENDS) {
+    if (await importBackend(name)) continue;
+    try {
+      await activate(name);
+      return { name, notes };
+    } catch (error) {
+      notes.push(`${name} cannot be used: ${(error as Error).message}`);
+    }
+  }
+  await activate('cpu');
+  return { name: 'cpu', notes };
+}
+
+/** Imports the package of a backend that is not registered yet; returns why that fails, if it does. */
+async function importBackend(name: string): Promise<AttentionError | undefined> {
+  if (tf.findBackendFactory(name)) return undefined;
+  try {
+    await import(`@attention-js/backend-${name}`);
+    return undefined;
+  } catch (cause) {
+    const message =
+      `[setBackend] --backend: expected cpu or a backend whose package is installed, received "${name}" ` +
+      `(@attention-js/backend-${name}: ${(cause as Error).message})`;
+    return new AttentionError('ERR_ADDON_MISSING', message, { cause });
+  }
+}
+
+async function activate(name: string): Promise<void> {
+  if (!(await tf.setBackend(name))) {
+    throw new AttentionError(
+      'ERR_DEVICE',
+      `[setBackend] expected backend ${name} to start, received a failure`,
+    );
+  }
+}

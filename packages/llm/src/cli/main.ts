@@ -1,0 +1,35 @@
+import { AttentionError } from '@attention-js/core';
+import { HELP, UsageError, parseArguments } from './arguments.ts';
+import type { CliArguments } from './arguments.ts';
+import { processTerminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Runs a command line; returns the exit code: 0, 1 for a failure, 2 for arguments that are not understood. */
+export async function main(args: readonly string[], terminal = processTerminal()): Promise<number> {
+  try {
+    await run(parseArguments(args), terminal);
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      terminal.info(`${error.message}\nattention-llm --help shows what there is.\n`);
+      return 2;
+    }
+    if (!(error instanceof AttentionError)) throw error;
+    terminal.info(`${error.message}\n`);
+    return 1;
+  }
+}
+
+async function run(args: CliArguments, terminal: Terminal): Promise<void> {
+  switch (args.command) {
+    case 'help':
+      terminal.out(HELP);
+      break;
+    case 'generate':
+      await (await import('./generate.ts')).generate(args, terminal);
+      break;
+    case 'demo':
+      await (await import('./demo.ts')).demo(args, terminal);
+      break;
+  }
+}

@@ -1,0 +1,37 @@
+import type { EngineStats } from '../engine/index.ts';
+import { bytes, count } from './terminal.ts';
+
+/** Rows of name and value that tell how an engine did. */
+export function statsTable(stats: EngineStats): [string, string][] {
+  const { cache, requests, timeToFirstTokenMs } = stats;
+  const ended = requests.finished + requests.aborted + requests.failed;
+  const peakBytes = cache.peakUsedBlocks * cache.blockBytes;
+  const share = stats.promptTokens === 0 ? 0 : (100 * stats.cachedPromptTokens) / stats.promptTokens;
+  return [
+    ['requests', `${count(ended)} in ${count(stats.steps)} steps`],
+    ['generated', `${count(stats.generatedTokens)} tokens, ${count(stats.tokensPerSecond)} a second`],
+    [
+      'first token',
+      `after ${count(timeToFirstTokenMs.mean)} ms on average, ${count(timeToFirstTokenMs.max)} ms at most`,
+    ],
+    [
+      'prefix hits',
+      `${count(stats.cachedPromptTokens)} of ${count(stats.promptTokens)} prompt tokens (${share.toFixed(0)} %)`,
+    ],
+    [
+      'cache',
+      `${count(cache.peakUsedBlocks)} of ${count(cache.totalBlocks)} blocks of ${cache.blockSize} tokens at the peak, ` +
+        bytes(peakBytes),
+    ],
+    ['preemptions', count(stats.preemptions)],
+  ];
+}
+
+/** Writes rows as aligned lines. */
+export function alignRows(
+  rows: readonly [string, string][],
+  style: (name: string) => string = String,
+): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `  ${style(name.padEnd(width))}  ${value}\n`).join('');
+}

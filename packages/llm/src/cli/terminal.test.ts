@@ -1,0 +1,23 @@
+import { describe, expect, test } from '@jest/globals';
+import { bytes, count, wrap } from './terminal.ts';
+
+describe('wrap', () => {
+  test('breaks lines at spaces and keeps paragraphs', () => {
+    expect(wrap('one two three\nfour', 8)).toEqual(['one two', 'three', 'four']);
+  });
+
+  test('does not break words', () => {
+    expect(wrap('incomprehensibilities are rare', 5)).toEqual(['incomprehensibilities', 'are', 'rare']);
+  });
+});
+
+test('numbers for people', () => {
+  expect([
+    count(1234567.4),
+    bytes(0),
+    bytes(1023),
+    bytes(1536),
+    bytes(300 * 2 ** 20),
+    bytes(5 * 2 ** 40),
+  ]).toEqual(['1,234,567', '0 bytes', '1023 bytes', '1.5 KiB', '300 MiB', '5120 GiB']);
+});

@@ -1,0 +1,65 @@
+import type { WriteStream } from 'node:tty';
+
+/** Where a command writes. */
+export interface Terminal {
+  /** Texts. */
+  out(text: string): void;
+  /** Everything else. */
+  info(text: string): void;
+  /** Whether texts go to a terminal, so that colours make sense. */
+  colors: boolean;
+  /** Characters per line. */
+  width: number;
+}
+
+/** The terminal of this process. Colours follow NO_COLOR and FORCE_COLOR. */
+export function processTerminal(): Terminal {
+  const { stdout, stderr } = process;
+  return {
+    out: (text) => void stdout.write(text),
+    info: (text) => void stderr.write(text),
+    colors: (stdout as Partial<WriteStream>).hasColors?.() ?? false,
+    width: Math.min(stdout.columns ?? 100, 100),
+  };
+}
+
+const STYLES = { bold: [1, 22], dim: [2, 22], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
+
+/** Functions that colour a text, or leave it alone. */
+export type Styles = Record<keyof typeof STYLES, (text: string) => string>;
+
+/** Styles for a terminal. */
+export function styles({ colors }: Terminal): Styles {
+  const entries = Object.entries(STYLES).map(([name, [on, off]]) => [
+    name,
+    (text: string) => (colors ? `\u001B[${on}m${text}\u001B[${off}m` : text),
+  ]);
+  return Object.fromEntries(entries) as Styles;
+}
+
+/** Breaks a text into lines of at most `width` characters, at spaces. */
+export function wrap(text: string, width: number): string[] {
+  return text.split('\n').flatMap((paragraph) => {
+    const lines = [''];
+    for (const word of paragraph.split(' ')) {
+      const line = lines.at(-1) as string;
+      if (line === '') lines[lines.length - 1] = word;
+      else if (line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`;
+      else lines.push(word);
+    }
+    return lines;
+  });
+}
+
+/** `12,345` */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** `1.5 MiB` */
+export function bytes(value: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB'];
+  const exponent = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, value)) / 10)));
+  const scaled = value / 1024 ** exponent;
+  return `${scaled.toFixed(exponent > 0 && scaled < 100 ? 1 : 0)} ${units[exponent]}`;
+}
