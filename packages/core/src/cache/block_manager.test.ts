@@ -64,6 +64,16 @@ describe('BlockManager, the life of a sequence', () => {
     expect(addComputed(manager, 'b', [...prompt(6), 60, 70, 0])).toBe(8);
   });
 
+  test('forgets the ids of tokens that were taken back', () => {
+    const manager = makeManager();
+    addComputed(manager, 'a', prompt(6));
+    manager.append('a', [60, 61]);
+    manager.truncate('a', 6);
+    manager.append('a', 2); // tokens of unknown ids in the same slots
+    manager.commit('a', 2);
+    expect(addComputed(manager, 'b', [...prompt(6), 60, 61, 0])).toBe(4);
+  });
+
   test('starts with an empty prompt', () => {
     const manager = makeManager();
     manager.allocate('a', []);
@@ -100,6 +110,20 @@ describe('BlockManager, the prefix cache', () => {
     expect(addComputed(manager, 'b', prompt(9), 'bob')).toBe(0);
     expect(addComputed(manager, 'c', prompt(9))).toBe(0);
     expect(addComputed(manager, 'd', prompt(9), 'ann')).toBe(8);
+  });
+
+  test('forgets the salt of an evicted block', () => {
+    const manager = makeManager({ numBlocks: 2 });
+    addComputed(manager, 'a', prompt(4), 'ann');
+    manager.free('a');
+    manager.allocate('b', 8); // evicts it
+    manager.free('b');
+    addComputed(manager, 'c', prompt(8));
+    manager.free('c');
+    expect(manager.allocate('d', prompt(5), { salt: 'ann' })).toEqual({ cachedTokens: 0 });
+    manager.free('d');
+    addComputed(manager, 'e', prompt(4));
+    expect(manager.allocate('f', prompt(5))).toEqual({ cachedTokens: 4 });
   });
 
   test('computes equal prompts that came together each for itself, and keeps one', () => {
@@ -194,6 +218,20 @@ describe('BlockManager, fork and swap', () => {
       copies: new Int32Array(0),
     });
     expect(manager.stats().used).toBe(3);
+  });
+
+  test('both sides of a fork are found by what they went on with', () => {
+    const manager = makeManager({ numBlocks: 32 });
+    addComputed(manager, 'a', prompt(6));
+    manager.fork('a', 'b');
+    manager.append('a', [10, 11]);
+    manager.append('b', [20, 21]);
+    manager.commit('a', 2);
+    manager.commit('b', 2);
+    expect(addComputed(manager, 'c', [...prompt(6), 10, 11, 0])).toBe(8);
+    expect(addComputed(manager, 'd', [...prompt(6), 20, 21, 0])).toBe(8);
+    expect(manager.blockTable('c')[1]).toBe(manager.blockTable('a')[1]);
+    expect(manager.blockTable('d')[1]).toBe(manager.blockTable('b')[1]);
   });
 
   test('a fork at a block boundary copies nothing', () => {
