@@ -1,21 +1,28 @@
 #!/usr/bin/env bash
 # Tries `npm run new-op` on a copy of core: what it makes compiles, is clean, and its test fails in the expected places.
+# Then follows docs/adding-an-op.md: the op that the page writes compiles, is clean and passes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-mkdir -p "$copy/packages/core"
-cp -R package.json jest.config.js tsconfig.base.json .oxfmtrc.json .oxlintrc.json scripts "$copy"
+mkdir -p "$copy/packages/core" "$copy/docs"
+cp docs/adding-an-op.md "$copy/docs"
+cp -R package.json jest.config.js tsconfig.base.json tsconfig.test.json .oxfmtrc.json .oxlintrc.json scripts "$copy"
 cp -R packages/core/package.json packages/core/tsconfig.json packages/core/src "$copy/packages/core"
 ln -s "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
 
-for stem in probe_of_the_script softplus2; do
-  node scripts/new_op/run.js "$stem"
+clean() {
   npx tsc -p packages/core
+  npx tsc -p tsconfig.test.json
   npx oxfmt --check packages/core/src
-  npx oxlint --type-aware --deny-warnings packages/core/src/ops/"$stem"*
+  npx oxlint --type-aware --deny-warnings packages/core/src/ops/"$1"* packages/core/src/ops/index.ts
+}
+
+for stem in probe_of_the_script squared_relu; do
+  node scripts/new_op/run.js "$stem"
+  clean "$stem"
 
   results="$copy/$stem.json"
   if npm test -- "ops/$stem.test.ts" --json --outputFile "$results" 2>/dev/null >&2; then
@@ -35,3 +42,8 @@ for stem in probe_of_the_script softplus2; do
     exit 1
   fi
 done
+
+node scripts/new_op/follow_docs.js
+clean squared_relu
+npm test -- ops/squared_relu.test.ts
+if grep -rn TODO packages/core/src/ops/squared_relu*; then exit 1; fi
