@@ -12,6 +12,7 @@ import type { Styles, Terminal } from './terminal.ts';
 const CONTEXTS = 4;
 const QUESTIONS_PER_CONTEXT = 4;
 const MAX_TOKENS_PER_STEP = 128;
+const MAX_ANSWER_TOKENS = 40;
 
 /** `demo`: questions about a few texts, all at the same time; the answers as they are, and what they took. */
 export async function demo({ backend: requested }: DemoArguments, terminal: Terminal): Promise<void> {
@@ -32,18 +33,23 @@ export async function demo({ backend: requested }: DemoArguments, terminal: Term
   const asked = contexts.map((context) => ({
     context,
     streams: context.questions.map((question) =>
-      engine.generate([{ role: 'user', content: questionMessage(context, question) }], { temperature: 0 }),
+      engine.generate([{ role: 'user', content: questionMessage(context, question) }], {
+        temperature: 0,
+        maxTokens: MAX_ANSWER_TOKENS,
+      }),
     ),
   }));
   const results: GenerationResult[] = [];
   for (const { context, streams } of asked) {
     showText(context, style, terminal);
     for (const [i, stream] of streams.entries()) {
-      const { question, answer } = context.questions[i];
+      const { question, answer, sentence } = context.questions[i];
       terminal.out(`  ${style.cyan(question)} `);
       for await (const piece of stream) terminal.out(style.bold(piece));
       const result = await stream.result;
-      terminal.out(result.text.includes(answer) ? '\n' : ` ${style.yellow(`(the text says: ${answer})`)}\n`);
+      terminal.out(
+        result.text.includes(answer) ? '\n' : ` ${style.yellow(`(right would be: ${sentence})`)}\n`,
+      );
       results.push(result);
     }
   }

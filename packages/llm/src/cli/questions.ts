@@ -6,6 +6,8 @@ export interface Question {
   question: string;
   /** What a right answer contains. */
   answer: string;
+  /** A right answer. */
+  sentence: string;
 }
 
 /** A text with facts, and questions about them. */

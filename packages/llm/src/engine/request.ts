@@ -1,8 +1,8 @@
 import type { Tokenizer } from '../tokenizer/index.ts';
 import type { SamplingParameters } from './generate_options.ts';
-import { GenerationStream } from './generation_stream.ts';
 import type { FinishReason } from './generation_stream.ts';
 import { OutputText } from './output_text.ts';
+import { PieceStream } from './piece_stream.ts';
 import { Sequence } from './sequence.ts';
 import { TokenPenalties } from './token_penalties.ts';
 
@@ -25,7 +25,7 @@ export interface RequestOptions {
 export class Request extends Sequence {
   readonly sampling: SamplingParameters;
   readonly penalties: TokenPenalties | undefined;
-  readonly stream: GenerationStream;
+  readonly stream: PieceStream;
   /** Milliseconds from the call to the first token. */
   timeToFirstTokenMs: number | undefined;
 
@@ -49,7 +49,7 @@ export class Request extends Sequence {
     super(id, prompt, salt);
     this.sampling = sampling;
     this.penalties = TokenPenalties.from(sampling, prompt);
-    this.stream = new GenerationStream(() => onAbort(this));
+    this.stream = new PieceStream(() => onAbort(this));
     this.#maxTokens = maxTokens;
     this.#stopTokens = stopTokens;
     this.#output =
