@@ -3,9 +3,9 @@ import type { WriteStream } from 'node:tty';
 /** Where a command writes. */
 export interface Terminal {
   /** Texts. */
-  out(text: string): void;
+  out: (text: string) => void;
   /** Everything else. */
-  info(text: string): void;
+  info: (text: string) => void;
   /** Whether texts go to a terminal, so that colours make sense. */
   colors: boolean;
   /** Characters per line. */

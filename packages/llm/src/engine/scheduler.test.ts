@@ -14,13 +14,13 @@ function scheduling(numBlocks: number, maxTokensPerStep: number, maxSequences = 
   return {
     blocks,
     scheduler,
-    add(prompt: number[], salt?: string): Sequence {
+    add: (prompt: number[], salt?: string): Sequence => {
       const sequence = new Sequence(++lastId, prompt, salt);
       scheduler.add(sequence);
       return sequence;
     },
     /** Runs a step: `[id, count]` of each chunk. */
-    step(): [number, number][] {
+    step: (): [number, number][] => {
       const chunks = scheduler.schedule();
       const slots = chunks.flatMap((chunk) => [...chunk.slots]);
       expect(new Set(slots).size).toBe(slots.length);

@@ -50,7 +50,7 @@ describe('StopStrings', () => {
             if (longest > 0) expected = { text: text.slice(0, end - longest), stopped: true };
           }
           expect(feed(stops, pieces)).toEqual(expected);
-          expect(feed(stops, [...text])).toEqual(expected);
+          expect(feed(stops, text.split(''))).toEqual(expected);
         },
       ),
     );
