@@ -39,6 +39,11 @@ test('opens the files of an index', async () => {
   expect(await contents(withIndex(index))).toEqual({ a: [1, 1], b: [2, 2], c: [3, 3] });
 });
 
+test('prefers a single file to an index, as transformers does', async () => {
+  const files = { ...withIndex({ weight_map: { d: 'gone.safetensors' } }), 'model.safetensors': c };
+  expect(await contents(files)).toEqual({ c: [3, 3] });
+});
+
 const faults: [string, Record<string, string | Uint8Array>, AttentionErrorCode, string][] = [
   ['a folder without weights', {}, 'ERR_RANGE', 'a file model.safetensors, received none'],
   ['an index that is no JSON', withIndex('{'), 'ERR_DTYPE', 'model.safetensors.index.json: expected JSON'],

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Checks } from '@attention-js/core';
 import { parseJson } from '../parse_json.ts';
+import { summarize } from '../summarize.ts';
 import type { TensorEntry } from './header.ts';
 import { SafetensorsFile } from './safetensors_file.ts';
 
@@ -12,15 +13,19 @@ const checks = new Checks('loadModel');
 
 /** The tensors of a Hugging Face folder, whether they are in one safetensors file or in several. */
 export class Checkpoint {
+  /** Bytes of all tensors. */
+  readonly byteLength: number;
   readonly #files: readonly SafetensorsFile[];
   readonly #owners = new Map<string, SafetensorsFile>();
 
   private constructor(files: readonly SafetensorsFile[]) {
+    const entries = files.flatMap((file) => [...file.entries.values()]);
+    this.byteLength = entries.reduce((sum, { byteLength }) => sum + byteLength, 0);
     this.#files = files;
     for (const file of files) {
       for (const name of file.entries.keys()) {
         const other = this.#owners.get(name);
-        const argument = `${file.name}: tensor ${JSON.stringify(name)}`;
+        const argument = `${file.name}: tensor ${summarize(name)}`;
         checks.expect(!other, 'ERR_RANGE', argument, 'it in one file', `another in ${other?.name}`);
         this.#owners.set(name, file);
       }
@@ -28,7 +33,7 @@ export class Checkpoint {
   }
 
   /**
-   * Opens `model.safetensors`, or the files that `model.safetensors.index.json` names.
+   * Opens `model.safetensors`, or where there is none the files that `model.safetensors.index.json` names.
    *
    * @throws AttentionError `ERR_RANGE` when a file is missing or the index does not match the files, and as
    * {@link SafetensorsFile.open} does.
@@ -46,7 +51,7 @@ export class Checkpoint {
       const checkpoint = new Checkpoint(files);
       for (const [tensor, file] of weightMap ?? []) {
         const found = checkpoint.#owners.get(tensor)?.name;
-        const argument = `${INDEX_FILE}: tensor ${JSON.stringify(tensor)}`;
+        const argument = `${INDEX_FILE}: tensor ${summarize(tensor)}`;
         checks.expect(
           found === file,
           'ERR_RANGE',
@@ -67,12 +72,6 @@ export class Checkpoint {
     return this.#owners.keys();
   }
 
-  /** Bytes of all tensors. */
-  get byteLength(): number {
-    const entries = this.#files.flatMap((file) => [...file.entries.values()]);
-    return entries.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  }
-
   /** What the header says about a tensor; `undefined` where there is none of that name. */
   entry(name: string): TensorEntry | undefined {
     return this.#owners.get(name)?.entries.get(name);
@@ -90,19 +89,25 @@ export class Checkpoint {
   }
 }
 
-/** File by tensor name, or `undefined` where the folder has no index. */
+/** File by tensor name, or `undefined` where the folder has a single file, or no index. */
 async function readIndex(directory: string): Promise<Map<string, string> | undefined> {
   const path = join(directory, INDEX_FILE);
-  if (!(await isFile(path))) return undefined;
+  if ((await isFile(join(directory, SINGLE_FILE))) || !(await isFile(path))) return undefined;
   const index = parseJson(await readFile(path, 'utf8'), INDEX_FILE) as { weight_map?: unknown } | null;
   const weightMap = index?.weight_map;
   const valid = typeof weightMap === 'object' && weightMap !== null && !Array.isArray(weightMap);
-  checks.expect(valid, 'ERR_DTYPE', `${INDEX_FILE}: weight_map`, 'an object', weightMap);
+  checks.expect(valid, 'ERR_DTYPE', `${INDEX_FILE}: weight_map`, 'an object', summarize(weightMap));
   const entries = Object.entries(weightMap as object);
   for (const [tensor, file] of entries) {
     const inside = typeof file === 'string' && file === basename(file) && file.endsWith('.safetensors');
-    const argument = `${INDEX_FILE}: tensor ${JSON.stringify(tensor)}`;
-    checks.expect(inside, 'ERR_RANGE', argument, 'the name of a safetensors file in the folder', file);
+    const argument = `${INDEX_FILE}: tensor ${summarize(tensor)}`;
+    checks.expect(
+      inside,
+      'ERR_RANGE',
+      argument,
+      'the name of a safetensors file in the folder',
+      summarize(file),
+    );
   }
   return new Map(entries as [string, string][]);
 }

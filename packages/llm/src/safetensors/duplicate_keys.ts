@@ -2,21 +2,35 @@
  * Finds a key that an object of a JSON text has twice, which `JSON.parse` takes without a word.
  *
  * @param text Valid JSON.
- * @returns The key as it is written, or `undefined`.
+ * @returns The key, or `undefined`.
  */
 export function findDuplicateKey(text: string): string | undefined {
   const objects: Set<string>[] = [];
-  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"\s*:?|[{}]/g)) {
-    if (token === '{') {
-      objects.push(new Set());
-    } else if (token === '}') {
-      objects.pop();
-    } else if (token.endsWith(':')) {
-      const key = JSON.stringify(JSON.parse(token.slice(0, -1))); // "a" and "\u0061" are one key
+  let [begin, end] = [0, 0]; // of the newest string: a key where a colon follows
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') {
+      [begin, end] = [i, endOfString(text, i)];
+      i = end - 1;
+    } else if (character === ':') {
+      const key = JSON.parse(text.slice(begin, end)) as string; // "a" and "\u0061" are one key
       const keys = objects[objects.length - 1];
       if (keys.has(key)) return key;
       keys.add(key);
+    } else if (character === '{') {
+      objects.push(new Set());
+    } else if (character === '}') {
+      objects.pop();
     }
   }
   return undefined;
+}
+
+/** Position after the closing quote of the string that begins at `begin`. */
+function endOfString(text: string, begin: number): number {
+  for (let quote = text.indexOf('"', begin + 1); ; quote = text.indexOf('"', quote + 1)) {
+    let backslashes = 0;
+    while (text[quote - 1 - backslashes] === '\\') backslashes++;
+    if (backslashes % 2 === 0) return quote + 1;
+  }
 }

@@ -1,5 +1,6 @@
 import { Checks } from '@attention-js/core';
 import { parseJson } from '../parse_json.ts';
+import { summarize } from '../summarize.ts';
 import { findDuplicateKey } from './duplicate_keys.ts';
 
 /** Bytes per element of every dtype that a safetensors file may hold. */
@@ -58,8 +59,7 @@ export function parseHeader(
   const entries = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(parseObject(text, file))) {
     if (name === METADATA) checkMetadata(value, file);
-    else
-      entries.set(name, parseEntry(value, dataStart, fileBytes, `${file}: tensor ${JSON.stringify(name)}`));
+    else entries.set(name, parseEntry(value, dataStart, fileBytes, `${file}: tensor ${summarize(name)}`));
   }
   checkCoverage(entries, dataStart, fileBytes, file);
   return entries;
@@ -67,14 +67,14 @@ export function parseHeader(
 
 function parseObject(text: string, file: string): Record<string, unknown> {
   const parsed = parseJson(text, `${file}: header`);
-  checks.expect(isObject(parsed), 'ERR_DTYPE', `${file}: header`, 'a JSON object', parsed);
+  checks.expect(isObject(parsed), 'ERR_DTYPE', `${file}: header`, 'a JSON object', summarize(parsed));
   const duplicate = findDuplicateKey(text);
   checks.expect(
     duplicate === undefined,
     'ERR_RANGE',
     `${file}: header`,
     'each name once',
-    `${duplicate} twice`,
+    `${summarize(duplicate)} twice`,
   );
   const poisoned = Object.hasOwn(parsed as object, '__proto__');
   checks.expect(!poisoned, 'ERR_RANGE', `${file}: header`, 'names of tensors', '"__proto__"');
@@ -83,7 +83,7 @@ function parseObject(text: string, file: string): Record<string, unknown> {
 
 function checkMetadata(value: unknown, file: string): void {
   const valid = isObject(value) && Object.values(value).every((item) => typeof item === 'string');
-  checks.expect(valid, 'ERR_DTYPE', `${file}: ${METADATA}`, 'an object of strings', value);
+  checks.expect(valid, 'ERR_DTYPE', `${file}: ${METADATA}`, 'an object of strings', summarize(value));
 }
 
 function parseEntry(value: unknown, dataStart: number, fileBytes: number, where: string): TensorEntry {
@@ -94,7 +94,7 @@ function parseEntry(value: unknown, dataStart: number, fileBytes: number, where:
     'ERR_DTYPE',
     where,
     `an object with ${ENTRY_KEYS.join(', ')}`,
-    isObject(value) ? keys : value,
+    summarize(isObject(value) ? keys : value),
   );
   const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>;
 
@@ -104,13 +104,13 @@ function parseEntry(value: unknown, dataStart: number, fileBytes: number, where:
     'ERR_DTYPE',
     `${where}: dtype`,
     `one of ${Object.keys(DTYPE_BYTES).join(', ')}`,
-    dtype,
+    summarize(dtype),
   );
-  checks.expect(isSizes(shape), 'ERR_SHAPE', `${where}: shape`, 'a list of sizes', shape);
+  checks.expect(isSizes(shape), 'ERR_SHAPE', `${where}: shape`, 'a list of sizes', summarize(shape));
   const pair = isSizes(offsets) && offsets.length === 2 && offsets[0] <= offsets[1];
   const within = pair && dataStart + offsets[1] <= fileBytes;
   const expected = `begin <= end <= ${fileBytes - dataStart}`;
-  checks.expect(within, 'ERR_RANGE', `${where}: data_offsets`, expected, offsets);
+  checks.expect(within, 'ERR_RANGE', `${where}: data_offsets`, expected, summarize(offsets));
 
   const [begin, end] = offsets as number[];
   const bytes = (shape as number[]).reduce((product, size) => product * size, DTYPE_BYTES[dtype as string]);
@@ -118,7 +118,7 @@ function parseEntry(value: unknown, dataStart: number, fileBytes: number, where:
     end - begin === bytes,
     'ERR_SHAPE',
     where,
-    `${bytes} bytes for ${dtype as string} of shape [${(shape as number[]).join(', ')}]`,
+    `${bytes} bytes for ${dtype as string} of shape ${summarize(shape)}`,
     end - begin,
   );
   return { dtype: dtype as string, shape: shape as number[], position: dataStart + begin, byteLength: bytes };
@@ -138,7 +138,7 @@ function checkCoverage(
     checks.expect(
       entry.position === position,
       'ERR_RANGE',
-      `${file}: tensor ${JSON.stringify(name)}: data_offsets`,
+      `${file}: tensor ${summarize(name)}: data_offsets`,
       `to begin at ${position - dataStart}, where the tensor before ends`,
       entry.position - dataStart,
     );

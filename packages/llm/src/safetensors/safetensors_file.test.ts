@@ -1,3 +1,4 @@
+import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttentionErrorCode } from '@attention-js/core';
 import { describe, expect, test } from '@jest/globals';
@@ -168,7 +169,55 @@ const faults: [string, Uint8Array, AttentionErrorCode, string][] = [
   ],
 ];
 
+const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+const long = 'a\\n'.repeat(3_000_000);
+const json = JSON.stringify(whole);
+
+const oversized: [string, string, AttentionErrorCode][] = [
+  ['an entry nested deeply', `{"x": ${deep}}`, 'ERR_DTYPE'],
+  ['a shape nested deeply', `{"x": {"dtype": "F32", "shape": ${deep}, "data_offsets": [0, 8]}}`, 'ERR_SHAPE'],
+  [
+    'offsets nested deeply',
+    `{"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, ${deep}]}}`,
+    'ERR_RANGE',
+  ],
+  ['metadata nested deeply', `{"__metadata__": ${deep}, "x": ${json}}`, 'ERR_DTYPE'],
+  ['a long name twice', `{"${long}": ${json}, "${long}": ${json}}`, 'ERR_RANGE'],
+  ['a long dtype', `{"x": {"dtype": "${long}", "shape": [2], "data_offsets": [0, 8]}}`, 'ERR_DTYPE'],
+  ['a long name without an entry', `{"${long}": 7}`, 'ERR_DTYPE'],
+  [
+    'a shape of many sizes',
+    `{"x": {"dtype": "F32", "shape": [${Array(200_000).fill(3).join()}], "data_offsets": [0, 8]}}`,
+    'ERR_SHAPE',
+  ],
+];
+
+test('takes keys with escapes, braces and colons for what they are', async () => {
+  const header = `{"a:{\\"": ${json.replace('"dtype"', ' "dtype" ')}, "__metadata__": {"dtype": "{:}\\\\"}}`;
+  expect(await open(safetensorsBytes(header, eight))).toEqual({
+    'a:{"': { shape: [2], bytes: [...eight] },
+  });
+});
+
+test('notices a file that shrinks while it is open', async () => {
+  const bytes = packSafetensors({ x: { dtype: 'F32', shape: [2], bytes: eight } });
+  await inTemporaryFolder({ [FILE]: bytes }, async (directory) => {
+    const file = await SafetensorsFile.open(join(directory, FILE));
+    await truncate(join(directory, FILE), bytes.length - 3);
+    const entry = file.entries.get('x') as TensorEntry;
+    const reading = file.read(entry, new Uint8Array(entry.byteLength));
+    await expectRejection(reading, 'ERR_RANGE', `received ${bytes.length - 3} bytes`);
+    await file.close();
+  });
+});
+
 describe('refuses', () => {
+  test.each(oversized)('%s, in few words', async (_title, header, code) => {
+    const reason: unknown = await open(safetensorsBytes(header, eight)).catch((error: unknown) => error);
+    expect(reason).toMatchObject({ name: 'AttentionError', code });
+    expect((reason as Error).message.length).toBeLessThan(500);
+  });
+
   test.each(faults)('%s', async (_title, bytes, code, message) => {
     await expectRejection(open(bytes), code, message);
   });
