@@ -18,6 +18,9 @@ const weights = {
   output: tf.randomNormal<tf.Rank.R2>([numHeads * headSize, hidden], 0, 0.2),
 };
 
+const append = (past: tf.Tensor3D | undefined, now: tf.Tensor) =>
+  tf.concat(past ? [past, now] : [now]) as tf.Tensor3D;
+
 /** Before: one sequence, its keys and values concatenated at every step. */
 class DenseAttention {
   #keys: tf.Tensor3D | undefined;
@@ -28,8 +31,6 @@ class DenseAttention {
     const split = (weight: tf.Tensor2D, heads: number) =>
       tf.reshape(tf.matMul(x, weight), [tokens, heads, headSize]);
     const query = split(weights.query, numHeads);
-    const append = (past: tf.Tensor3D | undefined, now: tf.Tensor) =>
-      tf.concat(past ? [past, now] : [now]) as tf.Tensor3D;
     this.#keys = append(this.#keys, split(weights.key, numKvHeads));
     this.#values = append(this.#values, split(weights.value, numKvHeads));
     const context = this.#keys.shape[0];
@@ -62,7 +63,7 @@ class PagedLayer {
       ...cache.layer(0),
       metadata,
     });
-    return tf.matMul(attended as tf.Tensor2D, weights.output);
+    return tf.matMul(attended, weights.output);
   }
 }
 

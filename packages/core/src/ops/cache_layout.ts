@@ -40,8 +40,6 @@ export interface CacheLayout {
   value: CacheStrides;
 }
 
-type Shaped = Pick<TensorInfo, 'shape'>;
-
 const BLOCK_SIZES = { flash: [8, 16, 32, 64, 128, 256], vllm: [8, 16, 32, 64] } as const;
 
 /**
@@ -49,7 +47,10 @@ const BLOCK_SIZES = { flash: [8, 16, 32, 64, 128, 256], vllm: [8, 16, 32, 64] } 
  * `[numBlocks, blockSize, kvHeads, headSize]`, or `vllm`, keys `[numBlocks, kvHeads, headSize / x, blockSize, x]` and
  * values `[numBlocks, kvHeads, headSize, blockSize]`.
  */
-export function cacheLayout(keyCache: Shaped, valueCache: Shaped): CacheLayout {
+export function cacheLayout(
+  keyCache: Pick<TensorInfo, 'shape'>,
+  valueCache: Pick<TensorInfo, 'shape'>,
+): CacheLayout {
   if (keyCache.shape.length === 4) {
     const [numBlocks, blockSize, numKvHeads, headSize] = keyCache.shape;
     const strides = {
