@@ -52,6 +52,12 @@ export class Checks {
     if (value.isDisposed) this.fail('ERR_DISPOSED', argument, 'a live tensor', 'a disposed one');
   }
 
+  /** `value` is an object, whose properties are checked one by one. */
+  object(argument: string, value: unknown): void {
+    const valid = typeof value === 'object' && value !== null;
+    this.expect(valid, 'ERR_DTYPE', argument, 'an object', describe(value));
+  }
+
   /** No gradient is recorded: gradients through data that is overwritten in place would be wrong. */
   notRecorded(argument: string): void {
     if (!engine().isTapeOn()) return;

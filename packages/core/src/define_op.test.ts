@@ -17,6 +17,7 @@ interface ScaleShiftInputs {
 
 const scaleShift = defineOp<ScaleShiftInputs, { scale: number }>({
   name: 'ScaleShift',
+  optional: ['shift'],
   check: (_inputs, { scale }) => new Checks('scaleShift').finite('scale', scale),
   outputs: ({ x }) => [{ shape: x.shape, dtype: 'float32', storage: storageOf(x) }],
   kernels: {
@@ -115,6 +116,18 @@ test('a backend without a kernel is an error', async () => {
   );
 });
 
+test('a kernel does not run on a backend that tf.copyRegisteredKernels took it to', async () => {
+  tf.copyRegisteredKernels('cpu', 'bare');
+  const target = tf.zeros([1]);
+  await tf.setBackend('bare');
+  try {
+    expectAttentionError(() => fillOnes({ target }, {}), 'ERR_UNSUPPORTED', '[fillOnes] no bare kernel');
+    expect([...target.dataSync()]).toEqual([0]);
+  } finally {
+    for (const { kernelName } of tf.getKernelsForBackend('bare')) tf.unregisterKernel(kernelName, 'bare');
+  }
+});
+
 test('checks come before the kernel', () => {
   expectAttentionError(
     () => scaleShift({ x: tf.ones([1]) }, { scale: Number.NaN }),
@@ -140,6 +153,11 @@ test('inputs have to be live tensors', () => {
     () => scaleShift({ x: tf.ones([1]), shift: null as unknown as undefined }, { scale: 1 }),
     'ERR_DTYPE',
     '[scaleShift] shift: expected a Tensor, received null',
+  );
+  expectAttentionError(
+    () => scaleShift({ x: undefined as unknown as Tensor }, { scale: 1 }),
+    'ERR_DTYPE',
+    '[scaleShift] x: expected a Tensor, received undefined',
   );
 });
 

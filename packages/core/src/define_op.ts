@@ -50,6 +50,8 @@ export interface OpDefinition<Inputs extends object, Attributes extends object> 
   check?(inputs: Inputs, attrs: Attributes): void;
   /** Specs of the outputs, from checked inputs and attributes; `[]` for an op that only writes in place. */
   outputs(inputs: Inputs, attrs: Attributes): OutputSpec[];
+  /** Names of the inputs that may be `undefined`. */
+  optional?: readonly (keyof Inputs & string)[];
   /** Names of the inputs that the kernel overwrites. */
   mutates?: readonly (keyof Inputs & string)[];
   /** Kernels by tfjs backend name. */
@@ -61,8 +63,9 @@ export interface Op<Inputs extends object, Attributes extends object> {
   /**
    * Runs the op on the active tfjs backend.
    *
-   * @throws AttentionError of the op's own checks; `ERR_DISPOSED` for a disposed input; `ERR_UNSUPPORTED` when the
-   * active backend has no kernel for the op, or when the op writes in place while a gradient is recorded.
+   * @throws AttentionError of the op's own checks; `ERR_DTYPE` for an input that is no tensor and `ERR_DISPOSED` for a
+   * disposed one; `ERR_UNSUPPORTED` when the active backend has no kernel for the op, or when the op writes in place while
+   * a gradient is recorded.
    */
   (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[];
   /** UpperCamel name; the tfjs kernel name. */
@@ -87,23 +90,27 @@ export interface Op<Inputs extends object, Attributes extends object> {
 export function defineOp<Inputs extends object, Attributes extends object>(
   definition: OpDefinition<Inputs, Attributes>,
 ): Op<Inputs, Attributes> {
-  const { name: kernelName, mutates = [] } = definition;
+  const { name: kernelName, optional = [], mutates = [] } = definition;
   const opName = kernelName[0].toLowerCase() + kernelName.slice(1);
   const checks = new Checks(opName);
+  const mayBeMissing = new Set<string>(optional);
+
+  const failWithoutKernel = (backendName: string): never => {
+    throw new AttentionError('ERR_UNSUPPORTED', `[${opName}] no ${backendName} kernel`);
+  };
 
   const run = (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[] => {
     const given: NamedTensorMap = {};
     for (const [argument, tensor] of Object.entries<Tensor | undefined>(inputs)) {
-      if (tensor === undefined) continue; // tfjs walks all inputs while it records a gradient: none may be undefined
+      // tfjs walks all inputs while it records a gradient: none may be undefined.
+      if (tensor === undefined && mayBeMissing.has(argument)) continue;
       checks.tensor(argument, tensor);
-      given[argument] = tensor;
+      given[argument] = tensor as Tensor;
     }
     if (mutates.length > 0) checks.notRecorded(mutates.join(', '));
     definition.check?.(inputs as Inputs, attrs);
     const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
-    if (!backend || !getKernel(kernelName, backendName)) {
-      throw new AttentionError('ERR_UNSUPPORTED', `[${opName}] no ${backendName} kernel`);
-    }
+    if (!backend || !getKernel(kernelName, backendName)) failWithoutKernel(backendName);
     return engine().runKernel<Tensor[]>(kernelName, given, attrs as NamedAttrMap);
   };
 
@@ -116,6 +123,9 @@ export function defineOp<Inputs extends object, Attributes extends object>(
         kernelName,
         backendName,
         kernelFunc: ({ inputs, attrs, backend }) => {
+          // tf.copyRegisteredKernels takes our kernels along. Elsewhere one may write in place into a copy of the memory.
+          const active = engine().backendName;
+          if (active !== backendName) failWithoutKernel(active);
           const call = { inputs: inputs as Inputs, attrs: attrs as Attributes };
           const outputs = definition.outputs(call.inputs, call.attrs);
           return kernel({ ...call, outputs, backend: backend as KernelBackend });

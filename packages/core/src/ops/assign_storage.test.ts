@@ -128,10 +128,21 @@ describeOnBackends('assignStorage', (backendName) => {
           () => assignStorage(floats, source),
           'ERR_UNSUPPORTED',
           '[assignStorage] destination: expected float32 memory of its own, received memory shared with the ' +
-            'tensor that tf.cast was given; copy it with castStorage first',
+            'tensor that tf.cast was given; copy it first',
         );
       }
       expect([...ints.dataSync()]).toEqual([1, 2]);
+    });
+
+    test('does not truncate into the bool tensor behind tf.cast', () => {
+      const bools = tf.tensor1d([true, false], 'bool');
+      const ints = tf.cast(bools, 'int32');
+      expectAttentionError(
+        () => assignStorage(ints, Int32Array.of(1000, -1)),
+        'ERR_UNSUPPORTED',
+        /^\[assignStorage\] destination: expected int32 memory of its own/,
+      );
+      expect([...bools.dataSync()]).toEqual([1, 0]);
     });
   }
 });

@@ -41,7 +41,7 @@ export const assignStorageOp = defineOp<AssignStorageInputs, object>({
  * `Float32Array` for float32, `Int32Array` for int32.
  * @throws AttentionError `ERR_DTYPE` when the dtypes differ or are others, `ERR_SHAPE` when shapes or lengths differ,
  * `ERR_DISPOSED` for a disposed tensor, `ERR_UNSUPPORTED` while a gradient is recorded, when the backend has no storage
- * types, or on `cpu` for a float32 `destination` that `tf.cast` made from int32 (the two share memory).
+ * types, or on `cpu` for a `destination` that `tf.cast` made from int32 or bool (the two share memory).
  */
 export function assignStorage(destination: Tensor, source: Tensor | Float32Array | Int32Array): void {
   if (source instanceof Tensor) {

@@ -1,5 +1,6 @@
 import { Tensor, tensor1d } from '@tensorflow/tfjs-core';
 import type { Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
+import { describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
 /** What both attention ops can do beside softmax(scale · q · k) · v, in this order. */
@@ -55,7 +56,7 @@ export function checkAttentionOptions(checks: Checks, options: AttentionOptions)
       'ERR_RANGE',
       'softcap',
       'a finite number >= 0',
-      softcap,
+      describe(softcap),
     );
   }
   if (slidingWindow !== undefined) checks.integer('slidingWindow', slidingWindow, 1);
@@ -65,7 +66,7 @@ export function checkAttentionOptions(checks: Checks, options: AttentionOptions)
 export function checkHeadInputs(checks: Checks, { alibiSlopes, sinks }: HeadInputs, heads: number): void {
   for (const [argument, tensor] of Object.entries({ alibiSlopes, sinks })) {
     if (!tensor) continue;
-    checks.dtype(argument, tensor, 'float32');
+    checks.storage(argument, tensor, 'float32');
     checks.shape(argument, tensor, [heads], ': one value a head');
   }
 }
@@ -76,17 +77,20 @@ export function checkHeadInputs(checks: Checks, { alibiSlopes, sinks }: HeadInpu
  * @returns What `call` returns.
  */
 export function withHeadTensors<T>(
+  checks: Checks,
   { alibiSlopes, sinks }: AttentionOptions,
   call: (tensors: { alibiSlopes?: Tensor; sinks?: Tensor }) => T,
 ): T {
   const made: Tensor[] = [];
-  const asTensor = (values: Tensor1D | number[] | undefined): Tensor | undefined => {
+  const asTensor = (argument: string, values: Tensor1D | number[] | undefined): Tensor | undefined => {
     if (values === undefined || values instanceof Tensor) return values;
+    const isFlat = Array.isArray(values) && values.every((value) => typeof value === 'number');
+    checks.expect(isFlat, 'ERR_DTYPE', argument, 'a Tensor or an array of numbers', describe(values));
     made.push(tensor1d(values, 'float32'));
     return made[made.length - 1];
   };
   try {
-    return call({ alibiSlopes: asTensor(alibiSlopes), sinks: asTensor(sinks) });
+    return call({ alibiSlopes: asTensor('alibiSlopes', alibiSlopes), sinks: asTensor('sinks', sinks) });
   } finally {
     for (const tensor of made) tensor.dispose();
   }

@@ -26,7 +26,7 @@ export const castStorageOp = defineOp<CastStorageInputs, CastStorageAttributes>(
   check({ x }, { storage }) {
     checks.dtype('x', x, 'float32');
     checks.oneOf('storage', storage, STORAGE_TYPES);
-    if (storage !== 'float32') storageBackend('castStorage'); // a backend may have copied cpu's kernel without having storage types
+    if (storage !== 'float32') storageBackend('castStorage'); // says more than that there is no kernel
   },
   outputs: ({ x }, { storage }) => [{ shape: x.shape, dtype: 'float32', storage }],
   kernels: { cpu: castStorageCpu },

@@ -36,14 +36,16 @@ const cases = STORAGE_TYPES.flatMap((storage) =>
   (['none', 'tanh'] as const).map((approximate) => [storage, approximate] as const),
 );
 
-describeOnBackends('geluAndMul', () => {
+describeOnBackends('geluAndMul', (backendName) => {
   test.each(cases)('agrees with float64 in %s, approximate %s', (storage, approximate) => {
     const { tensor, values } = randomTensor(new Random(1), [5, 3, 26], storage, 2);
     const expected = reference(values, 13, approximate);
     expectMatches(geluAndMul(tensor, { approximate }), expected, [5, 3, 13], storage);
   });
 
-  test.each(['none', 'tanh'] as const)('is within 1e-7 everywhere, approximate %s', (approximate) => {
+  // cpu kernels compute in float64; a device rounds erf, tanh and the sum to float32.
+  const bound = backendName === 'cpu' ? 1e-7 : 1e-6;
+  test.each(['none', 'tanh'] as const)(`is within ${bound} everywhere, approximate %s`, (approximate) => {
     const gates = Float32Array.from({ length: 321 }, (_, i) => (i - 160) / 20);
     const x = tf.stack([tf.tensor1d(gates), tf.ones([gates.length])], 1);
     const actual = geluAndMul(x, { approximate }).dataSync();
@@ -51,13 +53,13 @@ describeOnBackends('geluAndMul', () => {
       const expected = gelus[approximate](gate);
       return Math.abs(actual[i] - expected) / Math.max(1, Math.abs(expected));
     });
-    expect(Math.max(...errors)).toBeLessThan(1e-7);
+    expect(Math.max(...errors)).toBeLessThan(bound);
   });
 
   test('is exact by default', () => {
     const x = tf.tensor1d([1, 1]);
     expect(geluAndMul(x).dataSync()[0]).toBe(geluAndMul(x, { approximate: 'none' }).dataSync()[0]);
-    expect(geluAndMul(x).dataSync()[0]).toBe(Math.fround(0.8413447460685429)); // Φ(1)
+    expect(geluAndMul(x).dataSync()[0]).toBeCloseTo(0.8413447460685429, 6); // Φ(1); tanh gives 0.84119
   });
 
   test.each(['none', 'tanh'] as const)('keeps large gates finite, approximate %s', (approximate) => {

@@ -15,7 +15,7 @@ export interface MoeGemmInputs {
   /** `[P]` int32, ascending. */
   expertIds: TensorInfo;
   /** `[tokens, topk]` float32: factor of each pair's output row. */
-  topkWeights: TensorInfo | undefined;
+  topkWeights?: TensorInfo;
 }
 
 /** Attributes of {@link moeGemmOp}. */
@@ -60,6 +60,7 @@ export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
       checks.storage('topkWeights', topkWeights, 'float32');
     }
   },
+  optional: ['topkWeights'],
   outputs: ({ x, weights, sortedTokenIds }) => [
     { shape: [sortedTokenIds.shape[0], weights.shape[1]], dtype: 'float32', storage: storageOf(x) },
   ],

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
+import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
 import type { OracleOptions } from '../testing/attention_oracle.ts';
@@ -121,8 +122,21 @@ describeOnBackends('pagedAttention', (backendName) => {
     });
   });
 
+  test('long contexts, a key or two around the borders of splits', () => {
+    for (const length of [511, 512, 513, 2048, 4097]) {
+      const sequences = [
+        { queryLength: 1, contextLength: length },
+        { queryLength: 3, contextLength: length - 1 },
+      ];
+      const spec = { ...SMALL, sequences, heads: 3, kvHeads: 1, blockSize: 32 };
+      for (const options of [{}, { slidingWindow: 300 }, { alibiSlopes: [0.5, 0.01, 0.001] }]) {
+        expectAgreesWithOracle(makePagedCase(new Random(length), spec), options);
+      }
+    }
+  });
+
   test('large scores neither overflow nor lose the small ones', () => {
-    expectAgreesWithOracle(makePagedCase(new Random(6), { ...SMALL, magnitude: 12 }));
+    expectAgreesWithOracle(makePagedCase(new Random(6), { ...SMALL, magnitude: 6 }));
   });
 
   test('slopes and sinks as tensors', () => {
@@ -350,6 +364,30 @@ describeOnBackends('pagedAttention', (backendName) => {
       'alibiSlopes: expected shape [4]: one value a head, received [3]',
     ],
     [
+      'slopes that are no numbers',
+      (a) => (a.options.alibiSlopes = ['1'] as unknown as number[]),
+      'ERR_DTYPE',
+      'alibiSlopes: expected a Tensor or an array of numbers, received ["1"]',
+    ],
+    [
+      'sinks in half precision',
+      (a) => (a.options.sinks = zerosWithStorage([4], 'float16') as unknown as number[]),
+      'ERR_DTYPE',
+      'sinks: expected storage float32, received float16',
+    ],
+    [
+      'no metadata',
+      (a) => (a.metadata = undefined as unknown as PagedCase['metadata']),
+      'ERR_DTYPE',
+      'metadata: expected an object, received undefined',
+    ],
+    [
+      'no block table',
+      (a) => (a.metadata.blockTables = undefined as unknown as tf.Tensor2D),
+      'ERR_DTYPE',
+      'blockTables: expected a Tensor, received undefined',
+    ],
+    [
       'a scale of NaN',
       (a) => (a.options.scale = Number.NaN),
       'ERR_RANGE',
@@ -360,6 +398,12 @@ describeOnBackends('pagedAttention', (backendName) => {
       (a) => (a.options.softcap = -1),
       'ERR_RANGE',
       'softcap: expected a finite number >= 0, received -1',
+    ],
+    [
+      'a softcap that is a string',
+      (a) => (a.options.softcap = '5' as unknown as number),
+      'ERR_RANGE',
+      'softcap: expected a finite number >= 0, received "5"',
     ],
     [
       'an empty window',
@@ -397,12 +441,17 @@ describeOnBackends('pagedAttention', (backendName) => {
       [
         'falling cuSeqlensQ',
         (a) => (a.metadata.cuSeqlensQ = tf.tensor1d([0, 9, 5, 5, 6, 7], 'int32')),
-        'cuSeqlensQ: expected non-decreasing from 0 to at most 47, received [0, 9, 5, 5, 6, 7]',
+        'cuSeqlensQ[2]: expected 9 to 47, received 5',
+      ],
+      [
+        'cuSeqlensQ that do not start at 0',
+        (a) => (a.metadata.cuSeqlensQ = tf.tensor1d([1, 2, 3, 4, 5, 6], 'int32')),
+        'cuSeqlensQ[0]: expected 0, received 1',
       ],
       [
         'cuSeqlensQ past the rows',
         (a) => (a.metadata.cuSeqlensQ = tf.tensor1d([0, 1, 2, 3, 4, 48], 'int32')),
-        'cuSeqlensQ: expected non-decreasing from 0 to at most 47, received [0, 1, 2, 3, 4, 48]',
+        'cuSeqlensQ[5]: expected 4 to 47, received 48',
       ],
     ];
     test.each(VALUES)('rejects %s', (_title, change, message) => {

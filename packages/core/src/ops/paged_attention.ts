@@ -88,6 +88,7 @@ export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAtt
     }
     checkHeadInputs(checks, inputs, heads);
   },
+  optional: ['cuSeqlensQ', 'alibiSlopes', 'sinks'],
   outputs({ query }, { withLse }) {
     const output = { shape: query.shape, dtype: 'float32' as const, storage: storageOf(query) };
     return withLse ? [output, { shape: query.shape.slice(0, 2), dtype: 'float32' }] : [output];
@@ -104,10 +105,12 @@ function run(
   withLse: boolean,
 ): Tensor[] {
   checks.tensor('query', query);
+  checks.object('options', options);
   checkAttentionOptions(checks, options);
+  checks.object('metadata', metadata);
   const { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen, plan } = metadata;
   const attrs = { ...attentionAttributes(options, query.shape[2]), withLse, maxSeqlenQ, maxContextLen, plan };
-  return withHeadTensors(options, (heads) =>
+  return withHeadTensors(checks, options, (heads) =>
     pagedAttentionOp({ query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, ...heads }, attrs),
   );
 }

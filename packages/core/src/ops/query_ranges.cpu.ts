@@ -7,14 +7,9 @@ export function checkCuSeqlens(
   cuSeqlens: ArrayLike<number>,
   rows: number,
 ): void {
-  const values = Array.from(cuSeqlens);
-  const valid = values[0] === 0 && values.every((start, i) => i === 0 || start >= values[i - 1]);
-  const last = values[values.length - 1];
-  checks.expect(
-    valid && last <= rows,
-    'ERR_RANGE',
-    argument,
-    `non-decreasing from 0 to at most ${rows}`,
-    values,
-  );
+  if (cuSeqlens[0] !== 0) checks.fail('ERR_RANGE', `${argument}[0]`, '0', cuSeqlens[0]);
+  for (let i = 1; i < cuSeqlens.length; i++) {
+    if (cuSeqlens[i] >= cuSeqlens[i - 1] && cuSeqlens[i] <= rows) continue;
+    checks.fail('ERR_RANGE', `${argument}[${i}]`, `${cuSeqlens[i - 1]} to ${rows}`, cuSeqlens[i]);
+  }
 }

@@ -123,6 +123,11 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     const rows = tf.ones([2, 1, 8]);
     const slots = slotsOf(3, 4);
     expectAttentionError(
+      () => reshapeAndCache(rows, rows, keyCache, keyCache.clone(), slots),
+      'ERR_UNSUPPORTED',
+      '[reshapeAndCache] valueCache: expected data of its own, received the data of keyCache',
+    );
+    expectAttentionError(
       () => reshapeAndCache(tf.ones([2, 8]), rows, keyCache, valueCache, slots),
       'ERR_SHAPE',
       '[reshapeAndCache] key: expected shape [tokens, 1, 8], received [2, 8]',

@@ -26,6 +26,9 @@ export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
   name: 'ReshapeAndCache',
   check({ key, value, keyCache, valueCache, slotMapping }) {
     const { numKvHeads, headSize } = checkCacheLayout(checks, keyCache, valueCache);
+    if (keyCache.dataId === valueCache.dataId) {
+      checks.fail('ERR_UNSUPPORTED', 'valueCache', 'data of its own', 'the data of keyCache');
+    }
     checks.shape('key', key, ['tokens', numKvHeads, headSize]);
     checks.storage('key', key, 'float32', storageOf(keyCache));
     checks.shape('value', value, key.shape, ' as key has');
@@ -49,7 +52,7 @@ export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
  * @param valueCache Shape of `keyCache` (`flash`), or `[numBlocks, kvHeads, headSize, blockSize]` (`vllm`).
  * @param slotMapping Int32 `[tokens]`: `block · blockSize + offset` for each token; −1 for one that is not stored.
  * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for what does not fit; `ERR_UNSUPPORTED` for block and head sizes
- * outside of the specification, and while a gradient is recorded; on `cpu` `ERR_RANGE` for a slot outside the cache or
+ * outside of the specification, for one cache as both, and while a gradient is recorded; on `cpu` `ERR_RANGE` for a slot outside the cache or
  * given to two tokens, before anything is stored. A device does not store tokens whose slot is outside the cache; which of
  * two tokens with one slot it stores is undefined.
  * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; vLLM's

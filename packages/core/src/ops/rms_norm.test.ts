@@ -84,7 +84,7 @@ describeOnBackends('rmsNorm', () => {
   });
 
   test('takes one row of rank 1, no rows, and rows of nothing', () => {
-    expect([...rmsNorm(tf.tensor1d([3, -3]), tf.ones([2]), { epsilon: 1e-12 }).dataSync()]).toEqual([1, -1]);
+    expectMatches(rmsNorm(tf.tensor1d([3, -3]), tf.ones([2]), { epsilon: 1e-12 }), [1, -1], [2]);
     expect(rmsNorm(tf.zeros([0, 8]), tf.ones([8]), { epsilon: 1e-6 }).shape).toEqual([0, 8]);
     expect(rmsNorm(tf.zeros([2, 0]), tf.ones([0]), { epsilon: 1e-6 }).shape).toEqual([2, 0]);
     const [normed, sum] = rmsNorm(tf.zeros([0, 8]), tf.ones([8]), { epsilon: 1, residual: tf.zeros([0, 8]) });

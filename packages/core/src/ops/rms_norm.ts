@@ -50,6 +50,7 @@ export const rmsNormOp = defineOp<RmsNormInputs, RmsNormAttributes>({
     checks.finite('epsilon', epsilon, 0);
     checks.oneOf('addUnitOffset', addUnitOffset, [true, false]);
   },
+  optional: ['residual'],
   outputs({ x, residual }) {
     const output: OutputSpec = { shape: x.shape, dtype: 'float32', storage: storageOf(x) };
     return residual ? [output, output] : [output];

@@ -1,5 +1,5 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
+import { Checks, describe } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { rotaryEmbeddingCpu } from './rotary_embedding.cpu.ts';
@@ -42,7 +42,7 @@ export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbedding
     checks.oneOf('interleaved', interleaved, [true, false]);
     const even = Number.isInteger(rotaryDim) && rotaryDim % 2 === 0 && rotaryDim > 0;
     const range = `an even number >= 2 and <= ${headSize}, the head size`;
-    checks.expect(even && rotaryDim <= headSize, 'ERR_RANGE', 'rotaryDim', range, rotaryDim);
+    checks.expect(even && rotaryDim <= headSize, 'ERR_RANGE', 'rotaryDim', range, describe(rotaryDim));
     checks.storage('cos', cos, 'float32');
     checks.shape('cos', cos, ['maxPosition', rotaryDim / 2], ', half of rotaryDim');
     checks.storage('sin', sin, 'float32');

@@ -212,12 +212,13 @@ describeOnBackends('sampleTokens', (backendName) => {
   });
 
   test.each<[SamplingParameters, string]>([
-    [{ temperature: -1 }, 'temperature: expected a finite number >= 0, received -1 for row 0'],
+    [{ temperature: -1 }, 'temperature: expected a finite float32 >= 0, received -1 for row 0'],
     [
       { temperature: [1, Infinity] },
-      'temperature: expected a finite number >= 0, received Infinity for row 1',
+      'temperature: expected a finite float32 >= 0, received Infinity for row 1',
     ],
-    [{ temperature: [1, NaN] }, 'temperature: expected a finite number >= 0, received NaN for row 1'],
+    [{ temperature: 1e39 }, 'temperature: expected a finite float32 >= 0, received 1e+39 for row 0'],
+    [{ temperature: [1, NaN] }, 'temperature: expected a finite float32 >= 0, received NaN for row 1'],
     [{ topP: 0 }, 'topP: expected a number > 0 and <= 1, received 0 for row 0'],
     [{ topP: [1, 1.1] }, 'topP: expected a number > 0 and <= 1, received 1.1 for row 1'],
     [{ minP: -0.1 }, 'minP: expected a number >= 0 and <= 1, received -0.1 for row 0'],

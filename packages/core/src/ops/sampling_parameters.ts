@@ -39,8 +39,8 @@ const FIELDS: readonly Field[] = [
     name: 'temperature',
     type: 'float32',
     fallback: 1,
-    expected: 'a finite number >= 0',
-    valid: (value) => value >= 0 && value < Number.POSITIVE_INFINITY,
+    expected: 'a finite float32 >= 0',
+    valid: (value) => value >= 0 && Math.fround(value) < Number.POSITIVE_INFINITY,
   },
   {
     name: 'topP',

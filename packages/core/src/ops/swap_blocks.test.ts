@@ -115,6 +115,12 @@ describeOnBackends('swapBlocks', () => {
       'ERR_RANGE',
       '[swapBlocks] pairs: expected copies that do not depend on each other, received [0, 1, 1, 1]',
     );
+    // The second pair starts a second run: the first must not be copied before the last pair was looked at.
+    expectAttentionError(
+      () => swapBlocks(source, destination, Int32Array.of(0, 1, 1, 1, 9, 0)),
+      'ERR_RANGE',
+      '[swapBlocks] pairs[4]: expected a block >= 0 and < 4, received 9',
+    );
     expect([...destination.dataSync()]).toEqual([0, 0, 0, 0, 0, 0]);
   });
 });

@@ -15,6 +15,16 @@ export interface SwapBlocksInputs {
 
 const checks = new Checks('swapBlocks');
 
+function checkCaches(source: TensorInfo, destination: TensorInfo): void {
+  checks.dtype('source', source, 'float32');
+  checks.sameStorage('destination', destination, 'source', source);
+  checks.shapeThat(source.shape.length > 0, 'source', source, 'shape [numBlocks, …]');
+  checks.shape('destination', destination, ['numBlocks', ...source.shape.slice(1)], ': the blocks of source');
+  if (source.dataId === destination.dataId) {
+    checks.fail('ERR_UNSUPPORTED', 'destination', 'another cache than source', 'the same; see copyBlocks');
+  }
+}
+
 /**
  * The op behind {@link swapBlocks}, for packages that bring a kernel: copies in any order, for each destination block is
  * in the op's `pairs` once.
@@ -22,18 +32,7 @@ const checks = new Checks('swapBlocks');
 export const swapBlocksOp = defineOp<SwapBlocksInputs, BlockPairsAttributes>({
   name: 'SwapBlocks',
   check({ source, destination }, { pairs }) {
-    checks.dtype('source', source, 'float32');
-    checks.sameStorage('destination', destination, 'source', source);
-    checks.shapeThat(source.shape.length > 0, 'source', source, 'shape [numBlocks, …]');
-    checks.shape(
-      'destination',
-      destination,
-      ['numBlocks', ...source.shape.slice(1)],
-      ': the blocks of source',
-    );
-    if (source.dataId === destination.dataId) {
-      checks.fail('ERR_UNSUPPORTED', 'destination', 'another cache than source', 'the same; see copyBlocks');
-    }
+    checkCaches(source, destination);
     checkBlockPairs(checks, pairs, source.shape[0], destination.shape[0]);
     checkIndependent(checks, pairs, false);
   },
@@ -46,15 +45,18 @@ export const swapBlocksOp = defineOp<SwapBlocksInputs, BlockPairsAttributes>({
  * Copies blocks of one cache tensor to another one, **in place**: between a device cache and a host cache of the same
  * backend (`zerosWithStorage(shape, storage, {memory: 'host'})`), to make room for other sequences and to bring them back.
  *
- * @param src Key or value cache of a layer, `[numBlocks, …]`, float32 in any storage type.
- * @param dst Cache with the same block shape and storage type; the number of blocks may differ.
- * @param pairs Block of `src`, block of `dst`, block of `src`, … Of two pairs with one destination the later counts.
+ * @param source Key or value cache of a layer, `[numBlocks, …]`, float32 in any storage type.
+ * @param destination Cache with the same block shape and storage type; the number of blocks may differ.
+ * @param pairs Block of `source`, block of `destination`, block of `source`, … Of two pairs with one destination the later counts.
  * @throws AttentionError `ERR_DTYPE` when `pairs` is no `Int32Array` or the storage types differ, `ERR_SHAPE` when its
  * length is odd or the block shapes differ, `ERR_RANGE` for a block outside its cache, `ERR_UNSUPPORTED` while a gradient
- * is recorded and when `src` and `dst` share their data. Nothing was copied then.
+ * is recorded and when `source` and `destination` share their data. Nothing was copied then.
  * @see vLLM's `swap_blocks`.
  */
-export function swapBlocks(src: Tensor, dst: Tensor, pairs: Int32Array): void {
-  const runs = pairs instanceof Int32Array ? independentRuns(pairs, false) : [pairs];
-  for (const run of runs) swapBlocksOp({ source: src, destination: dst }, { pairs: run });
+export function swapBlocks(source: Tensor, destination: Tensor, pairs: Int32Array): void {
+  checks.tensor('source', source);
+  checks.tensor('destination', destination);
+  checkCaches(source, destination);
+  checkBlockPairs(checks, pairs, source.shape[0], destination.shape[0]); // all of them, before the first run is copied
+  for (const run of independentRuns(pairs, false)) swapBlocksOp({ source, destination }, { pairs: run });
 }

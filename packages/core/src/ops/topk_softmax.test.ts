@@ -111,6 +111,14 @@ describeOnBackends('topkSoftmax', (backendName) => {
     }
   });
 
+  test('rejects a renormalize that is no boolean', () => {
+    expectAttentionError(
+      () => topkSoftmax(tf.zeros([2, 8]), 2, { renormalize: 'no' as unknown as boolean }),
+      'ERR_RANGE',
+      '[topkSoftmax] renormalize: expected one of true, false, received "no"',
+    );
+  });
+
   if (backendName === 'cpu') {
     test.each([
       [[0, NaN, 1], 'NaN at [1, 1]'],

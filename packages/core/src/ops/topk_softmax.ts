@@ -30,10 +30,11 @@ const checks = new Checks('topkSoftmax');
 /** The op behind {@link topkSoftmax}, for packages that bring a kernel. Outputs: weights, ids. */
 export const topkSoftmaxOp = defineOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>({
   name: 'TopkSoftmax',
-  check({ routerLogits }, { k }) {
+  check({ routerLogits }, { k, renormalize }) {
     checks.shape('routerLogits', routerLogits, ['tokens', 'experts']);
     checks.dtype('routerLogits', routerLogits, 'float32');
     checks.integer('k', k, 1, routerLogits.shape[1]);
+    checks.oneOf('renormalize', renormalize, [true, false]);
   },
   outputs({ routerLogits }, { k }) {
     const shape = [routerLogits.shape[0], k];

@@ -203,7 +203,7 @@ describeOnBackends('varlenAttention', (backendName) => {
       expectAttentionError(
         () => varlenAttention(query, key, value, { ...metadata, cuSeqlensK }),
         'ERR_RANGE',
-        '[varlenAttention] cuSeqlensK: expected non-decreasing from 0 to at most 193, received [0, 1, 2, 3, 4, 194]',
+        '[varlenAttention] cuSeqlensK[5]: expected 4 to 193, received 194',
       );
     });
   }

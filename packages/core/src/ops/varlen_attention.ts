@@ -87,6 +87,7 @@ export const varlenAttentionOp = defineOp<VarlenAttentionInputs, VarlenAttention
     if (attentionMask) checkMask(attentionMask, [heads, query.shape[0], keys]);
     checkHeadInputs(checks, inputs, heads);
   },
+  optional: ['attentionMask', 'alibiSlopes', 'sinks'],
   outputs: ({ query }) => [{ shape: query.shape, dtype: 'float32', storage: storageOf(query) }],
   kernels: { cpu: varlenAttentionCpu },
 });
@@ -95,9 +96,7 @@ function checkMask(mask: TensorInfo, full: number[]): void {
   const { shape } = mask;
   const trailing = full.slice(full.length - shape.length);
   const broadcasts = shape.length <= 3 && shape.every((size, axis) => size === 1 || size === trailing[axis]);
-  checks.dtype('attentionMask', mask, 'float32');
-  const storage = storageOf(mask);
-  checks.expect(storage === 'float32', 'ERR_DTYPE', 'attentionMask', 'storage float32', storage);
+  checks.storage('attentionMask', mask, 'float32');
   checks.shapeThat(broadcasts, 'attentionMask', mask, `shape broadcastable to [${full.join(', ')}]`);
 }
 
@@ -124,12 +123,14 @@ export function varlenAttention(
   options: VarlenAttentionOptions = {},
 ): Tensor3D {
   checks.tensor('query', query);
+  checks.object('options', options);
   checkAttentionOptions(checks, options);
+  checks.object('metadata', metadata);
   const { cuSeqlensQ, cuSeqlensK, maxSeqlenQ, maxSeqlenK } = metadata;
   const attrs = { ...attentionAttributes(options, query.shape[2]), maxSeqlenQ, maxSeqlenK };
   const { attentionMask } = options;
   const inputs = { query, key, value, cuSeqlensQ, cuSeqlensK, attentionMask };
-  return withHeadTensors(options, (heads) =>
+  return withHeadTensors(checks, options, (heads) =>
     varlenAttentionOp({ ...inputs, ...heads }, attrs),
   )[0] as Tensor3D;
 }

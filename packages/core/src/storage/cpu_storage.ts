@@ -1,4 +1,4 @@
-import type { DataStorage, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import type { DataStorage, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { AttentionError } from '../errors.ts';
 import { decodeStorageBytes, encodeStorageBytes, roundArrayToStorage } from './half_precision.ts';
 import type { StorageBackend } from './storage_backend.ts';
@@ -43,20 +43,32 @@ function makeTensor(
 }
 
 /**
- * Throws unless `values`, the memory of a float32 tensor, can be written to. `tf.cast` on `cpu` makes a float32 tensor
- * that shares the memory of an int32 one: writing would truncate, and change the other tensor too.
+ * Throws unless `values`, the memory of a tensor of `dtype`, can be written to. `tf.cast` on `cpu` makes a float32 tensor
+ * that shares the memory of an int32 one, an int32 tensor that of a bool one: writing would truncate, and change the
+ * other tensor too.
  */
 export function assertWritable(
   op: string,
   argument: string,
   values: Float32Array | Int32Array,
-): asserts values is Float32Array {
-  if (values instanceof Float32Array) return;
+  dtype: DataType = 'float32',
+): void {
+  if (values instanceof (dtype === 'int32' ? Int32Array : Float32Array)) return;
   throw new AttentionError(
     'ERR_UNSUPPORTED',
-    `[${op}] ${argument}: expected float32 memory of its own, received memory shared with the ` +
-      'tensor that tf.cast was given; copy it with castStorage first',
+    `[${op}] ${argument}: expected ${dtype} memory of its own, received memory shared with the ` +
+      'tensor that tf.cast was given; copy it first',
   );
+}
+
+function allocate(shape: readonly number[]): Float32Array {
+  const size = shape.reduce((product, length) => product * length, 1);
+  try {
+    return new Float32Array(size);
+  } catch (cause) {
+    const message = `[zerosWithStorage] shape: expected memory for ${size} elements, received none`;
+    throw new AttentionError('ERR_OUT_OF_MEMORY', message, { cause });
+  }
 }
 
 /** The storage functions of tfjs's `cpu` backend. */
@@ -64,8 +76,7 @@ export function cpuStorage(kernelBackend: KernelBackend): StorageBackend {
   const backend = kernelBackend as CpuBackend;
   return {
     storageOf,
-    zeros: (shape, storage) =>
-      makeTensor(backend, new Float32Array(shape.reduce((size, length) => size * length, 1)), shape, storage),
+    zeros: (shape, storage) => makeTensor(backend, allocate(shape), shape, storage),
     fromBytes: (bytes, shape, storage) =>
       makeTensor(backend, decodeStorageBytes(bytes, storage), shape, storage),
     async bytes(tensor) {
@@ -75,13 +86,9 @@ export function cpuStorage(kernelBackend: KernelBackend): StorageBackend {
     },
     assign(destination, source) {
       const values = cpuValues(backend, destination);
-      if (destination.dtype === 'float32') {
-        assertWritable('assignStorage', 'destination', values);
-        values.set(source);
-        roundArrayToStorage(values, storageOf(destination.dataId));
-      } else {
-        values.set(source);
-      }
+      assertWritable('assignStorage', 'destination', values, destination.dtype);
+      values.set(source);
+      if (values instanceof Float32Array) roundArrayToStorage(values, storageOf(destination.dataId));
     },
   };
 }

@@ -71,6 +71,14 @@ describeOnBackends('storage functions', (backendName) => {
   });
 
   if (backendName === 'cpu') {
+    test('zerosWithStorage says when there is no memory', () => {
+      expectAttentionError(
+        () => zerosWithStorage([2 ** 20, 2 ** 20], 'float16'),
+        'ERR_OUT_OF_MEMORY',
+        '[zerosWithStorage] shape: expected memory for 1099511627776 elements, received none',
+      );
+    });
+
     test("tfjs's own ops give float32 on cpu", () => {
       const x = tensorFromStorage(patterns.bfloat16, [3], 'bfloat16');
       for (const y of [tf.add(x, x), tf.slice(x, [0], [3]), tf.concat([x, x]), tf.mul(x, 1 / 3)]) {

@@ -52,8 +52,8 @@ const zerosWithStorageChecks = new Checks('zerosWithStorage');
  * @param storage Storage type of the tensor.
  * @param options `memory`: `device` (default), or `host` for a cache that blocks are swapped out to.
  * @returns A float32 tensor stored as `storage`.
- * @throws AttentionError `ERR_RANGE` for an unknown storage type or memory, `ERR_UNSUPPORTED` when the backend has no
- * storage types.
+ * @throws AttentionError `ERR_RANGE` for an unknown storage type or memory, `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED` when the
+ * backend has no storage types.
  */
 export function zerosWithStorage(
   shape: number[],
