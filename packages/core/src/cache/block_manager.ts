@@ -73,7 +73,7 @@ export interface BlockManagerStats {
   sequences: number;
   /** Tokens of prompts that were looked up in the prefix cache. */
   queries: number;
-  /** Tokens of {@link queries} that were found; `hits / queries` is the hit rate. */
+  /** Tokens of `queries` that were found; `hits / queries` is the hit rate. */
   hits: number;
   /** Cached blocks that were given up because a block was needed. */
   evictions: number;
