@@ -85,6 +85,7 @@ try {
   install(...tarballs);
   node('esm.mjs');
   node('commonjs.cjs');
+  run('npx', '--no', 'attention-llm', '--help');
   await checkBundles();
 
   install('@tensorflow/tfjs@4', '@types/node@20');
