@@ -366,6 +366,21 @@ describe('BlockManager, input rules', () => {
     expectAttentionError(() => makeManager(options), 'ERR_RANGE', `[BlockManager] ${message}`);
   });
 
+  test.each<[string, (manager: BlockManager) => unknown, string]>([
+    [
+      'tokens',
+      (m) => m.allocate('a', undefined as unknown as number[]),
+      '[BlockManager.allocate] tokens: expected an array of token ids, or a number, received undefined',
+    ],
+    [
+      'salt',
+      (m) => m.allocate('a', [1], { salt: 7 as unknown as string }),
+      '[BlockManager.allocate] salt: expected a string, received 7',
+    ],
+  ])('%s of the wrong kind', (_title, call, message) => {
+    expectAttentionError(() => call(makeManager()), 'ERR_DTYPE', message);
+  });
+
   const unknown = 'id: expected a sequence of this manager, received "nobody"';
   const away = 'id: expected a sequence that is not swapped out, received "away"';
   test.each<[string, (manager: BlockManager) => unknown, string]>([

@@ -429,6 +429,7 @@ export class BlockManager {
   #placePrompt(checks: Checks, tokens: TokenIds, { salt = '', reserve }: AllocateOptions): Placement {
     const count = checkTokens(checks, tokens);
     if (reserve !== undefined) checks.integer('reserve', reserve, 0);
+    checks.expect(typeof salt === 'string', 'ERR_DTYPE', 'salt', 'a string', describe(salt));
     const limit = Math.floor(Math.max(0, count - 1) / this.blockSize);
     const hits = typeof tokens === 'number' ? [] : this.#findPrefix(tokens, salt, limit);
     return { hits, length: Math.min(count, hits.length * this.blockSize + (reserve ?? count)) };
@@ -551,6 +552,8 @@ function checkTokens(checks: Checks, tokens: TokenIds): number {
     checks.integer('tokens', tokens, 0);
     return tokens;
   }
+  const isList = Array.isArray(tokens) || ArrayBuffer.isView(tokens);
+  checks.expect(isList, 'ERR_DTYPE', 'tokens', 'an array of token ids, or a number', describe(tokens));
   for (let i = 0; i < tokens.length; i++) {
     const id = tokens[i];
     if (id !== (id | 0) || id < 0) checks.integer(`tokens[${i}]`, id, 0, 2 ** 31 - 1);

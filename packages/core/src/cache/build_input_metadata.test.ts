@@ -159,6 +159,14 @@ describeOnBackends('buildInputMetadata', () => {
     expectAttentionError(() => buildInputMetadata(scheduled), code, `[buildInputMetadata] ${message}`);
   });
 
+  test('rejects what is no list', () => {
+    expectAttentionError(
+      () => buildInputMetadata(undefined as unknown as ScheduledSequence[]),
+      'ERR_DTYPE',
+      '[buildInputMetadata] scheduled: expected an array of sequences, received undefined',
+    );
+  });
+
   test('rejects a step that does not fit, and leaves the tensors as they were', () => {
     const into = buildInputMetadata([one]);
     const before = into.slotMapping.dataSync().slice();

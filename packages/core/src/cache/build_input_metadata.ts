@@ -73,6 +73,8 @@ interface NeededShape extends MetadataShape {
 }
 
 function checkScheduled(scheduled: readonly ScheduledSequence[]): NeededShape {
+  const isList = Array.isArray(scheduled);
+  checks.expect(isList, 'ERR_DTYPE', 'scheduled', 'an array of sequences', describe(scheduled));
   const needed = { tokens: 0, sequences: scheduled.length, maxBlocks: 1, maxContext: 0 };
   scheduled.forEach(({ slots, blockTable, contextLength, queryLength }, i) => {
     checks.integer(`scheduled[${i}].contextLength`, contextLength, 0, 2 ** 31 - 1);

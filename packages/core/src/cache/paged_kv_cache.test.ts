@@ -174,6 +174,16 @@ describeOnBackends('PagedKVCache', () => {
     );
     const layers = '[PagedKVCache] hostCache: expected 2 layers, received 1 layers';
     expectAttentionError(() => cache.swapOut(host, Int32Array.of(0, 0)), 'ERR_SHAPE', layers);
+    expectAttentionError(
+      () => cache.swapIn(undefined as unknown as PagedKVCache, Int32Array.of(0, 0)),
+      'ERR_DTYPE',
+      '[PagedKVCache] hostCache: expected a PagedKVCache, received undefined',
+    );
+    expectAttentionError(
+      () => cache.apply([0, 1] as unknown as Int32Array),
+      'ERR_DTYPE',
+      '[copyBlocks] pairs: expected an Int32Array of source, destination, source, …, received [0, 1]',
+    );
     cache.dispose();
     expectAttentionError(() => cache.layer(0), 'ERR_DISPOSED', disposed('layer'));
     expectAttentionError(() => cache.apply(new Int32Array(0)), 'ERR_DISPOSED', disposed('apply'));

@@ -1,6 +1,6 @@
 import { keep } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
+import { Checks, describe } from '../checks.ts';
 import { checkBlockSize, checkHeadSize } from '../ops/cache_layout.ts';
 import type { CacheLayout } from '../ops/cache_layout.ts';
 import { copyBlocks } from '../ops/copy_blocks.ts';
@@ -144,7 +144,7 @@ export class PagedKVCache {
    */
   apply(copies: Int32Array): void {
     this.#expectLive('apply');
-    if (copies.length > 0) copyBlocks(this.#keyCaches, this.#valueCaches, copies);
+    if (copies?.length !== 0) copyBlocks(this.#keyCaches, this.#valueCaches, copies);
   }
 
   /**
@@ -182,6 +182,8 @@ export class PagedKVCache {
 
   #swap(method: string, hostCache: PagedKVCache, swap: (own: Tensor, host: Tensor) => void): void {
     this.#expectLive(method);
+    const isCache = hostCache instanceof PagedKVCache;
+    checks.expect(isCache, 'ERR_DTYPE', 'hostCache', 'a PagedKVCache', describe(hostCache));
     hostCache.#expectLive(method);
     const { numLayers } = this;
     const received = `${hostCache.numLayers} layers`;

@@ -304,6 +304,12 @@ describeOnBackends('PagedAttention', () => {
       'value: expected a Tensor, received undefined',
     ],
     [
+      'missing metadata',
+      'ERR_DTYPE',
+      { metadata: undefined as unknown as InputMetadata },
+      'metadata: expected InputMetadata, received undefined',
+    ],
+    [
       'missing slots',
       'ERR_DTYPE',
       () => ({ metadata: { ...oneSequence(4), isPrefill: true, slotMapping: undefined } }),

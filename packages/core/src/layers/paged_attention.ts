@@ -2,7 +2,7 @@ import { tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, Tensor3D } from '@tensorflow/tfjs-core';
 import type { InputMetadata } from '../cache/input_metadata.ts';
 import type { LayerCache } from '../cache/paged_kv_cache.ts';
-import { Checks } from '../checks.ts';
+import { Checks, describe } from '../checks.ts';
 import type { AttentionOptions } from '../ops/attention_options.ts';
 import { pagedAttention } from '../ops/paged_attention.ts';
 import { reshapeAndCache } from '../ops/reshape_and_cache.ts';
@@ -98,6 +98,7 @@ export class PagedAttention {
   forward(inputs: PagedAttentionForward): Tensor {
     const { query, key, value, keyCache, valueCache, metadata, softcap, attentionMask } = inputs;
     for (const [name, tensor] of Object.entries({ query, key, value })) checks.tensor(name, tensor);
+    if (!metadata) checks.fail('ERR_DTYPE', 'metadata', 'InputMetadata', describe(metadata));
     const layout = headLayoutOf(checks, query, this.#numHeads, this.#headSize);
     checkHeadLayout(checks, 'key', key, layout, this.#numKvHeads, this.#headSize);
     checks.shape('value', value, key.shape, ' as key has');
