@@ -47,7 +47,8 @@ test('reads a Llama 2 of before rope scaling was written', () => {
 });
 
 test('takes absent, null, single and several end tokens', () => {
-  expect(parseConfig(llama).eosTokenIds).toEqual([]);
+  expect(parseConfig(llama).eosTokenIds).toEqual([2]); // as LlamaConfig documents
+  expect(parseConfig({ ...llama, model_type: 'qwen2' }).eosTokenIds).toEqual([]);
   expect(parseConfig({ ...llama, eos_token_id: null }).eosTokenIds).toEqual([]);
   expect(parseConfig({ ...llama, eos_token_id: [2, 3] }).eosTokenIds).toEqual([2, 3]);
 });
@@ -90,6 +91,15 @@ describe('rotary embedding', () => {
       scaling: { ...scaling, originalMaxPositions: 512 },
     });
   });
+
+  test('of two objects is that under the older name, with theta from wherever it is', () => {
+    const both = {
+      rope_theta: 5e5,
+      rope_parameters: { rope_type: 'default', rope_theta: 1e6 },
+      rope_scaling: { rope_type: 'linear', factor: 2 },
+    };
+    expect(rope(both)).toEqual({ theta: 5e5, scaling: { type: 'linear', factor: 2 } });
+  });
 });
 
 describe('sliding windows', () => {
@@ -103,6 +113,13 @@ describe('sliding windows', () => {
     const qwen = { model_type: 'qwen2', sliding_window: 8, max_window_layers: 3 };
     expect(windows(qwen)).toEqual(Array(4).fill(undefined));
     expect(windows({ ...qwen, use_sliding_window: true })).toEqual([undefined, undefined, undefined, 8]);
+    const moe = {
+      num_experts: 4,
+      num_experts_per_tok: 2,
+      moe_intermediate_size: 8,
+      use_sliding_window: true,
+    };
+    expect(windows({ ...moe, model_type: 'qwen3_moe' })).toEqual([4096, 4096, 4096, 4096]);
   });
 
   test('of Gemma 2 alternate', () => {
@@ -219,7 +236,35 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
     'ERR_SHAPE',
     'a divisor of num_attention_heads 4',
   ],
-  ['a missing epsilon', { ...llama, rms_norm_eps: null }, 'ERR_DTYPE', 'rms_norm_eps'],
+  ['an epsilon of null', { ...llama, rms_norm_eps: null }, 'ERR_DTYPE', 'rms_norm_eps'],
+  [
+    'a scaling by zero',
+    { ...llama, rope_scaling: { type: 'linear', factor: 0 } },
+    'ERR_DTYPE',
+    'a number > 0',
+  ],
+  ['a theta below zero', { ...llama, rope_theta: -1 }, 'ERR_DTYPE', 'rope_theta: expected a number > 0'],
+  ['heads of odd size', { ...llama, head_dim: 15 }, 'ERR_RANGE', 'head_dim: expected an even size'],
+  ['a billion layers', { ...llama, num_hidden_layers: 1e9 }, 'ERR_RANGE', 'num_hidden_layers'],
+  ['a billion heads', { ...llama, num_attention_heads: 1e9 }, 'ERR_RANGE', 'num_attention_heads'],
+  [
+    'a billion experts',
+    { ...llama, model_type: 'mixtral', num_local_experts: 1e9 },
+    'ERR_RANGE',
+    'num_local_experts',
+  ],
+  [
+    'a billion positions',
+    { ...llama, max_position_embeddings: 1e9 },
+    'ERR_RANGE',
+    'max_position_embeddings: expected an integer >= 1 and <= 16777216',
+  ],
+  [
+    'a cap of zero',
+    { ...llama, model_type: 'gemma2', final_logit_softcapping: 0 },
+    'ERR_DTYPE',
+    'final_logit_softcapping: expected a number > 0',
+  ],
   [
     'an unknown activation',
     { ...llama, hidden_act: 'relu' },
@@ -234,9 +279,9 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
   ],
   [
     'a scaling of each layer type',
-    { ...llama, rope_parameters: { full_attention: {}, rope_type: 'a' } },
+    { ...llama, rope_parameters: { full_attention: {}, sliding_attention: {} } },
     'ERR_UNSUPPORTED',
-    'rope_type',
+    'rope_parameters: full_attention: expected the same rotary embedding in all layers',
   ],
   [
     'a scaling without its factor',

@@ -4,16 +4,10 @@ import type { Family } from './families.ts';
 import type { AttentionConfig, MlpConfig, ModelConfig, MoeConfig, NormConfig } from './model_config.ts';
 import { RawConfig } from './raw_config.ts';
 
-/** Where config.json gives none: ALiBi has no longest sequence, so this is what BLOOM was trained with. */
-const DEFAULT_MAX_POSITIONS = 2048;
-
-const activations: Readonly<Record<string, MlpConfig['activation']>> = {
-  silu: 'silu',
-  swish: 'silu',
-  gelu: 'gelu',
-  gelu_new: 'gelu_tanh',
-  gelu_pytorch_tanh: 'gelu_tanh',
-};
+/** Most layers, heads or experts: lists of that length are made before any weight confirms the number. */
+const MOST_PARTS = 65_536;
+/** Longest sequence: float32, in which positions are multiplied by frequencies, has every integer up to here. */
+const MOST_POSITIONS = 2 ** 24;
 
 const checks = new Checks('loadModel');
 
@@ -25,26 +19,27 @@ const checks = new Checks('loadModel');
  * `ERR_DTYPE` for a missing value or one of another kind; `ERR_RANGE` and `ERR_SHAPE` for sizes that do not fit.
  */
 export function parseConfig(json: unknown): ModelConfig {
-  const raw = new RawConfig(json);
-  const name = raw.string('model_type');
+  const file = new RawConfig(json);
+  const name = file.string('model_type');
   if (!Object.hasOwn(families, name)) {
-    throw raw.unsupported('model_type', `one of ${Object.keys(families).join(', ')}`);
+    throw file.unsupported('model_type', `one of ${Object.keys(families).join(', ')}`);
   }
-  if (raw.has('quantization_config')) throw raw.unsupported('quantization_config', 'none');
+  if (file.has('quantization_config')) throw file.unsupported('quantization_config', 'none');
   const family = families[name];
+  const raw = file.withDefaults(family.defaults);
   family.check?.(raw);
 
-  const hiddenSize = positive(raw, 'hidden_size', 'n_embed');
-  const numLayers = positive(raw, 'num_hidden_layers', 'n_layer');
+  const hiddenSize = size(raw, ['hidden_size', 'n_embed']);
+  const numLayers = size(raw, ['num_hidden_layers', 'n_layer'], MOST_PARTS);
   return {
     family: name,
-    vocabSize: positive(raw, 'vocab_size'),
+    vocabSize: size(raw, ['vocab_size']),
     hiddenSize,
     numLayers,
-    maxPositions: raw.integer(['max_position_embeddings', 'seq_length'], DEFAULT_MAX_POSITIONS),
+    maxPositions: size(raw, ['max_position_embeddings', 'seq_length'], MOST_POSITIONS),
     bosTokenId: raw.has('bos_token_id') ? raw.integer('bos_token_id') : undefined,
     eosTokenIds: raw.integers('eos_token_id', []),
-    tieWordEmbeddings: raw.boolean('tie_word_embeddings', family.tieWordEmbeddings),
+    tieWordEmbeddings: raw.boolean('tie_word_embeddings', false),
     embeddingScale: family.embeddingScale?.(raw),
     embeddingNorm: family.embeddingNorm,
     outputNorms: family.outputNorms,
@@ -57,9 +52,9 @@ export function parseConfig(json: unknown): ModelConfig {
   };
 }
 
-function positive(raw: RawConfig, ...names: string[]): number {
+function size(raw: RawConfig, names: string[], maximum?: number): number {
   const value = raw.integer(names);
-  checks.integer(`config.json: ${names[0]}`, value, 1);
+  checks.integer(`config.json: ${names[0]}`, value, 1, maximum);
   return value;
 }
 
@@ -73,7 +68,7 @@ function parseAttention(
   hiddenSize: number,
   numLayers: number,
 ): AttentionConfig {
-  const numHeads = positive(raw, 'num_attention_heads', 'n_head');
+  const numHeads = size(raw, ['num_attention_heads', 'n_head'], MOST_PARTS);
   const numKvHeads = raw.integer('num_key_value_heads', numHeads);
   checks.expect(
     numKvHeads > 0 && numHeads % numKvHeads === 0,
@@ -84,6 +79,13 @@ function parseAttention(
   );
   const headSize = raw.integer('head_dim', hiddenSize / numHeads);
   checks.integer('config.json: head_dim', headSize, 1);
+  checks.expect(
+    !family.rope || headSize % 2 === 0,
+    'ERR_RANGE',
+    'config.json: head_dim',
+    'an even size, as pairs of elements are rotated',
+    headSize,
+  );
   return {
     numHeads,
     numKvHeads,
@@ -120,14 +122,9 @@ function parseWindows(raw: RawConfig, family: Family, numLayers: number): (numbe
 }
 
 function parseMlp(raw: RawConfig, family: Family, hiddenSize: number): MlpConfig {
-  const key = raw.has('hidden_activation') ? 'hidden_activation' : 'hidden_act';
-  const activation = raw.string(key, family.mlp.activation);
-  if (!Object.hasOwn(activations, activation)) {
-    throw raw.unsupported(key, `one of ${Object.keys(activations).join(', ')}`);
-  }
   return {
     gated: family.mlp.gated,
-    activation: activations[activation],
+    activation: family.mlp.activation(raw),
     bias: family.mlp.bias(raw),
     intermediateSize: family.mlp.intermediateSize(raw, hiddenSize),
   };
@@ -135,8 +132,8 @@ function parseMlp(raw: RawConfig, family: Family, hiddenSize: number): MlpConfig
 
 function parseMoe(raw: RawConfig, { moe }: Family, numLayers: number): MoeConfig | undefined {
   if (!moe) return undefined;
-  const numExperts = positive(raw, 'num_local_experts', 'num_experts');
-  const numExpertsPerToken = positive(raw, 'num_experts_per_tok');
+  const numExperts = size(raw, ['num_local_experts', 'num_experts'], MOST_PARTS);
+  const numExpertsPerToken = size(raw, ['num_experts_per_tok']);
   checks.integer('config.json: num_experts_per_tok', numExpertsPerToken, 1, numExperts);
   return {
     numExperts,

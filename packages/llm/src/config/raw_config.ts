@@ -1,8 +1,12 @@
 import { AttentionError, Checks } from '@attention-js/core';
+import { summarize } from '../summarize.ts';
 
 const checks = new Checks('loadModel');
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isPositive = (value: unknown): boolean => Number.isFinite(value) && (value as number) > 0;
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
 const isString = (value: unknown): boolean => typeof value === 'string';
 const areIntegers = (value: unknown): boolean => [value].flat().every(Number.isSafeInteger);
@@ -21,10 +25,14 @@ export class RawConfig {
    * @param prefix Where the values are, for errors.
    */
   constructor(values: unknown, prefix = 'config.json') {
-    const valid = typeof values === 'object' && values !== null && !Array.isArray(values);
-    checks.expect(valid, 'ERR_DTYPE', prefix, 'a JSON object', values);
+    checks.expect(isObject(values), 'ERR_DTYPE', prefix, 'a JSON object', summarize(values));
     this.#values = values as Record<string, unknown>;
     this.#prefix = prefix;
+  }
+
+  /** The same values, and `defaults` for keys that are absent; null is a value. */
+  withDefaults(defaults: Readonly<Record<string, unknown>>): RawConfig {
+    return new RawConfig({ ...defaults, ...this.#values }, this.#prefix);
   }
 
   integer(names: string | string[], fallback?: number): number {
@@ -32,14 +40,12 @@ export class RawConfig {
   }
 
   number(names: string | string[], fallback?: number): number {
-    return this.#read(names, 'a number', Number.isFinite, fallback) as number;
+    return this.#read(names, 'a number > 0', isPositive, fallback) as number;
   }
 
-  /** A number, or `undefined` where the key is null; an absent key gives the fallback. */
-  numberOrNone(name: string, fallback?: number): number | undefined {
-    if (this.#own(name) === null) return undefined;
-    if (this.#own(name) === undefined) return fallback;
-    return this.number(name);
+  /** A number, or `undefined` where the key is absent or null. */
+  numberOrNone(name: string): number | undefined {
+    return this.has(name) ? this.number(name) : undefined;
   }
 
   boolean(name: string, fallback?: boolean): boolean {
@@ -61,6 +67,11 @@ export class RawConfig {
     return this.#read(name, 'a list of strings', areStrings) as string[];
   }
 
+  /** Names of the keys whose values are objects. */
+  get objects(): string[] {
+    return Object.keys(this.#values).filter((name) => isObject(this.#values[name]));
+  }
+
   /** The object under one of the names, or `undefined`. */
   object(...names: string[]): RawConfig | undefined {
     const name = names.find((candidate) => this.has(candidate));
@@ -74,7 +85,7 @@ export class RawConfig {
 
   /** The error for a value that is valid but not served. */
   unsupported(name: string, expected: string): AttentionError {
-    const received = JSON.stringify(this.#own(name)) ?? 'none';
+    const received = this.has(name) ? summarize(this.#own(name)) : 'none';
     return new AttentionError(
       'ERR_UNSUPPORTED',
       `[loadModel] ${this.#prefix}: ${name}: expected ${expected}, received ${received}`,
@@ -96,7 +107,13 @@ export class RawConfig {
     if (name === undefined && fallback !== undefined) return fallback;
     const value = name === undefined ? undefined : this.#own(name);
     const argument = `${this.#prefix}: ${name ?? candidates.join(' or ')}`;
-    checks.expect(valid(value), 'ERR_DTYPE', argument, expected, value ?? 'none');
+    checks.expect(
+      valid(value),
+      'ERR_DTYPE',
+      argument,
+      expected,
+      name === undefined ? 'none' : summarize(value),
+    );
     return value;
   }
 }

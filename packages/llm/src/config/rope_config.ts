@@ -1,8 +1,6 @@
 import type { RopeConfig, RopeScaling } from './model_config.ts';
 import { RawConfig } from './raw_config.ts';
 
-const DEFAULT_THETA = 10_000;
-
 type ScalingType = RopeScaling['type'];
 
 const scalings: Record<ScalingType, (rope: RawConfig, raw: RawConfig) => RopeScaling> = {
@@ -22,12 +20,15 @@ const scalings: Record<ScalingType, (rope: RawConfig, raw: RawConfig) => RopeSca
 
 /**
  * Rotary embedding of a config.json: `rope_parameters` as transformers 5 writes it, or `rope_theta` and `rope_scaling`
- * as earlier versions do.
+ * as earlier versions do. Of both objects, transformers 5 takes `rope_scaling`.
  *
- * @throws AttentionError `ERR_UNSUPPORTED` for another scaling, or one that covers a part of the head.
+ * @throws AttentionError `ERR_UNSUPPORTED` for another scaling, one that covers a part of the head, or one
+ * of each layer type.
  */
 export function parseRope(raw: RawConfig): RopeConfig {
-  const rope = raw.object('rope_parameters', 'rope_scaling') ?? new RawConfig({});
+  const rope = raw.object('rope_scaling', 'rope_parameters') ?? new RawConfig({});
+  const [nested] = rope.objects;
+  if (nested !== undefined) throw rope.unsupported(nested, 'the same rotary embedding in all layers');
   const typeName = rope.has('rope_type') ? 'rope_type' : 'type';
   const type = rope.string(typeName, 'default');
   if (!Object.hasOwn(scalings, type)) {
@@ -37,6 +38,6 @@ export function parseRope(raw: RawConfig): RopeConfig {
     if (config.number('partial_rotary_factor', 1) !== 1)
       throw config.unsupported('partial_rotary_factor', '1');
   }
-  const theta = rope.number('rope_theta', raw.number('rope_theta', DEFAULT_THETA));
+  const theta = (rope.has('rope_theta') ? rope : raw).number('rope_theta');
   return { theta, scaling: scalings[type as ScalingType](rope, raw) };
 }
