@@ -42,7 +42,7 @@ export interface AttentionConfig {
   readonly alibi: boolean;
   /** Query and key heads are normalised before the rotary embedding (Qwen 3). */
   readonly queryKeyNorm: boolean;
-  /** The fused query/key/value projection has a bias. */
+  /** The projections to queries, keys and values have biases. */
   readonly qkvBias: boolean;
   /** The output projection has a bias. */
   readonly outputBias: boolean;

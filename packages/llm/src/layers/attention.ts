@@ -1,16 +1,16 @@
-import { PagedAttention, storageOf } from '@attention-js/core';
+import { PagedAttention } from '@attention-js/core';
 import type { InputMetadata, LayerCache } from '@attention-js/core';
-import { reshape, split, tensor1d } from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import { reshape, tensor1d } from '@tensorflow/tfjs-core';
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
 import type { Weights } from '../models/weights.ts';
 import { alibiSlopes } from './alibi.ts';
 import { Linear } from './linear.ts';
+import type { LinearOptions } from './linear.ts';
 import { loadNorm } from './norm.ts';
 import type { Norm } from './norm.ts';
 import type { Rotary } from './rotary.ts';
-import { inStorage } from './storage.ts';
 
 /** What the layers of one step share. */
 export interface Step {
@@ -22,7 +22,8 @@ export interface Step {
 
 /** The parts of an attention block. */
 interface AttentionParts {
-  queryKeyValue: Linear;
+  /** To queries, keys and values. Apart, since tfjs would have to copy each out of the rows of a joint product. */
+  projections: readonly Linear[];
   output: Linear;
   queryNorm?: Norm;
   keyNorm?: Norm;
@@ -30,7 +31,7 @@ interface AttentionParts {
   attention: PagedAttention;
 }
 
-/** Self-attention of one layer: one projection to queries, keys and values, positions, attention, output projection. */
+/** Self-attention of one layer: projections to queries, keys and values, positions, attention, output projection. */
 export class Attention {
   readonly #config: ModelConfig['attention'];
   readonly #layer: number;
@@ -54,12 +55,12 @@ export class Attention {
     const { attention, hiddenSize, norm } = config;
     const { numHeads, numKvHeads, headSize, scale, slidingWindows } = attention;
     const loadHeadNorm = (name: string): Promise<Norm> => loadNorm(weights, prefix + name, headSize, norm);
+    const projections: Linear[] = [];
+    for (const part of projectionParts(names, prefix, attention)) {
+      projections.push(await Linear.load(weights, { ...part, columns: hiddenSize, bias: attention.qkvBias }));
+    }
     return new Attention(attention, layer, {
-      queryKeyValue: await Linear.load(weights, {
-        ...queryKeyValueParts(names, prefix, attention),
-        columns: hiddenSize,
-        bias: attention.qkvBias,
-      }),
+      projections,
       output: await Linear.load(weights, {
         parts: [{ name: prefix + names.attentionOutput, rows: hiddenSize }],
         columns: numHeads * headSize,
@@ -82,12 +83,10 @@ export class Attention {
   /** `[tokens, hidden]` in and out. */
   forward(x: Tensor2D, { metadata, layerCache }: Step): Tensor2D {
     const { numHeads, numKvHeads, headSize, softcap } = this.#config;
-    const { queryKeyValue, output, queryNorm, keyNorm, rotary, attention } = this.#parts;
+    const { projections, output, queryNorm, keyNorm, rotary, attention } = this.#parts;
     const heads = [numHeads, numKvHeads, numKvHeads];
-    const projected = queryKeyValue.forward(x);
-    const widths = heads.map((count) => count * headSize);
-    let [query, key, value]: Tensor[] = split(projected, widths, 1).map((part, i) =>
-      inStorage(reshape(part, [-1, heads[i], headSize]), storageOf(projected)),
+    let [query, key, value] = projections.map((projection, i) =>
+      reshape(projection.forward(x), [-1, heads[i], headSize]),
     );
     if (queryNorm && keyNorm) {
       query = queryNorm.forward(query).normed;
@@ -106,31 +105,30 @@ export class Attention {
   }
 }
 
-function queryKeyValueParts(
+/** The weights of queries, keys and values. */
+function projectionParts(
   { queryKeyValue, interleavedHeads }: WeightNames,
   prefix: string,
   { numHeads, numKvHeads, headSize }: ModelConfig['attention'],
-): Pick<Parameters<typeof Linear.load>[1], 'parts' | 'arrange'> {
-  const names = queryKeyValue.map((name) => prefix + name);
-  if (interleavedHeads) {
-    return {
-      parts: [{ name: names[0], rows: 3 * numHeads * headSize }],
-      arrange: (bytes) => separateHeads(bytes, numHeads),
-    };
-  }
+): Pick<LinearOptions, 'parts' | 'selection'>[] {
   const rows = [numHeads, numKvHeads, numKvHeads].map((count) => count * headSize);
-  return { parts: names.map((name, i) => ({ name, rows: rows[i] })) };
+  if (!interleavedHeads) {
+    return queryKeyValue.map((name, i) => ({ parts: [{ name: prefix + name, rows: rows[i] }] }));
+  }
+  const [name] = queryKeyValue;
+  return rows.map((count, i) => ({
+    parts: [{ name: prefix + name, rows: 3 * count }],
+    selection: { rows: count, select: (bytes) => ofEveryHead(bytes, i, numHeads) },
+  }));
 }
 
-/** Rows of (head, query | key | value) become rows of (query | key | value, head). */
-function separateHeads(bytes: Uint8Array, numHeads: number): Uint8Array {
-  const separated = new Uint8Array(bytes.length);
+/** Of rows of (head, query | key | value), those of one of the three. */
+function ofEveryHead(bytes: Uint8Array, which: number, numHeads: number): Uint8Array {
   const length = bytes.length / (3 * numHeads);
+  const selected = new Uint8Array(numHeads * length);
   for (let head = 0; head < numHeads; head++) {
-    for (let part = 0; part < 3; part++) {
-      const begin = (3 * head + part) * length;
-      separated.set(bytes.subarray(begin, begin + length), (part * numHeads + head) * length);
-    }
+    const begin = (3 * head + which) * length;
+    selected.set(bytes.subarray(begin, begin + length), head * length);
   }
-  return separated;
+  return selected;
 }

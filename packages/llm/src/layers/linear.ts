@@ -5,9 +5,11 @@ import type { LoadOptions, Weights } from '../models/weights.ts';
 import { inStorage } from './storage.ts';
 
 /** How a {@link Linear} is stored. */
-export interface LinearOptions extends Pick<LoadOptions, 'arrange'> {
+export interface LinearOptions {
   /** Names without `.weight` and `.bias`, with the rows of each; several make one projection. */
   parts: readonly { name: string; rows: number }[];
+  /** Where the projection is only some rows of its parts: how many, and how to find them among the bytes of all. */
+  selection?: { rows: number } & Required<Pick<LoadOptions, 'select'>>;
   /** Length of the input rows. */
   columns: number;
   bias?: boolean;
@@ -29,17 +31,17 @@ export class Linear {
 
   static async load(
     weights: Weights,
-    { parts, columns, bias = false, arrange }: LinearOptions,
+    { parts, columns, bias = false, selection }: LinearOptions,
   ): Promise<Linear> {
-    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    const rows = selection?.rows ?? parts.reduce((sum, part) => sum + part.rows, 0);
     const weight = await weights.load(
       [rows, columns],
       parts.map((part) => ({ name: `${part.name}.weight`, shape: [part.rows, columns] })),
-      { arrange },
+      { select: selection?.select },
     );
     if (!bias) return new Linear(weight);
     const biasSources = parts.map((part) => ({ name: `${part.name}.bias`, shape: [part.rows] }));
-    return new Linear(weight, await weights.load([rows], biasSources, { arrange }));
+    return new Linear(weight, await weights.load([rows], biasSources, { select: selection?.select }));
   }
 
   /** `[tokens, inputs]` gives `[tokens, outputs]`. */

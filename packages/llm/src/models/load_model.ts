@@ -22,7 +22,7 @@ export interface LoadModelOptions {
    * which computes nothing faster in half precision.
    */
   storage?: StorageType | 'auto';
-  /** Called with 0 to 1 as weights arrive. */
+  /** Called with 0 first, then with the fraction of the weights that was read, and with 1 at the end. */
   onProgress?: (fraction: number) => void;
 }
 
@@ -48,6 +48,7 @@ export async function loadModel(
     const chosen = storage === 'auto' ? automaticStorage(checkpoint, base + names.embedding) : storage;
     const weights = new Weights(checkpoint, chosen, onProgress);
     try {
+      onProgress(0);
       const model = await Decoder.load(weights, config, names, base);
       weights.finish((name) => isIgnored(name, config, names));
       return model;

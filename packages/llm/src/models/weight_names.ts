@@ -7,8 +7,8 @@ export interface ExpertNames {
 }
 
 /**
- * What a family calls its weights in a checkpoint. Projections with several names are stored apart and loaded as one,
- * in this order.
+ * What a family calls its weights in a checkpoint. Gate and up projection are stored apart and loaded as one, in this
+ * order.
  */
 export interface WeightNames {
   /** Prefix of everything but the head. Checkpoints of the bare decoder lack it. */
@@ -20,8 +20,9 @@ export interface WeightNames {
   /** Prefix of a layer's names; `{}` stands for the layer. */
   readonly layer: string;
   readonly inputNorm: string;
+  /** The projections to queries, keys and values, or the one that is stored for all three. */
   readonly queryKeyValue: readonly string[];
-  /** The single query/key/value projection holds query, key and value of each head in turn. */
+  /** The one projection holds query, key and value of each head in turn. */
   readonly interleavedHeads: boolean;
   readonly queryNorm: string;
   readonly keyNorm: string;

@@ -15,8 +15,8 @@ export interface WeightSource {
 export interface LoadOptions {
   /** Storage type of the tensor; the model's by default. */
   storage?: StorageType;
-  /** Reorders the bytes as they are in the file. */
-  arrange?: (bytes: Uint8Array) => Uint8Array;
+  /** Picks the tensor's bytes out of those of its sources; all of them by default. */
+  select?: (bytes: Uint8Array) => Uint8Array;
 }
 
 const STORAGE_OF_DTYPE: Readonly<Record<string, StorageType>> = {
@@ -57,14 +57,14 @@ export class Weights {
   /**
    * Loads sources, one after another, as one tensor.
    *
-   * @param shape Shape of the tensor; the sources fill it.
+   * @param shape Shape of the tensor, which the sources fill, or what `select` takes of them.
    * @throws AttentionError `ERR_RANGE` for a tensor that is not there, `ERR_SHAPE` for one of another shape, `ERR_DTYPE`
    * for sources of different dtypes, `ERR_UNSUPPORTED` for a dtype that is not F32, F16 or BF16.
    */
   async load(
     shape: number[],
     sources: readonly WeightSource[],
-    { storage = this.storage, arrange = (bytes) => bytes }: LoadOptions = {},
+    { storage = this.storage, select = (bytes) => bytes }: LoadOptions = {},
   ): Promise<Tensor> {
     const entries = sources.map((source) => this.#find(source));
     const stored = fileStorage(sources[0].name, entries[0]);
@@ -78,13 +78,14 @@ export class Weights {
     let begin = 0;
     for (const [i, { byteLength }] of entries.entries()) {
       await this.#checkpoint.read(sources[i].name, bytes.subarray(begin, (begin += byteLength)));
+      if (this.#used.has(sources[i].name)) continue; // several tensors may be parts of one source
       this.#used.add(sources[i].name);
       this.#bytesRead += byteLength;
       this.#onProgress(this.#bytesRead / this.#checkpoint.byteLength);
     }
     return this.keep(
       tidy(() => {
-        const tensor = tensorFromStorage(arrange(bytes), shape, stored);
+        const tensor = tensorFromStorage(select(bytes), shape, stored);
         return stored === storage ? tensor : castStorage(tensor, storage);
       }),
     );
