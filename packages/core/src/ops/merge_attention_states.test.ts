@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
+import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { TOLERANCE, expectAttentionError, expectMatches, relativeError } from '../testing/compare.ts';
@@ -120,6 +121,12 @@ describeOnBackends('mergeAttentionStates', () => {
       () => mergeAttentionStates(tf.zeros([2, 3, 4, 8], 'int32'), tf.zeros([2, 3, 4])),
       'ERR_DTYPE',
       '[mergeAttentionStates] outputs: expected float32, received int32',
+    );
+    expectAttentionError(
+      () =>
+        mergeAttentionStates(tf.zeros([2, 3, 4, 8]), zerosWithStorage([2, 3, 4], 'bfloat16') as tf.Tensor3D),
+      'ERR_DTYPE',
+      '[mergeAttentionStates] lses: expected storage float32, received bfloat16',
     );
   });
 });

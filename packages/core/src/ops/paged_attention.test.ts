@@ -181,21 +181,25 @@ describeOnBackends('pagedAttention', (backendName) => {
     }
   });
 
-  test('chunks of a prefill and its decode steps agree with the prefill as a whole', () => {
-    const length = 90;
+  test.each<[string, OracleOptions]>([
+    ['all keys', {}],
+    ['a sliding window', { slidingWindow: 70 }],
+  ])('chunks of a prefill and its decode steps agree with the prefill as a whole: %s', (_title, options) => {
+    const length = 190;
     const { query, keyCache, valueCache, metadata } = makePagedCase(new Random(12), {
       ...SMALL,
       sequences: [{ queryLength: length, contextLength: length }],
     });
-    const whole = pagedAttention(query, keyCache, valueCache, metadata).dataSync();
-    for (const chunk of [1, 7, 32, 64, 89]) {
+    const whole = pagedAttention(query, keyCache, valueCache, metadata, options).dataSync();
+    for (const chunk of [1, 7, 64, 189]) {
       const parts = [];
       for (let start = 0; start < length; start += chunk) {
         const end = Math.min(length, start + chunk);
         const contextLens = tf.tensor1d([end], 'int32');
         const cuSeqlensQ = tf.tensor1d([0, end - start], 'int32');
         const rows = tf.slice(query, [start, 0, 0], [end - start, 4, 32]);
-        parts.push(pagedAttention(rows, keyCache, valueCache, { ...metadata, contextLens, cuSeqlensQ }));
+        const part = { ...metadata, contextLens, cuSeqlensQ };
+        parts.push(pagedAttention(rows, keyCache, valueCache, part, options));
       }
       const joined = tf.concat(parts).dataSync();
       expectAgrees(backendName, joined, whole);
@@ -340,6 +344,24 @@ describeOnBackends('pagedAttention', (backendName) => {
       'contextLens: expected int32, received float32',
     ],
     [
+      'context lengths of rank 2',
+      (a) => (a.metadata.contextLens = tf.zeros([5, 1], 'int32') as unknown as tf.Tensor1D),
+      'ERR_SHAPE',
+      'contextLens: expected shape [sequences], received [5, 1]',
+    ],
+    [
+      'a block table of floats',
+      (a) => (a.metadata.blockTables = tf.zeros([5, 9])),
+      'ERR_DTYPE',
+      'blockTables: expected int32, received float32',
+    ],
+    [
+      'cuSeqlensQ as floats',
+      (a) => (a.metadata.cuSeqlensQ = tf.zeros([6])),
+      'ERR_DTYPE',
+      'cuSeqlensQ: expected int32, received float32',
+    ],
+    [
       'a block table with other rows than sequences',
       (a) => (a.metadata.blockTables = tf.zeros([4, 9], 'int32')),
       'ERR_SHAPE',
@@ -437,6 +459,25 @@ describeOnBackends('pagedAttention', (backendName) => {
         'a context longer than its row of the table',
         (a) => (a.metadata.contextLens = tf.tensor1d([37, 19, 1000, 0, 73], 'int32')),
         'contextLens[2]: expected 0 to 128, the slots of blockTables[2], received 1000',
+      ],
+      [
+        'a needed table entry of -1',
+        (a) => {
+          const table = a.metadata.blockTables.dataSync().slice();
+          table[0] = -1;
+          a.metadata.blockTables = tf.tensor2d(table, a.metadata.blockTables.shape, 'int32');
+        },
+        'blockTables[0, 0]: expected 0 to 18, received -1',
+      ],
+      [
+        'a negative context length',
+        (a) => (a.metadata.contextLens = tf.tensor1d([37, 19, -1, 0, 73], 'int32')),
+        'contextLens[2]: expected 0 to 128, the slots of blockTables[2], received -1',
+      ],
+      [
+        'a context one longer than its row of the table',
+        (a) => (a.metadata.contextLens = tf.tensor1d([37, 19, 129, 0, 73], 'int32')),
+        'contextLens[2]: expected 0 to 128, the slots of blockTables[2], received 129',
       ],
       [
         'falling cuSeqlensQ',

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
+import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
 import { attentionOracle } from '../testing/attention_oracle.ts';
@@ -32,18 +33,22 @@ function nested({ tensor }: { tensor: tf.Tensor }): number[][][] {
   return tensor.arraySync() as number[][][];
 }
 
-function makePacked(seed: number, storage: StorageType = 'float32'): Packed {
+function makePacked(
+  seed: number,
+  storage: StorageType = 'float32',
+  { lengths = LENGTHS, heads = HEADS, kvHeads = KV_HEADS, headSize = HEAD_SIZE } = {},
+): Packed {
   const random = new Random(seed);
   const starts = { queries: [0], keys: [0] };
-  for (const { queries, keys } of LENGTHS) {
+  for (const { queries, keys } of lengths) {
     starts.queries.push(starts.queries[starts.queries.length - 1] + queries);
     starts.keys.push(starts.keys[starts.keys.length - 1] + keys);
   }
   const rows = (starts.queries.at(-1) ?? 0) + PADDING;
   const keyRows = starts.keys.at(-1) ?? 0;
-  const query = randomTensor(random, [rows, HEADS, HEAD_SIZE], storage);
-  const key = randomTensor(random, [keyRows, KV_HEADS, HEAD_SIZE], storage);
-  const value = randomTensor(random, [keyRows, KV_HEADS, HEAD_SIZE], storage);
+  const query = randomTensor(random, [rows, heads, headSize], storage);
+  const key = randomTensor(random, [keyRows, kvHeads, headSize], storage);
+  const value = randomTensor(random, [keyRows, kvHeads, headSize], storage);
   return {
     query: query.tensor as tf.Tensor3D,
     key: key.tensor as tf.Tensor3D,
@@ -54,7 +59,7 @@ function makePacked(seed: number, storage: StorageType = 'float32'): Packed {
     },
     reference(options, mask) {
       const [q, k, v] = [nested(query), nested(key), nested(value)];
-      const outputs = LENGTHS.flatMap((_, i) => {
+      const outputs = lengths.flatMap((_, i) => {
         const [q0, q1, k0, k1] = [
           starts.queries[i],
           starts.queries[i + 1],
@@ -65,7 +70,7 @@ function makePacked(seed: number, storage: StorageType = 'float32'): Packed {
         const shifted = mask && ((head: number, row: number, j: number) => mask(head, q0 + row, k0 + j));
         return attentionOracle(sequence, { ...options, mask: shifted }).output.flat(2);
       });
-      return [...outputs, ...Array.from({ length: PADDING * HEADS * HEAD_SIZE }, () => 0)];
+      return [...outputs, ...Array.from({ length: PADDING * heads * headSize }, () => 0)];
     },
   };
 }
@@ -82,9 +87,55 @@ describeOnBackends('varlenAttention', (backendName) => {
     ['a sliding window', { slidingWindow: 11 }],
     ['ALiBi and a scale', { alibiSlopes: [0.5, 0.25, 0.125, 0.0625, 0.03125, 1], scale: 0.4 }],
     ['sinks', { sinks: [0, 1, -1, 5, 2, 3] }],
+    [
+      'everything at once',
+      {
+        scale: 0.7,
+        softcap: 3,
+        slidingWindow: 40,
+        alibiSlopes: [0.5, 0.25, 0.1, 0.01, 1, 2],
+        sinks: [0, 1, 2, 3, 4, 5],
+      },
+    ],
   ])('with %s', (_title, options) => {
     const { query, key, value, metadata, reference } = makePacked(2);
     expectMatches(varlenAttention(query, key, value, metadata, options), reference(options), query.shape);
+  });
+
+  test.each([8, 32, 72, 128, 256, 512])('head size %d', (headSize) => {
+    const { query, key, value, metadata, reference } = makePacked(9, 'float32', { headSize });
+    expectMatches(varlenAttention(query, key, value, metadata), reference({}), query.shape);
+  });
+
+  test.each([1, 3, 5, 7, 8])('groups of %d heads', (group) => {
+    const sizes = { heads: 2 * group, kvHeads: 2 };
+    const { query, key, value, metadata, reference } = makePacked(10, 'float32', sizes);
+    expectMatches(varlenAttention(query, key, value, metadata), reference({}), query.shape);
+  });
+
+  test('lengths around every border of tiles and splits', () => {
+    const lengths = [63, 64, 65, 127, 128, 129, 511, 512, 513, 2049].flatMap((keys) => [
+      { queries: 1, keys },
+      { queries: 2, keys },
+    ]);
+    const sizes = { lengths, heads: 2, kvHeads: 1, headSize: 16 };
+    const { query, key, value, metadata, reference } = makePacked(11, 'float32', sizes);
+    for (const options of [{}, { slidingWindow: 65 }]) {
+      const output = varlenAttention(query, key, value, metadata, options);
+      expectMatches(output, reference(options), query.shape);
+    }
+  });
+
+  test('hints change nothing, be they right, too small or too large', () => {
+    const { query, key, value, metadata, reference } = makePacked(12);
+    for (const [maxSeqlenQ, maxSeqlenK] of [
+      [40, 101],
+      [1, 1],
+      [1000, 100_000],
+    ]) {
+      const output = varlenAttention(query, key, value, { ...metadata, maxSeqlenQ, maxSeqlenK });
+      expectMatches(output, reference({}), query.shape);
+    }
   });
 
   test.each([
@@ -133,7 +184,9 @@ describeOnBackends('varlenAttention', (backendName) => {
 
   type Arguments = Omit<Packed, 'reference'> & { options: VarlenAttentionOptions };
 
-  test.each<[string, (a: Arguments) => void, 'ERR_SHAPE' | 'ERR_DTYPE' | 'ERR_UNSUPPORTED', string]>([
+  test.each<
+    [string, (a: Arguments) => void, 'ERR_SHAPE' | 'ERR_DTYPE' | 'ERR_RANGE' | 'ERR_UNSUPPORTED', string]
+  >([
     [
       'heads not a multiple of the KV heads',
       (a) => (a.query = tf.zeros([65, 5, HEAD_SIZE])),
@@ -163,6 +216,48 @@ describeOnBackends('varlenAttention', (backendName) => {
       (a) => (a.key = makePacked(1, 'bfloat16').key),
       'ERR_DTYPE',
       'key: expected storage float32 as query has, received bfloat16',
+    ],
+    [
+      'values of another storage type',
+      (a) => (a.value = makePacked(1, 'bfloat16').value),
+      'ERR_DTYPE',
+      'value: expected storage float32 as query has, received bfloat16',
+    ],
+    [
+      'no KV heads',
+      (a) => Object.assign(a, { key: tf.zeros([193, 0, HEAD_SIZE]), value: tf.zeros([193, 0, HEAD_SIZE]) }),
+      'ERR_SHAPE',
+      'key: expected at least one KV head, received [193, 0, 40]',
+    ],
+    [
+      'starts of queries as floats',
+      (a) => (a.metadata.cuSeqlensQ = tf.zeros([6])),
+      'ERR_DTYPE',
+      'cuSeqlensQ: expected int32, received float32',
+    ],
+    [
+      'starts of keys as floats',
+      (a) => (a.metadata.cuSeqlensK = tf.zeros([6])),
+      'ERR_DTYPE',
+      'cuSeqlensK: expected int32, received float32',
+    ],
+    [
+      'a mask in half precision',
+      (a) => (a.options.attentionMask = zerosWithStorage([65, 193], 'float16')),
+      'ERR_DTYPE',
+      'attentionMask: expected storage float32, received float16',
+    ],
+    [
+      'causality that is no boolean',
+      (a) => (a.options.causal = 1 as unknown as boolean),
+      'ERR_RANGE',
+      'causal: expected one of true, false, received 1',
+    ],
+    [
+      'no metadata',
+      (a) => (a.metadata = undefined as unknown as Packed['metadata']),
+      'ERR_DTYPE',
+      'metadata: expected an object, received undefined',
     ],
     [
       'other sequences for keys than for queries',
@@ -197,7 +292,20 @@ describeOnBackends('varlenAttention', (backendName) => {
   });
 
   if (backendName === 'cpu') {
-    test('rejects starts past the rows', () => {
+    test('rejects falling starts of queries', () => {
+      const { query, key, value, metadata: valid } = makePacked(8);
+      expectAttentionError(
+        () =>
+          varlenAttention(query, key, value, {
+            ...valid,
+            cuSeqlensQ: tf.tensor1d([0, 9, 8, 8, 8, 8], 'int32'),
+          }),
+        'ERR_RANGE',
+        '[varlenAttention] cuSeqlensQ[2]: expected 9 to 65, received 8',
+      );
+    });
+
+    test('rejects starts of keys past the rows', () => {
       const { query, key, value, metadata } = makePacked(8);
       const cuSeqlensK = tf.tensor1d([0, 1, 2, 3, 4, 194], 'int32');
       expectAttentionError(

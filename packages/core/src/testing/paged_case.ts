@@ -5,9 +5,8 @@ import type { StorageType } from '../storage/storage_types.ts';
 import type { AttentionMetadata } from '../ops/paged_attention.ts';
 import { attentionOracle } from './attention_oracle.ts';
 import type { OracleOptions, OracleSequence } from './attention_oracle.ts';
+import { cacheIndex, cacheShapes } from './cache_index.ts';
 import type { Random } from './random.ts';
-
-const { floor } = Math; // a global costs a slow lookup a call in jest's modules
 
 /** A batch of sequences for a paged cache: lengths and sizes, all else is drawn at random. */
 export interface PagedCaseSpec {
@@ -65,7 +64,7 @@ export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
   );
   const keys = new Float32Array(numBlocks * blockSize * kvHeads * headSize).fill(Number.NaN);
   const values = new Float32Array(keys.length).fill(Number.NaN);
-  const x = storage === 'float32' ? 4 : 8;
+  const sizes = { layout, numBlocks, blockSize, kvHeads, headSize, storage };
 
   const draw = (rows: number, width: number, size: number): Rows =>
     Array.from({ length: rows }, () =>
@@ -90,13 +89,9 @@ export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
         if (position < evictedBefore(sequence)) continue;
         for (let head = 0; head < kvHeads; head++) {
           for (let d = 0; d < headSize; d++) {
-            const flash = ((block * blockSize + offset) * kvHeads + head) * headSize + d;
-            const chunk = (block * kvHeads + head) * (headSize / x) + floor(d / x);
-            const keyAt = layout === 'flash' ? flash : (chunk * blockSize + offset) * x + (d % x);
-            const valueAt =
-              layout === 'flash' ? flash : ((block * kvHeads + head) * headSize + d) * blockSize + offset;
-            keys[keyAt] = key[position][head][d];
-            values[valueAt] = value[position][head][d];
+            const at = cacheIndex(sizes, block * blockSize + offset, head, d);
+            keys[at.key] = key[position][head][d];
+            values[at.value] = value[position][head][d];
           }
         }
       }
@@ -106,9 +101,7 @@ export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
 
   const make = (numbers: Float32Array, shape: number[]): tf.Tensor =>
     tensorFromStorage(encodeStorageBytes(numbers, storage), shape, storage);
-  const flashShape = [numBlocks, blockSize, kvHeads, headSize];
-  const keyShape = layout === 'flash' ? flashShape : [numBlocks, kvHeads, headSize / x, blockSize, x];
-  const valueShape = layout === 'flash' ? flashShape : [numBlocks, kvHeads, headSize, blockSize];
+  const shapes = cacheShapes(sizes);
   const padding = draw(paddingRows, heads, magnitude);
   const queryRows = [...sequences.flatMap(({ query }) => query), ...padding];
   const cuSeqlensQ = [0];
@@ -117,8 +110,8 @@ export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
   return {
     spec,
     query: make(Float32Array.from(queryRows.flat(2)), [queryRows.length, heads, headSize]) as tf.Tensor3D,
-    keyCache: make(keys, keyShape),
-    valueCache: make(values, valueShape),
+    keyCache: make(keys, shapes.key),
+    valueCache: make(values, shapes.value),
     metadata: {
       blockTables: tf.tensor2d(table, [spec.sequences.length, columns], 'int32'),
       contextLens: tf.tensor1d(
