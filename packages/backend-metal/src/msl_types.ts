@@ -1,0 +1,8 @@
+import type { StorageType } from '@attention-js/core';
+
+/** The type that a storage type has in the Metal Shading Language, and in the names of our functions. */
+export const MSL_TYPES: Readonly<Record<StorageType, string>> = {
+  float32: 'float',
+  float16: 'half',
+  bfloat16: 'bfloat',
+};
