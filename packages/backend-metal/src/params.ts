@@ -9,7 +9,9 @@ export interface Param {
   value: number;
 }
 
-const param = (type: ParamType) => (value: number): Param => ({ type, value });
+const param =
+  (type: ParamType) =>
+  (value: number): Param => ({ type, value });
 
 /** A field `int`. */
 export const int32 = param('int32');

@@ -1,0 +1,116 @@
+import * as nodeModule from 'node:module'; // a bundle's banner often declares createRequire itself
+import { fileURLToPath } from 'node:url';
+import { AttentionError } from '@attention-js/core';
+import type { AttentionErrorCode } from '@attention-js/core';
+
+/** Memory that CPU and GPU share. */
+export interface NativeBuffer {
+  readonly __buffer: unique symbol;
+}
+
+/** Compiled shader source. */
+export interface NativeLibrary {
+  readonly __library: unique symbol;
+}
+
+/** A function of a library, with its function constants set. */
+export interface NativePipeline {
+  readonly __pipeline: unique symbol;
+}
+
+/** The device, as native/metal/addon.cc exports it. Its errors have a `code` of AttentionError. */
+export interface NativeDevice {
+  /** What the device calls itself. */
+  readonly name: string;
+  /** Whether this is the stand-in that runs shaders on the CPU. */
+  readonly isHost: boolean;
+  /** Makes a buffer of undefined content. */
+  makeBuffer(byteLength: number): NativeBuffer;
+  /** The buffer's memory itself. One ArrayBuffer per buffer: it is detached when the buffer is freed. */
+  contents(buffer: NativeBuffer): ArrayBuffer;
+  /** Frees the buffer as soon as nothing that was dispatched uses it; detaches its ArrayBuffer at once. */
+  freeBuffer(buffer: NativeBuffer): void;
+  /** Compiles shader source; `name` appears in errors. */
+  makeLibrary(name: string, source: string): NativeLibrary;
+  /** Compiles a function of a library. */
+  makePipeline(
+    library: NativeLibrary,
+    functionName: string,
+    constants: Readonly<Record<string, boolean | number>>,
+  ): NativePipeline;
+  /** Runs a pipeline after all that was dispatched before. `grid`: threadgroups x, y, z, then threads x, y, z. */
+  dispatch(
+    pipeline: NativePipeline,
+    buffers: readonly NativeBuffer[],
+    params: Uint8Array,
+    grid: readonly number[],
+    threadgroupBytes: number,
+  ): void;
+  /** Blocks until all that was dispatched is done. */
+  wait(): void;
+  /** Resolves when all that was dispatched before the call is done. */
+  waitAsync(): Promise<void>;
+}
+
+/** Where the host device finds its headers and keeps compiled shaders; see native/metal/host/host_device.h. */
+interface HostOptions {
+  cacheFolder: string;
+  sourceFolder: string;
+  checked: boolean;
+}
+
+interface NativeAddon {
+  NativeDevice: new (
+    makeError: (code: AttentionErrorCode, message: string) => AttentionError,
+    options: HostOptions,
+  ) => NativeDevice;
+}
+
+const PLATFORM_PACKAGE = '@attention-js/backend-metal-darwin-arm64';
+const FIX = 'build it with `npx attention-metal`, which needs clang++';
+
+/** The host device exists for tests, where no Mac is at hand; nothing else shall run on it without being told to. */
+const wantsHostDevice = (): boolean => process.env.ATTENTION_METAL_HOST_DEVICE === '1';
+
+function load(): NativeAddon {
+  const require = nodeModule.createRequire(import.meta.url);
+  const candidates = [
+    { what: fileURLToPath(new URL('../build/attention_metal.node', import.meta.url)), fix: FIX },
+    { what: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE}, on a Mac with Apple silicon` },
+  ];
+  const attempts: string[] = [];
+  for (const { what, fix } of candidates) {
+    try {
+      return require(what) as NativeAddon;
+    } catch (error) {
+      const [reason] = (error as Error).message.split('\n');
+      attempts.push(`\n- ${what}: ${reason}; to fix it: ${fix}`);
+    }
+  }
+  throw new AttentionError(
+    'ERR_ADDON_MISSING',
+    `[metal] expected its addon, found none:${attempts.join('')}`,
+  );
+}
+
+/**
+ * Opens the Metal device.
+ *
+ * @throws AttentionError `ERR_NO_DEVICE` on a machine without an Apple GPU, `ERR_ADDON_MISSING`.
+ */
+export function openDevice(): NativeDevice {
+  const machine = `${process.platform}-${process.arch}`;
+  if (machine !== 'darwin-arm64' && !wantsHostDevice()) {
+    throw new AttentionError(
+      'ERR_NO_DEVICE',
+      `[metal] expected a Mac with Apple silicon, received ${machine}: use another backend here, for example ` +
+        `tf.setBackend('cpu')`,
+    );
+  }
+  const { NativeDevice } = load();
+  return new NativeDevice((code, message) => new AttentionError(code, message), {
+    cacheFolder: fileURLToPath(new URL('../../../node_modules/.cache/attention-js/metal', import.meta.url)),
+    sourceFolder: fileURLToPath(new URL('../../../native/metal/host', import.meta.url)),
+    checked: process.env.ATTENTION_METAL_CHECKED === '1',
+  });
+}

@@ -1,0 +1,108 @@
+import type { NativeBuffer, NativeDevice } from './addon.ts';
+
+/** ArrayBuffers that are a buffer's own memory: what is made of them is gone when the buffer is freed. */
+const sharedMemory = new WeakSet<object>();
+
+/** Whether `values` is a view of a device buffer, which must not be kept beyond the buffer's life. */
+export function isDeviceView(values: ArrayBufferView): boolean {
+  return sharedMemory.has(values.buffer);
+}
+
+/** Memory that CPU and GPU share. */
+export class DeviceBuffer {
+  readonly native: NativeBuffer;
+  readonly byteLength: number;
+  /** Number of the last dispatch that used the buffer. */
+  lastUse = 0;
+  readonly #memory: DeviceMemory;
+  #holders = 1;
+  #contents: ArrayBuffer | undefined;
+
+  constructor(memory: DeviceMemory, byteLength: number) {
+    this.#memory = memory;
+    this.native = memory.device.makeBuffer(Math.max(byteLength, 16));
+    this.byteLength = byteLength;
+  }
+
+  /** The memory itself, once the device is done with it. */
+  contents(): ArrayBuffer {
+    this.#memory.waitFor(this);
+    if (!this.#contents) {
+      this.#contents = this.#memory.device.contents(this.native);
+      sharedMemory.add(this.#contents);
+    }
+    return this.#contents;
+  }
+
+  /** The bytes themselves, once the device is done with them. */
+  bytes(): Uint8Array {
+    return new Uint8Array(this.contents(), 0, this.byteLength);
+  }
+
+  retain(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    if (--this.#holders === 0) this.#memory.free(this);
+  }
+}
+
+/** The buffers of a device, and what was dispatched to it: the two that a read has to bring together. */
+export class DeviceMemory {
+  readonly device: NativeDevice;
+  /** Bytes in buffers. */
+  byteLength = 0;
+  readonly #buffers = new Set<DeviceBuffer>();
+  #dispatched = 0;
+  #completed = 0;
+
+  constructor(device: NativeDevice) {
+    this.device = device;
+  }
+
+  allocate(byteLength: number): DeviceBuffer {
+    const buffer = new DeviceBuffer(this, byteLength);
+    this.#buffers.add(buffer);
+    this.byteLength += byteLength;
+    return buffer;
+  }
+
+  /** Called by the buffer when nobody holds it. */
+  free(buffer: DeviceBuffer): void {
+    if (!this.#buffers.delete(buffer)) return;
+    this.byteLength -= buffer.byteLength;
+    this.device.freeBuffer(buffer.native);
+  }
+
+  freeAll(): void {
+    this.wait();
+    for (const buffer of this.#buffers) this.free(buffer);
+  }
+
+  /** Notes that what is dispatched next uses these buffers. */
+  use(buffers: readonly DeviceBuffer[]): void {
+    this.#dispatched++;
+    for (const buffer of buffers) buffer.lastUse = this.#dispatched;
+  }
+
+  isPending(buffer: DeviceBuffer): boolean {
+    return buffer.lastUse > this.#completed;
+  }
+
+  waitFor(buffer: DeviceBuffer): void {
+    if (this.isPending(buffer)) this.wait();
+  }
+
+  wait(): void {
+    const dispatched = this.#dispatched;
+    this.device.wait();
+    this.#completed = Math.max(this.#completed, dispatched);
+  }
+
+  async waitAsync(): Promise<void> {
+    const dispatched = this.#dispatched;
+    await this.device.waitAsync();
+    this.#completed = Math.max(this.#completed, dispatched);
+  }
+}

@@ -1,0 +1,22 @@
+import { AttentionError } from '@attention-js/core';
+import { backend_util, registerBackend } from '@tensorflow/tfjs-core';
+import type { KernelBackend } from '@tensorflow/tfjs-core';
+import { openDevice } from './addon.ts';
+import { registerHostKernels } from './host_fallback.ts';
+import { MetalBackend, unavailableBackend } from './metal_backend.ts';
+
+function makeBackend(): KernelBackend {
+  try {
+    const device = openDevice();
+    if (device.isHost)
+      backend_util.warn('[metal] shaders run on the CPU, on the host device, which is for tests only');
+    return new MetalBackend(device);
+  } catch (error) {
+    // tfjs would swallow what a factory throws, and go on with another backend.
+    if (error instanceof AttentionError) return unavailableBackend(error);
+    throw error;
+  }
+}
+
+registerBackend('metal', makeBackend, 0); // priority 0: never chosen without being asked for
+registerHostKernels();
