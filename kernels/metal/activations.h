@@ -1,0 +1,42 @@
+#pragma once
+#include <metal_stdlib>
+
+using namespace metal;
+
+/// x · sigmoid(x).
+struct Silu {
+  float operator()(float x) const { return x / (1.0f + precise::exp(-x)); }
+};
+
+/// exp(x²) · erfc(x) for x >= 0, to float32: a polynomial in 1 / (1 + 0.4x), fitted to it by least squares at Chebyshev
+/// points, relative error 1.5e-7. Metal has no erf.
+inline float scaled_erfc(float x) {
+  const float t = 1.0f / (1.0f + 0.4f * x);
+  float sum = 0.051027216017246246f;
+  sum = fma(sum, t, -0.18607430160045624f);
+  sum = fma(sum, t, 0.17449642717838287f);
+  sum = fma(sum, t, -0.010501252487301826f);
+  sum = fma(sum, t, 0.14395484328269958f);
+  sum = fma(sum, t, 0.16780026257038116f);
+  sum = fma(sum, t, 0.20795992016792297f);
+  sum = fma(sum, t, 0.22566096484661102f);
+  sum = fma(sum, t, 0.22567607462406158f);
+  return sum * t;
+}
+
+/// x · Φ(x), with the exact error function. The smaller tail is computed, so that nothing cancels.
+struct Gelu {
+  float operator()(float x) const {
+    const float z = fabs(x) * M_SQRT1_2_F;
+    const float tail = 0.5f * scaled_erfc(z) * precise::exp(-z * z);
+    return x * (x < 0.0f ? tail : 1.0f - tail);
+  }
+};
+
+/// GELU's tanh approximation. As (1 + tanh(z)) / 2 = 1 / (1 + exp(-2z)) it overflows nowhere and keeps small tails.
+struct GeluTanh {
+  float operator()(float x) const {
+    const float z = 0.7978845608028654f * (x + 0.044715f * x * x * x);
+    return x / (1.0f + precise::exp(-2.0f * z));
+  }
+};

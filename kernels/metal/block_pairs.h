@@ -1,0 +1,18 @@
+#pragma once
+#include <metal_stdlib>
+
+using namespace metal;
+
+/// What copy_blocks and swap_blocks are told.
+struct BlockPairsParams {
+  uint block_words;  // words of a block
+};
+
+/// Copies block `pair.x` of `source` to block `pair.y` of `destination`: every `stride`-th word, from `first` on.
+template <typename Word>
+inline void copy_block(device Word* destination, device const Word* source, int2 pair, uint block_words, uint first,
+                       uint stride) {
+  device Word* to = destination + ulong(pair.y) * block_words;
+  device const Word* from = source + ulong(pair.x) * block_words;
+  for (uint i = first; i < block_words; i += stride) to[i] = from[i];
+}

@@ -1,0 +1,36 @@
+#pragma once
+#include <metal_stdlib>
+
+using namespace metal;
+
+/// Elements in one aligned access of up to 16 bytes.
+template <typename T, int N>
+struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Pack {
+  T elements[N];
+};
+
+/// `value` in another storage type, rounded to nearest even.
+template <typename To, typename From>
+inline To convert(From value) {
+  return To(float(value));
+}
+
+template <>
+inline int convert<int, int>(int value) {
+  return value;
+}
+
+/// Reads N elements; `from` is a multiple of N elements from the start of a buffer.
+template <int N, typename To, typename From>
+inline void load_pack(thread To* to, device const From* from) {
+  const Pack<From, N> pack = *reinterpret_cast<device const Pack<From, N>*>(from);
+  for (int i = 0; i < N; i++) to[i] = convert<To>(pack.elements[i]);
+}
+
+/// Writes N elements; `to` is a multiple of N elements from the start of a buffer.
+template <int N, typename To, typename From>
+inline void store_pack(device To* to, thread const From* from) {
+  Pack<To, N> pack;
+  for (int i = 0; i < N; i++) pack.elements[i] = convert<To>(from[i]);
+  *reinterpret_cast<device Pack<To, N>*>(to) = pack;
+}
