@@ -1,0 +1,187 @@
+import {
+  mergeAttentionStates,
+  pagedAttention,
+  pagedAttentionWithLse,
+  varlenAttention,
+} from '@attention-js/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, expect, test } from '@jest/globals';
+import type { OracleOptions } from '../../../core/src/testing/attention_oracle.ts';
+import { describeOnBackends } from '../../../core/src/testing/backends.ts';
+import { expectMatches, relativeError } from '../../../core/src/testing/compare.ts';
+import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
+import type { PagedCase, PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
+import { Random } from '../../../core/src/testing/random.ts';
+
+const KEYS_PER_TILE = 32; // splits start at multiples of it
+const SMALL = { kvHeads: 1, headSize: 32, blockSize: 16 };
+
+/** By kernel: heads and query length that choose it, given one sequence or several of about that length. */
+const KERNELS = [
+  { kernel: 'vector, a row', heads: 1, queryLength: 1 },
+  { kernel: 'vector, 3 rows', heads: 3, queryLength: 1 },
+  { kernel: 'vector, short queries', heads: 1, queryLength: 3 },
+  { kernel: 'matrix of 8 rows', heads: 5, queryLength: 1 },
+  { kernel: 'matrix of 16 rows', heads: 4, queryLength: 4 },
+  { kernel: 'matrix of 32 rows, two tiles', heads: 4, queryLength: 11 },
+] as const;
+
+afterEach(() => {
+  delete process.env.ATTENTION_METAL_SPLITS;
+});
+
+function expectAgreesWithOracle(paged: PagedCase, options: OracleOptions = {}): void {
+  const { query, keyCache, valueCache, metadata } = paged;
+  const { output, lse } = pagedAttentionWithLse(query, keyCache, valueCache, metadata, options);
+  const reference = oracleOf(paged, options);
+  expectMatches(output, reference.output, query.shape, paged.spec.storage);
+  expect(
+    relativeError(
+      lse.dataSync().map((value) => value + 100),
+      reference.lse.map((value) => value + 100),
+    ),
+  ).toBeLessThanOrEqual(1e-6);
+}
+
+describeOnBackends('attention kernels', () => {
+  for (const { kernel, heads, queryLength } of KERNELS) {
+    test.each([1, 2, 3, 4, 5, 8])(`${kernel}: %d splits at their borders`, (splits) => {
+      process.env.ATTENTION_METAL_SPLITS = String(splits);
+      const lengths = [1, splits * KEYS_PER_TILE, 2 * splits * KEYS_PER_TILE].flatMap((length) =>
+        [length - 1, length, length + 1].filter((contextLength) => contextLength >= queryLength),
+      );
+      const sequences = lengths.map((contextLength) => ({ contextLength, queryLength }));
+      const spec: PagedCaseSpec = { ...SMALL, heads, sequences, paddingRows: 2 };
+      const slopes = Array.from({ length: heads }, (_, head) => 2 ** -head);
+      for (const options of [
+        {},
+        { slidingWindow: 40, sinks: slopes },
+        { slidingWindow: 1, softcap: 4, alibiSlopes: slopes, sinks: slopes },
+      ]) {
+        expectAgreesWithOracle(makePagedCase(new Random(splits), spec), options);
+      }
+    });
+  }
+
+  test.each(['float16', 'bfloat16'] as const)('splits of a %s cache in layout vllm', (storage) => {
+    process.env.ATTENTION_METAL_SPLITS = '3';
+    const sequences = [95, 96, 97].map((contextLength) => ({ contextLength, queryLength: 1 }));
+    const spec: PagedCaseSpec = { ...SMALL, heads: 4, sequences, layout: 'vllm', storage };
+    expectAgreesWithOracle(makePagedCase(new Random(1), spec), { sinks: [1, 2, 3, 4] });
+  });
+
+  test('splits of contiguous keys', () => {
+    process.env.ATTENTION_METAL_SPLITS = '3';
+    const paged = makePagedCase(new Random(2), {
+      ...SMALL,
+      heads: 2,
+      sequences: [{ contextLength: 100, queryLength: 2 }],
+    });
+    const [{ key, value }] = paged.sequences;
+    const lengths = { cuSeqlensQ: tf.tensor1d([0, 2], 'int32'), cuSeqlensK: tf.tensor1d([0, 100], 'int32') };
+    const attentionMask = tf.randomUniform([2, 2, 100]);
+    const mask = attentionMask.arraySync() as number[][][];
+    const output = varlenAttention(paged.query, tf.tensor3d(key), tf.tensor3d(value), lengths, {
+      attentionMask,
+    });
+    const expected = oracleOf(paged, { mask: (head, row, j) => mask[head][row][j] });
+    expectMatches(output, expected.output, paged.query.shape);
+  });
+
+  test.each(KERNELS)(
+    '$kernel: rows that need a bad block are NaN, and no others',
+    ({ heads, queryLength }) => {
+      for (const splits of [1, 2]) {
+        process.env.ATTENTION_METAL_SPLITS = String(splits);
+        for (const bad of [-1, 1_000_000, -(2 ** 31)]) {
+          const sequences = [40, 90].map((contextLength) => ({ contextLength, queryLength }));
+          const paged = makePagedCase(new Random(3), { ...SMALL, heads, sequences });
+          const expected = oracleOf(paged).output;
+          const table = paged.metadata.blockTables.dataSync().slice();
+          table[paged.metadata.blockTables.shape[1] + 5] = bad; // keys 80 to 89 of the second sequence
+          const blockTables = tf.tensor2d(table as Int32Array, paged.metadata.blockTables.shape, 'int32');
+          const { query, keyCache, valueCache } = paged;
+          const { output, lse } = pagedAttentionWithLse(query, keyCache, valueCache, {
+            ...paged.metadata,
+            blockTables,
+          });
+          const rowLength = heads * SMALL.headSize;
+          const firstBadRow = queryLength + Math.max(0, 80 - (90 - queryLength));
+          const values = output.dataSync();
+          const good = firstBadRow * rowLength;
+          expect(relativeError(values.slice(0, good), expected.slice(0, good))).toBeLessThanOrEqual(1e-5);
+          expect(values.slice(good).every(Number.isNaN)).toBe(true);
+          expect(
+            lse
+              .dataSync()
+              .slice(firstBadRow * heads)
+              .every(Number.isNaN),
+          ).toBe(true);
+        }
+      }
+    },
+  );
+
+  test.each(KERNELS)('$kernel: a context longer than its table gives NaN', ({ heads, queryLength }) => {
+    const paged = makePagedCase(new Random(4), {
+      ...SMALL,
+      heads,
+      sequences: [
+        { contextLength: 40, queryLength },
+        { contextLength: 64, queryLength },
+      ],
+      extraColumns: 0,
+    });
+    const { query, keyCache, valueCache, metadata } = paged;
+    for (const options of [{}, { slidingWindow: 3 }]) {
+      for (const length of [64 + queryLength, 2 ** 31 - 1]) {
+        const contextLens = tf.tensor1d([40, length], 'int32');
+        const output = pagedAttention(
+          query,
+          keyCache,
+          valueCache,
+          { ...metadata, contextLens },
+          options,
+        ).dataSync();
+        const half = output.length / 2;
+        const expected = oracleOf(paged, options).output.slice(0, half);
+        expect(relativeError(output.slice(0, half), expected)).toBeLessThanOrEqual(1e-5);
+        expect(output.slice(half).every(Number.isNaN)).toBe(true);
+      }
+    }
+  });
+
+  test.each(KERNELS)('$kernel: a query row of NaN harms no other row', ({ heads, queryLength }) => {
+    const sequences = [{ contextLength: 70, queryLength }];
+    const paged = makePagedCase(new Random(5), { ...SMALL, heads, sequences });
+    const { keyCache, valueCache, metadata } = paged;
+    const rows = paged.query.arraySync();
+    rows[queryLength - 1][heads - 1].fill(Number.NaN);
+    const output = pagedAttention(tf.tensor3d(rows), keyCache, valueCache, metadata).dataSync();
+    const good = output.length - SMALL.headSize;
+    expect(relativeError(output.slice(0, good), oracleOf(paged).output.slice(0, good))).toBeLessThanOrEqual(
+      1e-5,
+    );
+    expect(output.slice(good).every(Number.isNaN)).toBe(true);
+  });
+
+  test.each(KERNELS)('$kernel: other lengths than the grid was chosen for', ({ heads, queryLength }) => {
+    const sequences = [1, 0, 3 * queryLength, 0, 1, 2 * queryLength].map((length, i) => ({
+      queryLength: length,
+      contextLength: length + 9 * i,
+    }));
+    const paged = makePagedCase(new Random(6), { ...SMALL, heads, sequences, paddingRows: 5 });
+    expectAgreesWithOracle(paged);
+    paged.metadata.maxSeqlenQ = queryLength;
+    expectAgreesWithOracle(paged);
+  });
+
+  test('parts with a NaN log-sum-exp merge to NaN', () => {
+    const { output, lse } = mergeAttentionStates(
+      tf.ones([2, 1, 2, 8]),
+      tf.tensor3d([Number.NaN, 0, 0, 0], [2, 1, 2]),
+    );
+    expect([...output.dataSync()]).toEqual([...Array(8).fill(Number.NaN), ...Array(8).fill(1)]);
+    expect(lse.dataSync()[0]).toBeNaN();
+  });
+});

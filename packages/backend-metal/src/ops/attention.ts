@@ -1,0 +1,172 @@
+import { BYTES_PER_ELEMENT, storageOf } from '@attention-js/core';
+import type { AttentionAttributes, HeadInputs, OutputSpec } from '@attention-js/core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { MetalBackend } from '../metal_backend.ts';
+import { float32, int32 } from '../params.ts';
+import { mergeParts } from './merge_attention_states.ts';
+
+/** Threadgroups that are enough for every Apple GPU: those of a small grid split the keys to come near it. */
+const WANTED_THREADGROUPS = 128;
+/** Keys that are worth a split of their own. */
+const MIN_KEYS_PER_SPLIT = 256;
+
+// As in kernels/metal/attention.h, attention_vector.h and attention_matrix.h.
+const NUM_SIMDGROUPS = 4;
+const MAX_VECTOR_ROWS = 3;
+const MATRIX_ROWS = [8, 16, 32] as const;
+const MAX_QUERY_BYTES = 16_384;
+const KEY_TILE_BYTES = 8704;
+const MAX_WINDOW = 2 ** 30;
+
+/** A call of one of the two attention shaders. */
+export interface AttentionCall {
+  /** Stem of the shader. */
+  shader: 'paged_attention' | 'varlen_attention';
+  /** `[tokens, heads, headSize]`. */
+  query: TensorInfo;
+  /** What the shader binds between the query and the slopes. */
+  buffers: readonly (TensorInfo | undefined)[];
+  /** Slopes and sinks. */
+  heads: HeadInputs;
+  /** Scale, causality, softcap, window. */
+  attrs: AttentionAttributes;
+  /** The output and, where there are two, the log-sum-exp. */
+  outputs: OutputSpec[];
+  /** Number of KV heads. */
+  kvHeads: number;
+  /** Number of sequences. */
+  sequences: number;
+  /** Whether cuSeqlensQ tells the query lengths; else one token a sequence. */
+  hasCuSeqlensQ: boolean;
+  /** Upper bounds or hints: they choose kernel and grid, never the result. */
+  longest: { query: number; context: number };
+  /** A paged cache's sizes. */
+  cache?: { layout: 'flash' | 'vllm'; numBlocks: number; blockSize: number; maxBlocks: number };
+  /** Rows of contiguous keys, and the shape of the mask that is added, all three dimensions of it. */
+  contiguous?: { keys: number; maskShape?: readonly number[] };
+}
+
+/** Which kernel serves a batch, and how many rows a threadgroup takes. */
+interface Tiling {
+  algorithm: string;
+  rows: number;
+  lanesPerKey: number;
+  threadgroupBytes: number;
+}
+
+function chooseTiling(headSize: number, bytes: number, rowsPerSequence: number, isVllm: boolean): Tiling {
+  const lanesPerKey = headSize <= 128 ? 8 : headSize <= 256 ? 16 : 32;
+  if (rowsPerSequence <= MAX_VECTOR_ROWS && !isVllm) {
+    const rows = Math.max(1, rowsPerSequence);
+    const threadgroupBytes = NUM_SIMDGROUPS * rows * (headSize + 2) * 4;
+    return { algorithm: 'vector', rows, lanesPerKey, threadgroupBytes };
+  }
+  const fitting = MATRIX_ROWS.filter((rows) => rows * headSize * bytes <= MAX_QUERY_BYTES);
+  const rows = fitting.find((candidate) => candidate >= rowsPerSequence) ?? fitting[fitting.length - 1];
+  // Scores, rescale factors and row factors; a tile of keys; the queries.
+  const threadgroupBytes = rows * 164 + KEY_TILE_BYTES + rows * (headSize * bytes + 16);
+  return { algorithm: `matrix_${rows}`, rows, lanesPerKey, threadgroupBytes };
+}
+
+/** How many parts the keys are split into. `ATTENTION_METAL_SPLITS` decides it in tests. */
+function chooseSplits(threadgroups: number, keys: number): number {
+  const forced = Number(process.env.ATTENTION_METAL_SPLITS);
+  if (forced > 0) return forced;
+  const wanted = Math.floor(WANTED_THREADGROUPS / Math.max(1, threadgroups));
+  return Math.max(1, Math.min(wanted, Math.floor(keys / MIN_KEYS_PER_SPLIT)));
+}
+
+/** Runs attention, and the merge of its splits where there are several. */
+export function attend(backend: MetalBackend, call: AttentionCall): TensorInfo[] {
+  const { shader, query, buffers, attrs, outputs, kvHeads, sequences, hasCuSeqlensQ, longest } = call;
+  const { alibiSlopes, sinks } = call.heads;
+  const [tokens, heads, headSize] = query.shape;
+  const group = heads / kvHeads;
+  const isVllm = call.cache?.layout === 'vllm';
+
+  const averageLength = Math.max(1, Math.round(tokens / Math.max(1, sequences)));
+  const queryLength = hasCuSeqlensQ ? Math.min(longest.query, averageLength) : 1;
+  const bytes = BYTES_PER_ELEMENT[storageOf(query)];
+  const { algorithm, rows, lanesPerKey, threadgroupBytes } = chooseTiling(
+    headSize,
+    bytes,
+    queryLength * group,
+    isVllm,
+  );
+  // With cuSeqlensQ the tiles that find_tile sets aside, the padding's included; some of them find nothing to do.
+  const tiles = hasCuSeqlensQ
+    ? Math.floor((tokens * group) / rows) + sequences + 1
+    : sequences * Math.ceil(group / rows);
+  const busyTiles = Math.max(sequences, Math.ceil((tokens * group) / rows));
+  const keys = Math.min(longest.context, attrs.slidingWindow ? attrs.slidingWindow + queryLength : Infinity);
+  const splits = chooseSplits(busyTiles * kvHeads, keys);
+  const isSplit = splits > 1;
+
+  const partSpecs: OutputSpec[] = [
+    { shape: [splits, tokens, heads, headSize], dtype: 'float32' },
+    { shape: [splits, tokens, heads], dtype: 'float32' },
+  ];
+  const made = (isSplit ? partSpecs : outputs).map((spec) => backend.makeOutput(spec));
+  const [output, lse] = made;
+  const maskShape = call.contiguous?.maskShape;
+  backend.dispatch({
+    shader,
+    function: `${shader}_${algorithm}_${backend.mslType(query)}`,
+    constants: {
+      head_size: headSize,
+      group_size: group,
+      rows_per_tile: rows,
+      lanes_per_key: lanesPerKey,
+      has_cu_seqlens_q: hasCuSeqlensQ,
+      is_causal: attrs.causal,
+      has_softcap: attrs.softcap > 0,
+      has_window: attrs.slidingWindow > 0,
+      has_alibi: alibiSlopes !== undefined,
+      has_sinks: sinks !== undefined,
+      has_mask: maskShape !== undefined,
+      has_lse: lse !== undefined,
+      is_split: isSplit,
+      vllm_layout: isVllm,
+    },
+    buffers: [
+      query,
+      ...buffers,
+      alibiSlopes,
+      sinks,
+      isSplit ? undefined : output,
+      isSplit ? output : undefined,
+      lse,
+    ],
+    params: attentionParams(call, splits),
+    threadgroups: [tiles, kvHeads, splits],
+    threads: [NUM_SIMDGROUPS * 32, 1, 1],
+    threadgroupBytes,
+  });
+  if (!isSplit) return made;
+  const merged = mergeParts(backend, { outputs: output, lses: lse, sinks }, outputs);
+  for (const part of made) backend.disposeIntermediateTensorInfo(part);
+  return merged;
+}
+
+/** The fields of `AttentionParams`, in order. */
+function attentionParams(call: AttentionCall, splits: number): ReturnType<typeof int32>[] {
+  const { query, attrs, kvHeads, sequences, cache, contiguous } = call;
+  const { scale, softcap, slidingWindow } = attrs;
+  const [maskHeads, maskRows, maskKeys] = contiguous?.maskShape ?? [0, 0, 0];
+  return [
+    int32(query.shape[0]),
+    int32(sequences),
+    int32(kvHeads),
+    int32(splits),
+    int32(Math.min(slidingWindow, MAX_WINDOW)),
+    float32(softcap > 0 ? scale / softcap : scale * Math.LOG2E),
+    float32(softcap * Math.LOG2E),
+    int32(cache?.numBlocks ?? 0),
+    int32(cache?.blockSize ?? 1),
+    int32(cache?.maxBlocks ?? 0),
+    int32(contiguous?.keys ?? 0),
+    int32(maskHeads),
+    int32(maskRows),
+    int32(maskKeys),
+  ];
+}

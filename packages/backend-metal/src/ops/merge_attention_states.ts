@@ -1,0 +1,42 @@
+import { mergeAttentionStatesOp } from '@attention-js/core';
+import type { OutputSpec } from '@attention-js/core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { sizeOf } from '../grid.ts';
+import type { MetalBackend } from '../metal_backend.ts';
+import { metalKernel } from '../metal_kernel.ts';
+import { int32 } from '../params.ts';
+
+const SIMD_WIDTH = 32;
+
+/** Parts of attention to be merged. */
+export interface AttentionParts {
+  /** `[parts, tokens, heads, headSize]`. */
+  outputs: TensorInfo;
+  /** `[parts, tokens, heads]` float32. */
+  lses: TensorInfo;
+  /** `[heads]` float32: sinks that no part has counted. */
+  sinks?: TensorInfo;
+}
+
+/** Merges parts into tensors of `specs`: the output and, where there are two, the log-sum-exp. */
+export function mergeParts(
+  backend: MetalBackend,
+  { outputs, lses, sinks }: AttentionParts,
+  specs: OutputSpec[],
+): TensorInfo[] {
+  const merged = specs.map((spec) => backend.makeOutput(spec));
+  const [output, lse] = merged;
+  const [parts, tokens, heads, headSize] = outputs.shape;
+  backend.dispatch({
+    shader: 'merge_attention_states',
+    function: `merge_attention_states_${backend.mslType(outputs)}_${backend.mslType(output)}`,
+    constants: { has_sinks: sinks !== undefined, has_lse: lse !== undefined },
+    buffers: [outputs, lses, sinks, output, lse],
+    params: [parts, tokens * heads, heads, headSize].map(int32),
+    threadgroups: [sizeOf([tokens, heads]), 1, 1],
+    threads: [SIMD_WIDTH, 1, 1],
+  });
+  return merged;
+}
+
+metalKernel(mergeAttentionStatesOp, ({ inputs, outputs, backend }) => mergeParts(backend, inputs, outputs));
