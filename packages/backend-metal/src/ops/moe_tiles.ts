@@ -1,0 +1,62 @@
+import { BYTES_PER_ELEMENT, storageOf } from '@attention-js/core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { MetalBackend } from '../metal_backend.ts';
+import { uint32 } from '../params.ts';
+
+// As in moe_tiles.h and moe_gemm.h.
+const TILE_ROWS = 32;
+const TILE_INTS = 3;
+const TILE_COLUMNS = 64;
+const TILE_THREADS = 128;
+const ROWS_PER_SIMDGROUP = 4;
+const ROWS_SIMDGROUPS = 2;
+
+const SIMD_WIDTH = 32;
+const MAX_PLANNERS = 256;
+
+/**
+ * Whether pairs are so few that an expert's weights are read for one or two of them: then shaders that go by rows are
+ * quicker than tiles that would be nearly empty.
+ */
+export function goesByRows(pairs: number, numExperts: number): boolean {
+  return pairs <= 16 || pairs <= 2 * numExperts;
+}
+
+/** Whether rows of `length` elements of the storage type of `x` are a multiple of 16 bytes long. */
+export function isAligned(x: TensorInfo, length: number): boolean {
+  return (length * BYTES_PER_ELEMENT[storageOf(x)]) % 16 === 0;
+}
+
+/** Grid of the shaders that go by rows: `count` rows of `columns` elements. */
+export function rowsGrid(columns: number, count: number) {
+  return {
+    threadgroups: [Math.ceil(columns / (ROWS_PER_SIMDGROUP * ROWS_SIMDGROUPS)), count, 1],
+    threads: [ROWS_SIMDGROUPS * SIMD_WIDTH, 1, 1],
+  } as const;
+}
+
+/** Grid of the shaders that go by tiles, whose rows have `columns` elements. */
+export function tilesGrid(columns: number, tiles: TensorInfo) {
+  return {
+    threadgroups: [Math.ceil(columns / TILE_COLUMNS), tiles.shape[0], 1],
+    threads: [TILE_THREADS, 1, 1],
+  } as const;
+}
+
+/** Cuts sorted pairs into tiles of one expert each, on the device. The caller disposes of them. */
+export function makeTiles(backend: MetalBackend, expertIds: TensorInfo, numExperts: number): TensorInfo {
+  const [pairs] = expertIds.shape;
+  // Every expert, and the pairs that have none, may end with a tile that is not full.
+  const count = Math.floor(pairs / TILE_ROWS) + Math.min(pairs, numExperts + 1);
+  const tiles = backend.makeOutput({ shape: [count, TILE_INTS], dtype: 'int32' });
+  const planners = Math.min(MAX_PLANNERS, Math.ceil((numExperts + 1) / SIMD_WIDTH) * SIMD_WIDTH);
+  backend.dispatch({
+    shader: 'moe_tiles',
+    function: 'moe_tiles',
+    buffers: [expertIds, tiles],
+    params: [pairs, numExperts, count].map(uint32),
+    threadgroups: [pairs === 0 ? 0 : 1, 1, 1],
+    threads: [planners, 1, 1],
+  });
+  return tiles;
+}
