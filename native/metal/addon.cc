@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -61,6 +62,8 @@ class Errors {
       return body();
     } catch (const OutOfMemoryError& error) {
       throw make(env, "ERR_OUT_OF_MEMORY", error.what());
+    } catch (const std::bad_alloc&) {
+      throw make(env, "ERR_OUT_OF_MEMORY", "the machine has no memory left");
     } catch (const Napi::Error&) {
       throw;
     } catch (const std::exception& error) {

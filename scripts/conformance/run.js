@@ -15,6 +15,7 @@ const specsOn = (backend) => (backend === 'cpu' ? 4232 : 4230);
 const PENDING = 5;
 
 const { backend } = parseArgs({ options: { backend: { type: 'string', default: 'cpu' } } }).values;
+process.env.ATTENTION_METAL_HOST_DEVICE ??= '1'; // without a Mac `metal` runs its shaders on the CPU
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Has the chained methods of @attention-js/core tested instead of tfjs-core's own. */

@@ -1,11 +1,36 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 
 const REQUIRED = ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts'];
 const UNWANTED = /\.test\.|(^|\/)(testing|fixtures|node_modules)\/|\.tsbuildinfo$/;
+
+/** What packages hold besides their own folders: paths in the repository, put under the same path. */
+const EXTRA = {
+  'backend-metal': ['kernels/metal', 'native/metal/addon.cc', 'native/metal/device.h', 'native/metal/apple'],
+};
+
+/** Packages with addons that were built elsewhere. They do not exist before a release, so that no package.json may name them. */
+const PLATFORM_PACKAGES = { 'backend-metal': ['@attention-js/backend-metal-darwin-arm64'] };
+
+/** A copy of `packages/NAME` as it is published, in the folder `staged`. */
+function stage(name, staged) {
+  const folder = path.join(root, 'packages', name);
+  const left = ['node_modules', 'build'].map((entry) => path.join(folder, entry));
+  cpSync(folder, staged, { recursive: true, filter: (source) => !left.includes(source) });
+  for (const extra of EXTRA[name] ?? []) {
+    const source = path.join(root, extra);
+    if (existsSync(source)) cpSync(source, path.join(staged, extra), { recursive: true });
+  }
+  const manifestFile = path.join(staged, 'package.json');
+  const manifest = JSON.parse(readFileSync(manifestFile, 'utf8'));
+  const optional = (PLATFORM_PACKAGES[name] ?? []).map((dependency) => [dependency, manifest.version]);
+  if (optional.length > 0) manifest.optionalDependencies = Object.fromEntries(optional);
+  writeFileSync(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`);
+}
 
 /** Packages that the code of the package in `folder` imports and its package.json does not declare. */
 function undeclared(folder, paths) {
@@ -40,18 +65,25 @@ function problems(folder, paths) {
  * @returns The file name of the tarball.
  */
 export function pack(name, destination) {
-  const cwd = path.join(root, 'packages', name);
-  const args = ['pack', '--json', '--pack-destination', destination];
-  const [{ filename, files, size }] = JSON.parse(execFileSync('npm', args, { cwd, encoding: 'utf8' }));
-  const found = problems(
-    cwd,
-    files.map((file) => file.path),
-  );
-  if (found.length > 0) {
-    throw new Error(
-      `packages/${name}: ${found.map(([what, list]) => `${what} ${list.join(', ')}`).join('; ')}`,
+  const staged = mkdtempSync(path.join(tmpdir(), `attention-js-${name}-`));
+  try {
+    stage(name, staged);
+    const args = ['pack', '--json', '--pack-destination', path.resolve(destination)];
+    const [{ filename, files, size }] = JSON.parse(
+      execFileSync('npm', args, { cwd: staged, encoding: 'utf8' }),
     );
+    const found = problems(
+      staged,
+      files.map((file) => file.path),
+    );
+    if (found.length > 0) {
+      throw new Error(
+        `packages/${name}: ${found.map(([what, list]) => `${what} ${list.join(', ')}`).join('; ')}`,
+      );
+    }
+    console.log(`${filename}: ${files.length} files, ${Math.ceil(size / 1024)} kB`);
+    return filename;
+  } finally {
+    rmSync(staged, { recursive: true, force: true });
   }
-  console.log(`${filename}: ${files.length} files, ${Math.ceil(size / 1024)} kB`);
-  return filename;
 }

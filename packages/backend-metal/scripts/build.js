@@ -20,6 +20,10 @@ const native = ['native/metal', '../../native/metal']
   .find((folder) => existsSync(folder));
 
 const implementation = path.join(native, onMac ? 'apple' : 'host');
+if (!existsSync(implementation)) {
+  console.error(`The addon is for Macs with Apple silicon, not for ${process.platform}-${process.arch}.`);
+  process.exit(1);
+}
 const sources = [
   path.join(native, 'addon.cc'),
   ...readdirSync(implementation)

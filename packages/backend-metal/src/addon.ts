@@ -1,7 +1,7 @@
-import * as nodeModule from 'node:module'; // a bundle's banner often declares createRequire itself
 import { fileURLToPath } from 'node:url';
 import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
+import { loadAddon } from './load_addon.ts';
 
 /** Memory that CPU and GPU share. */
 export interface NativeBuffer {
@@ -66,32 +66,8 @@ interface NativeAddon {
   ) => NativeDevice;
 }
 
-const PLATFORM_PACKAGE = '@attention-js/backend-metal-darwin-arm64';
-const FIX = 'build it with `npx attention-metal`, which needs clang++';
-
 /** The host device exists for tests, where no Mac is at hand; nothing else shall run on it without being told to. */
 const wantsHostDevice = (): boolean => process.env.ATTENTION_METAL_HOST_DEVICE === '1';
-
-function load(): NativeAddon {
-  const require = nodeModule.createRequire(import.meta.url);
-  const candidates = [
-    { what: fileURLToPath(new URL('../build/attention_metal.node', import.meta.url)), fix: FIX },
-    { what: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE}, on a Mac with Apple silicon` },
-  ];
-  const attempts: string[] = [];
-  for (const { what, fix } of candidates) {
-    try {
-      return require(what) as NativeAddon;
-    } catch (error) {
-      const [reason] = (error as Error).message.split('\n');
-      attempts.push(`\n- ${what}: ${reason}; to fix it: ${fix}`);
-    }
-  }
-  throw new AttentionError(
-    'ERR_ADDON_MISSING',
-    `[metal] expected its addon, found none:${attempts.join('')}`,
-  );
-}
 
 /**
  * Opens the Metal device.
@@ -107,7 +83,7 @@ export function openDevice(): NativeDevice {
         `tf.setBackend('cpu')`,
     );
   }
-  const { NativeDevice } = load();
+  const { NativeDevice } = loadAddon<NativeAddon>();
   return new NativeDevice((code, message) => new AttentionError(code, message), {
     cacheFolder: fileURLToPath(new URL('../../../node_modules/.cache/attention-js/metal', import.meta.url)),
     sourceFolder: fileURLToPath(new URL('../../../native/metal/host', import.meta.url)),

@@ -9,7 +9,7 @@ const POLICIES = ['warn', 'silent', 'error'];
 env().registerFlag('METAL_HOST_FALLBACK', () => process.env.METAL_HOST_FALLBACK ?? 'warn');
 
 /** They touch no element: the tensor that they return shares the data of their input. */
-const sharesData = new Set(['Identity', 'Reshape']);
+const sharesData = new Set(['ExpandDims', 'Identity', 'Reshape']);
 
 const warned = new Set<string>();
 

@@ -1,4 +1,5 @@
 import './register.ts';
+import './kernels/index.ts';
 import './ops/index.ts';
 
 export { MetalBackend } from './metal_backend.ts';

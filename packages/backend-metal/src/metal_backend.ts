@@ -36,7 +36,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
   readonly blockSize = 48;
   readonly #device: NativeDevice;
   readonly #memory: DeviceMemory;
-  readonly #shaders = new Map<string, ShaderLibrary>();
+  readonly #libraries = new Map<string, ShaderLibrary>();
   #placeholder: DeviceBuffer | undefined;
   #hostBytes = 0;
 
@@ -247,13 +247,14 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
   }
 
   /**
-   * Shader source as a library for {@link dispatch}; keep it: it is compiled once, when it is first used.
+   * Shader source as a library for {@link dispatch}. The same source gives the same library, which is compiled once, when
+   * it is first used.
    *
    * @param name Name of the source in errors.
    * @param source Metal Shading Language 3.1. `#include "x.h"` finds the headers of this package.
    */
   library(name: string, source: string): ShaderLibrary {
-    return new ShaderLibrary(this.#device, name, inlineHeaders(source));
+    return this.#library(source, () => new ShaderLibrary(this.#device, name, inlineHeaders(source)));
   }
 
   /**
@@ -265,7 +266,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     const [x, y, z] = call.threadgroups;
     if (x === 0 || y === 0 || z === 0) return;
     const buffers = call.buffers.map((tensor) => this.#buffer(tensor));
-    const library = typeof call.shader === 'string' ? this.#shader(call.shader) : call.shader;
+    const library = typeof call.shader === 'string' ? this.#ownLibrary(call.shader) : call.shader;
     const pipeline = library.pipeline(call.function, call.constants);
     this.#device.dispatch(
       pipeline,
@@ -277,16 +278,26 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     this.#memory.use(buffers);
   }
 
+  /** Whether the device may still be at work on a tensor: its values cannot be had without waiting. */
+  isPending(tensor: TensorInfo): boolean {
+    const { allocatedBuffer } = this.data.get(tensor.dataId);
+    return allocatedBuffer !== undefined && this.#memory.isPending(allocatedBuffer);
+  }
+
   /** Blocks until the device is done. */
   wait(): void {
     this.#memory.wait();
   }
 
-  #shader(stem: string): ShaderLibrary {
-    let library = this.#shaders.get(stem);
+  #ownLibrary(stem: string): ShaderLibrary {
+    return this.#library(stem, () => new ShaderLibrary(this.#device, stem, shaderSource(stem)));
+  }
+
+  #library(key: string, make: () => ShaderLibrary): ShaderLibrary {
+    let library = this.#libraries.get(key);
     if (!library) {
-      library = new ShaderLibrary(this.#device, stem, shaderSource(stem));
-      this.#shaders.set(stem, library);
+      library = make();
+      this.#libraries.set(key, library);
     }
     return library;
   }
@@ -305,10 +316,8 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
 /** Stands in for the backend where it cannot be had: every method throws why. */
 export function unavailableBackend(error: AttentionError): KernelBackend {
   const backend = new KernelBackend();
-  const names = [MetalBackend.prototype, KernelBackend.prototype].flatMap((prototype) =>
-    Object.getOwnPropertyNames(prototype),
-  );
-  for (const name of names) {
+  const methods = [MetalBackend, KernelBackend].flatMap((type) => Object.getOwnPropertyNames(type.prototype));
+  for (const name of new Set(methods)) {
     if (name === 'constructor' || name === 'dispose') continue;
     const value = (): never => {
       throw new AttentionError(error.code, error.message, { cause: error });

@@ -28,6 +28,7 @@ const view = new DataView(bytes.buffer);
 
 /** The struct that C++ lays out for `params`, in memory that the next call overwrites. */
 export function packParams(params: readonly Param[]): Uint8Array {
+  bytes.fill(0, 0, 8 * params.length); // what lies between fields, too
   let offset = 0;
   let alignment = 4;
   for (const { type, value } of params) {

@@ -1,0 +1,95 @@
+import * as core from '@attention-js/core';
+import * as tf from '@attention-js/core/tf';
+import { afterEach, expect, jest, test } from '@jest/globals';
+import { hostKernels } from './host_fallback.ts';
+import { describeOnMetal } from './testing/metal.ts';
+
+type AnyOp = ReturnType<typeof core.defineOp<object, object>>;
+
+const ops = Object.values(core).filter(
+  (value): value is AnyOp & typeof value => typeof value === 'function' && 'kernelName' in value,
+);
+
+function withPolicy<T>(policy: string, body: () => T): T {
+  tf.env().set('METAL_HOST_FALLBACK', policy);
+  try {
+    return body();
+  } finally {
+    tf.env().set('METAL_HOST_FALLBACK', 'warn');
+  }
+}
+
+test('takes all kernels of tfjs, and none of ours', () => {
+  expect(hostKernels.size).toBeGreaterThanOrEqual(172);
+  expect(ops.length).toBeGreaterThan(10);
+  for (const { kernelName } of ops) expect(hostKernels.has(kernelName)).toBe(false);
+});
+
+describeOnMetal('host fallback', () => {
+  // A kernel of tfjs that inference has no use for, so that it will never have a shader.
+  const fallback = (): tf.Tensor => tf.asinh(tf.tensor1d([0, 1]));
+
+  afterEach(() => jest.restoreAllMocks());
+
+  test('warns once a kernel', () => {
+    const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+    tf.env().set('IS_TEST', false);
+    try {
+      fallback();
+      fallback();
+      tf.acosh(tf.tensor1d([1]));
+    } finally {
+      tf.env().set('IS_TEST', true);
+    }
+    expect(warn.mock.calls.map(([message]) => message)).toEqual([
+      '[metal] Asinh has no Metal shader and runs on the CPU (METAL_HOST_FALLBACK=silent hides this)',
+      '[metal] Acosh has no Metal shader and runs on the CPU (METAL_HOST_FALLBACK=silent hides this)',
+    ]);
+  });
+
+  test('is silent or refuses on demand', () => {
+    const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+    tf.env().set('IS_TEST', false);
+    try {
+      withPolicy('silent', () => tf.atanh(tf.tensor1d([0])));
+    } finally {
+      tf.env().set('IS_TEST', true);
+    }
+    expect(warn).not.toHaveBeenCalled();
+    expect(() => withPolicy('error', fallback)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_UNSUPPORTED',
+        message: '[Asinh] no metal kernel, and METAL_HOST_FALLBACK is error',
+      }),
+    );
+    expect(() => withPolicy('loud', fallback)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_RANGE',
+        message: '[metal] METAL_HOST_FALLBACK: expected one of warn, silent, error, received loud',
+      }),
+    );
+  });
+
+  test('has nothing to say about kernels that share data', () => {
+    const x = tf.tensor1d([1, 2, 3, 4]);
+    withPolicy('error', () => {
+      expect(x.clone().reshape([2, 2]).expandDims().squeeze().shape).toEqual([2, 2]);
+    });
+  });
+
+  test("an author's op without a kernel for metal is not taken from cpu", () => {
+    const op = core.defineOp<{ x: tf.TensorInfo }, object>({
+      name: 'OnlyOnCpu',
+      outputs: ({ x }) => [{ shape: x.shape, dtype: 'float32' }],
+      kernels: { cpu: core.cpuKernel(() => {}) },
+    });
+    expect(() => op({ x: tf.zeros([2]) }, {})).toThrow(
+      expect.objectContaining({ code: 'ERR_UNSUPPORTED', message: '[onlyOnCpu] no metal kernel' }),
+    );
+  });
+
+  test('every op of core has a kernel of its own', () => {
+    const missing = ops.filter(({ kernelName }) => !tf.getKernel(kernelName, 'metal'));
+    expect(missing.map(({ kernelName }) => kernelName)).toEqual([]);
+  });
+});

@@ -1,0 +1,27 @@
+import { expect, test } from '@jest/globals';
+import { AttentionError } from '@attention-js/core';
+import { loadAddon } from './load_addon.ts';
+
+test('takes the first candidate that there is', () => {
+  const candidates = ['/nowhere/a.node', 'node:path', 'node:fs'].map((specifier) => ({ specifier, fix: '' }));
+  expect(loadAddon(candidates)).toHaveProperty('basename');
+});
+
+test('lists every attempt and its fix', () => {
+  const candidates = [
+    { specifier: '/nowhere/a.node', fix: 'build it' },
+    { specifier: '@nobody/b', fix: 'install it' },
+  ];
+  let error: unknown;
+  try {
+    loadAddon(candidates);
+  } catch (caught) {
+    error = caught;
+  }
+  expect(error).toBeInstanceOf(AttentionError);
+  const { code, message } = error as AttentionError;
+  expect(code).toBe('ERR_ADDON_MISSING');
+  expect(message).toMatch(
+    /^\[metal\] addon: expected one of these, found none\n- \/nowhere\/a\.node: Cannot find .*\n {2}fix: build it\n- @nobody\/b: Cannot find .*\n {2}fix: install it$/,
+  );
+});

@@ -1,0 +1,16 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { storageOf } from '@attention-js/core';
+import { expectMatches } from '../../../core/src/testing/compare.ts';
+
+/** Runs `compute` on `cpu` and on `metal` and expects the same tensors, within the bounds of their storage types. */
+export async function expectSameAsCpu(compute: () => tf.Tensor[]): Promise<void> {
+  await tf.setBackend('cpu');
+  const references = compute().map((tensor) => ({
+    values: tensor.dataSync(),
+    shape: tensor.shape,
+    storage: storageOf(tensor),
+  }));
+  await tf.setBackend('metal');
+  const results = compute();
+  references.forEach(({ values, shape, storage }, i) => expectMatches(results[i], values, shape, storage));
+}
