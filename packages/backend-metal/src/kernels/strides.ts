@@ -1,0 +1,66 @@
+import { uint32, uint64 } from '../params.ts';
+import type { Param } from '../params.ts';
+
+/** Most axes that shaders index; as in strides.h. */
+export const MAX_RANK = 6;
+
+/** Most elements that shaders count with 32 bits. */
+export const MAX_SIZE = 2 ** 31;
+
+/** Strides of a row-major tensor, in elements. */
+export function rowMajorStrides(shape: readonly number[]): number[] {
+  const strides = Array.from<number>({ length: shape.length });
+  for (let axis = shape.length - 1, stride = 1; axis >= 0; axis--) {
+    strides[axis] = stride;
+    stride *= shape[axis];
+  }
+  return strides;
+}
+
+/** Strides with which a tensor of `shape` is read as one of `outputShape`: 0 along axes that repeat. */
+export function broadcastStrides(shape: readonly number[], outputShape: readonly number[]): number[] {
+  const strides = rowMajorStrides(shape);
+  const missing = outputShape.length - shape.length;
+  return outputShape.map((_, axis) => {
+    const own = axis - missing;
+    return own < 0 || shape[own] === 1 ? 0 : strides[own];
+  });
+}
+
+/** Axes that several tensors are walked along together. */
+export interface Walk {
+  shape: number[];
+  /** Strides of each tensor. */
+  strides: number[][];
+}
+
+/**
+ * Joins neighbouring axes along which every tensor's elements follow each other evenly, and drops those of length 1.
+ * `undefined` where more than {@link MAX_RANK} are left.
+ */
+export function collapse(shape: readonly number[], strides: readonly number[][]): Walk | undefined {
+  const walk: Walk = { shape: [], strides: strides.map(() => []) };
+  for (let axis = 0; axis < shape.length; axis++) {
+    if (shape[axis] === 1) continue;
+    const last = walk.shape.length - 1;
+    const follows = last >= 0 && strides.every((own, i) => walk.strides[i][last] === own[axis] * shape[axis]);
+    if (follows) {
+      walk.shape[last] *= shape[axis];
+      for (const [i, own] of strides.entries()) walk.strides[i][last] = own[axis];
+    } else {
+      walk.shape.push(shape[axis]);
+      for (const [i, own] of strides.entries()) walk.strides[i].push(own[axis]);
+    }
+  }
+  return walk.shape.length <= MAX_RANK ? walk : undefined;
+}
+
+/** A shader's `ulong[length]`. */
+export function strideParams(strides: readonly number[], length = MAX_RANK): Param[] {
+  return Array.from({ length }, (_, axis) => uint64(strides[axis] ?? 0));
+}
+
+/** A shader's `uint[length]`, 1 past the end. */
+export function shapeParams(shape: readonly number[], length = MAX_RANK): Param[] {
+  return Array.from({ length }, (_, axis) => uint32(shape[axis] ?? 1));
+}
