@@ -93,7 +93,7 @@ try {
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
   if (modified(addon) < Math.max(...objects.map(modified))) {
-    await run(...objects.toSorted(), ...linkOptions, '-o', `${addon}.new`);
+    await run(...objects, ...linkOptions, '-o', `${addon}.new`);
     renameSync(`${addon}.new`, addon); // another process may have the old one loaded
   }
   console.log(path.relative(process.cwd(), addon));

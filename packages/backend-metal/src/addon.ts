@@ -83,7 +83,7 @@ export function openDevice(): NativeDevice {
         `tf.setBackend('cpu')`,
     );
   }
-  const { NativeDevice } = loadAddon<NativeAddon>();
+  const { NativeDevice } = loadAddon() as NativeAddon;
   return new NativeDevice((code, message) => new AttentionError(code, message), {
     cacheFolder: fileURLToPath(new URL('../../../node_modules/.cache/attention-js/metal', import.meta.url)),
     sourceFolder: fileURLToPath(new URL('../../../native/metal/host', import.meta.url)),

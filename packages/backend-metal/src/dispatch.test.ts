@@ -67,6 +67,13 @@ const failing = (call: Partial<Dispatch>) => () =>
     ...call,
   });
 
+const refused = (message: RegExp) =>
+  expect.objectContaining({
+    name: 'AttentionError',
+    code: 'ERR_DEVICE',
+    message: expect.stringMatching(message),
+  });
+
 describeOnMetal('dispatch', () => {
   test('binds buffers, parameters and function constants', () => {
     const x = tf.tensor1d([1, 2, 3, 4, 5]);
@@ -99,12 +106,6 @@ describeOnMetal('dispatch', () => {
   });
 
   test('refuses what the device cannot do, and names the shader', () => {
-    const refused = (message: RegExp) =>
-      expect.objectContaining({
-        name: 'AttentionError',
-        code: 'ERR_DEVICE',
-        message: expect.stringMatching(message),
-      });
     expect(failing({ function: 'missing' })).toThrow(refused(/^\[metal\] test shader.*missing/s));
     expect(failing({ constants: { unknown: 1 } })).toThrow(refused(/test shader.*unknown/s));
     const broken = metal().library(

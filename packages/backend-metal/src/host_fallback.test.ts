@@ -25,11 +25,11 @@ test('takes all kernels of tfjs, and none of ours', () => {
   for (const { kernelName } of ops) expect(hostKernels.has(kernelName)).toBe(false);
 });
 
-describeOnMetal('host fallback', () => {
-  // A kernel of tfjs that inference has no use for, so that it will never have a shader.
-  const fallback = (): tf.Tensor => tf.asinh(tf.tensor1d([0, 1]));
+/** Runs a kernel of tfjs that inference has no use for, so that it will never have a shader. */
+const fallback = (): tf.Tensor => tf.asinh(tf.tensor1d([0, 1]));
 
-  afterEach(() => jest.restoreAllMocks());
+describeOnMetal('host fallback', () => {
+  afterEach(() => void jest.restoreAllMocks());
 
   test('warns once a kernel', () => {
     const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});

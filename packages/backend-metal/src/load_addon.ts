@@ -25,12 +25,12 @@ const candidates: readonly AddonCandidate[] = [
  *
  * @throws AttentionError `ERR_ADDON_MISSING`, with what was tried and what fixes it.
  */
-export function loadAddon<Addon>(from: readonly AddonCandidate[] = candidates): Addon {
+export function loadAddon(from: readonly AddonCandidate[] = candidates): unknown {
   const require = nodeModule.createRequire(import.meta.url);
   const attempts: string[] = [];
   for (const { specifier, fix } of from) {
     try {
-      return require(specifier) as Addon;
+      return require(specifier);
     } catch (error) {
       const [reason] = (error as Error).message.split('\n');
       attempts.push(`\n- ${specifier}: ${reason}\n  fix: ${fix}`);

@@ -30,9 +30,9 @@ const NO_PARAMS = new Uint8Array(0);
  * same bytes. Kernels reach it with {@link makeOutput} and {@link dispatch}.
  */
 export class MetalBackend extends KernelBackend implements StorageBackend {
-  /** Data by data id, as tfjs's `cpu` kernels look it up. */
+  /** @internal Data by data id, as tfjs's `cpu` kernels look it up. */
   readonly data: DataStorage<TensorData>;
-  /** Tile of the `cpu` kernel of BatchMatMul, which asks its backend. */
+  /** @internal Tile of the `cpu` kernel of BatchMatMul, which asks its backend. */
   readonly blockSize = 48;
   readonly #device: NativeDevice;
   readonly #memory: DeviceMemory;
@@ -55,6 +55,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
 
   // Data, as tfjs's engine and its `cpu` kernels handle it.
 
+  /** @internal */
   override write(values: BackendValues, _shape: number[], dtype: DataType): DataId {
     return this.#add(
       values === undefined
@@ -63,6 +64,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     );
   }
 
+  /** @internal */
   override move(
     dataId: DataId,
     values: BackendValues,
@@ -103,6 +105,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     return dataId;
   }
 
+  /** @internal */
   override readSync(dataId: DataId): BackendValues {
     const data = this.data.get(dataId);
     if (data.complexTensorInfos) {
@@ -113,6 +116,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     return data.copyValues();
   }
 
+  /** @internal */
   override async read(dataId: DataId): Promise<BackendValues> {
     const { complexTensorInfos, allocatedBuffer } = this.data.get(dataId);
     if (complexTensorInfos || !allocatedBuffer || !this.#memory.isPending(allocatedBuffer)) {
@@ -141,14 +145,17 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     return kernel_impls.whereImpl(condition.shape, this.readSync(condition.dataId) as Uint8Array);
   }
 
+  /** @internal */
   override refCount(dataId: DataId): number {
     return this.data.has(dataId) ? this.data.get(dataId).refCount : 0;
   }
 
+  /** @internal */
   override incRef(dataId: DataId): void {
     this.data.get(dataId).refCount++;
   }
 
+  /** @internal */
   override disposeData(dataId: DataId, force = false): boolean {
     if (!this.data.has(dataId)) return true;
     const data = this.data.get(dataId);
@@ -169,6 +176,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     this.disposeData(tensor.dataId);
   }
 
+  /** @internal */
   override numDataIds(): number {
     return this.data.numDataIds();
   }
@@ -179,6 +187,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     return { unreliable: false, numBytes: numBytesInGPU + this.#hostBytes, numBytesInGPU };
   }
 
+  /** @internal */
   override async time(run: () => void): Promise<{ kernelMs: number }> {
     this.#memory.wait();
     const start = util.now();
@@ -187,10 +196,12 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     return { kernelMs: util.now() - start };
   }
 
+  /** @internal */
   override floatPrecision(): 32 {
     return 32;
   }
 
+  /** @internal */
   override dispose(): void {
     this.#memory.freeAll();
   }

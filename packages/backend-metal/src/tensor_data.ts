@@ -83,9 +83,7 @@ export class TensorData {
     const values = this.values;
     if (Array.isArray(values) && this.dtype === 'string') return values;
     if (values === undefined || !isNumeric(this.dtype)) return values as unknown as BackendValues;
-    return this.storage === 'float32'
-      ? new arrayTypes[this.dtype](values as Float32Array)
-      : (values as Float32Array);
+    return this.storage === 'float32' ? new arrayTypes[this.dtype](values as Float32Array) : values;
   }
 
   /** The elements where shaders find them. */

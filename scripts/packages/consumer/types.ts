@@ -1,6 +1,7 @@
 // Compiled, never run: what a user of the packages sees of their types.
 import { AttentionError, defineOp, pagedAttention } from '@attention-js/core';
 import type { AttentionErrorCode, OpKernel, StorageType } from '@attention-js/core';
+import { float32, metalKernel } from '@attention-js/backend-metal';
 import * as tf from '@attention-js/core/tf';
 import * as tfjs from '@attention-js/core/tfjs';
 import * as llm from '@attention-js/llm';
@@ -45,3 +46,11 @@ double({ input: x }, {});
 expectType<tfjs.Sequential>()(tfjs.sequential());
 expectType<typeof pagedAttention>()(tfjs.pagedAttention);
 expectType<tfjs.Tensor>()(tfjs.siluAndMul(tfjs.ones([1, 2])).add(1));
+
+metalKernel(double, ({ inputs: { input }, attrs: { by }, outputs: [spec], backend }) => {
+  const output = backend.makeOutput(spec);
+  const shader = backend.library('double', 'source');
+  const size = { threadgroups: [1, 1, 1], threads: [1, 1, 1] } as const;
+  backend.dispatch({ shader, function: 'f', buffers: [input, output], params: [float32(by)], ...size });
+  return [output];
+});

@@ -11,13 +11,11 @@ const hasAddon = existsSync(new URL('../../build/attention_metal.node', import.m
 /** The backend under test. */
 export const metal = (): MetalBackend => tf.engine().backend as MetalBackend;
 
+const [suite, note] = hasAddon ? [describe, ''] : [describe.skip, ' (left out: npm run build:native)'];
+
 /** A suite on the backend `metal`; left out, by a name that says how to get it, where the addon was not built. */
 export function describeOnMetal(title: string, body: () => void): void {
-  if (!hasAddon) {
-    describe.skip(`${title} (needs the addon: npm run build:native)`, body);
-    return;
-  }
-  describe(title, () => {
+  suite(title + note, () => {
     beforeAll(() => tf.setBackend('metal'));
     beforeEach(() => tf.engine().startScope());
     afterEach(() => tf.engine().endScope());
