@@ -17,7 +17,7 @@ inline void convert_elements(device To* destination, device const From* source, 
       load_pack<N>(elements, source + i);
       store_pack<N>(destination + i, elements);
     } else {
-      for (ulong j = i; j < count; j++) destination[j] = convert<To>(source[j]);
+      for (ulong j = i; j < count; j++) destination[j] = to_storage<To>(source[j]);
     }
   }
 }

@@ -11,12 +11,12 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Pack {
 
 /// `value` in another storage type, rounded to nearest even.
 template <typename To, typename From>
-inline To convert(From value) {
+inline To to_storage(From value) {
   return To(float(value));
 }
 
 template <>
-inline int convert<int, int>(int value) {
+inline int to_storage<int, int>(int value) {
   return value;
 }
 
@@ -24,13 +24,13 @@ inline int convert<int, int>(int value) {
 template <int N, typename To, typename From>
 inline void load_pack(thread To* to, device const From* from) {
   const Pack<From, N> pack = *reinterpret_cast<device const Pack<From, N>*>(from);
-  for (int i = 0; i < N; i++) to[i] = convert<To>(pack.elements[i]);
+  for (int i = 0; i < N; i++) to[i] = to_storage<To>(pack.elements[i]);
 }
 
 /// Writes N elements; `to` is a multiple of N elements from the start of a buffer.
 template <int N, typename To, typename From>
 inline void store_pack(device To* to, thread const From* from) {
   Pack<To, N> pack;
-  for (int i = 0; i < N; i++) pack.elements[i] = convert<To>(from[i]);
+  for (int i = 0; i < N; i++) pack.elements[i] = to_storage<To>(from[i]);
   *reinterpret_cast<device Pack<To, N>*>(to) = pack;
 }

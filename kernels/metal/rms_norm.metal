@@ -22,7 +22,7 @@ inline float add_and_square(device const T* x, device const T* residual, device 
       float residuals[N];
       T sums[N];
       load_pack<N>(residuals, residual + i);
-      for (int j = 0; j < N; j++) sums[j] = convert<T>(elements[j] + residuals[j]);
+      for (int j = 0; j < N; j++) sums[j] = to_storage<T>(elements[j] + residuals[j]);
       store_pack<N>(residual_sum + i, sums);
       for (int j = 0; j < N; j++) elements[j] = float(sums[j]);  // the rounded sum is what is normed
     }
