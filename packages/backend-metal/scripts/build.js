@@ -27,7 +27,7 @@ if (!existsSync(implementation)) {
 const sources = [
   path.join(native, 'addon.cc'),
   ...readdirSync(implementation)
-    .filter((file) => /\.(cc|mm)$/.test(file) && !file.endsWith('_test.cc'))
+    .filter((file) => /\.(cc|mm)$/.test(file) && file !== 'run_shader.cc') // which is a program
     .map((file) => path.join(implementation, file)),
 ];
 const headers = [native, implementation].flatMap((folder) =>

@@ -15,7 +15,6 @@ export class DeviceBuffer {
   /** Number of the last dispatch that used the buffer. */
   lastUse = 0;
   readonly #memory: DeviceMemory;
-  #holders = 1;
   #contents: ArrayBuffer | undefined;
 
   constructor(memory: DeviceMemory, byteLength: number) {
@@ -39,12 +38,9 @@ export class DeviceBuffer {
     return new Uint8Array(this.contents(), 0, this.byteLength);
   }
 
-  retain(): void {
-    this.#holders++;
-  }
-
-  release(): void {
-    if (--this.#holders === 0) this.#memory.free(this);
+  /** Frees the memory; what was dispatched with it still runs. */
+  free(): void {
+    this.#memory.free(this);
   }
 }
 
@@ -68,7 +64,6 @@ export class DeviceMemory {
     return buffer;
   }
 
-  /** Called by the buffer when nobody holds it. */
   free(buffer: DeviceBuffer): void {
     if (!this.#buffers.delete(buffer)) return;
     this.byteLength -= buffer.byteLength;

@@ -26,7 +26,7 @@ test('takes all kernels of tfjs, and none of ours', () => {
 });
 
 /** Runs a kernel of tfjs that inference has no use for, so that it will never have a shader. */
-const fallback = (): tf.Tensor => tf.asinh(tf.tensor1d([0, 1]));
+const fallback = (): tf.Tensor => tf.diag(tf.tensor1d([0, 1]));
 
 describeOnMetal('host fallback', () => {
   afterEach(() => void jest.restoreAllMocks());
@@ -37,13 +37,13 @@ describeOnMetal('host fallback', () => {
     try {
       fallback();
       fallback();
-      tf.acosh(tf.tensor1d([1]));
+      tf.bincount(tf.tensor1d([1], 'int32'), [], 2);
     } finally {
       tf.env().set('IS_TEST', true);
     }
     expect(warn.mock.calls.map(([message]) => message)).toEqual([
-      '[metal] Asinh has no Metal shader and runs on the CPU (METAL_HOST_FALLBACK=silent hides this)',
-      '[metal] Acosh has no Metal shader and runs on the CPU (METAL_HOST_FALLBACK=silent hides this)',
+      '[metal] Diag has no Metal shader and runs on the CPU (METAL_HOST_FALLBACK=silent hides this)',
+      '[metal] Bincount has no Metal shader and runs on the CPU (METAL_HOST_FALLBACK=silent hides this)',
     ]);
   });
 
@@ -51,7 +51,7 @@ describeOnMetal('host fallback', () => {
     const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
     tf.env().set('IS_TEST', false);
     try {
-      withPolicy('silent', () => tf.atanh(tf.tensor1d([0])));
+      withPolicy('silent', () => tf.mirrorPad(tf.tensor1d([0, 1]), [[1, 1]], 'reflect'));
     } finally {
       tf.env().set('IS_TEST', true);
     }
@@ -59,7 +59,7 @@ describeOnMetal('host fallback', () => {
     expect(() => withPolicy('error', fallback)).toThrow(
       expect.objectContaining({
         code: 'ERR_UNSUPPORTED',
-        message: '[Asinh] no metal kernel, and METAL_HOST_FALLBACK is error',
+        message: '[Diag] no metal kernel, and METAL_HOST_FALLBACK is error',
       }),
     );
     expect(() => withPolicy('loud', fallback)).toThrow(

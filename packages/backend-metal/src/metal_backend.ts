@@ -37,7 +37,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
   readonly #device: NativeDevice;
   readonly #memory: DeviceMemory;
   readonly #libraries = new Map<string, ShaderLibrary>();
-  #placeholder: DeviceBuffer | undefined;
+  readonly #placeholder: DeviceBuffer;
   #hostBytes = 0;
 
   /** @internal The package makes the one instance. */
@@ -46,6 +46,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     this.data = new DataStorage(this, engine());
     this.#device = device;
     this.#memory = new DeviceMemory(device);
+    this.#placeholder = this.#memory.allocate(16);
   }
 
   /** What the device calls itself. */
@@ -118,17 +119,15 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
 
   /** @internal */
   override async read(dataId: DataId): Promise<BackendValues> {
-    const { complexTensorInfos, allocatedBuffer } = this.data.get(dataId);
-    if (complexTensorInfos || !allocatedBuffer || !this.#memory.isPending(allocatedBuffer)) {
-      return this.readSync(dataId);
-    }
     const data = this.data.get(dataId);
-    allocatedBuffer.retain(); // the tensor may be disposed of meanwhile
+    const { allocatedBuffer } = data;
+    if (data.complexTensorInfos || !allocatedBuffer) return this.readSync(dataId);
+    data.retain(); // the tensor may be disposed of meanwhile
     try {
-      await this.#memory.waitAsync();
+      if (this.#memory.isPending(allocatedBuffer)) await this.#memory.waitAsync();
       return data.copyValues();
     } finally {
-      allocatedBuffer.release();
+      data.release();
     }
   }
 
@@ -166,7 +165,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
       this.disposeData(data.complexTensorInfos.imag.dataId, true);
     }
     this.#hostBytes -= data.hostBytes;
-    data.free();
+    data.release();
     this.data.delete(dataId);
     return true;
   }
@@ -226,12 +225,13 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
 
   async bytes(tensor: TensorInfo): Promise<Uint8Array> {
     const memory = this.#buffer(tensor);
-    memory.retain();
+    const data = this.data.get(tensor.dataId);
+    data.retain();
     try {
       if (this.#memory.isPending(memory)) await this.#memory.waitAsync();
       return memory.bytes().slice();
     } finally {
-      memory.release();
+      data.release();
     }
   }
 
@@ -315,7 +315,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
 
   /** The buffer of a tensor, for shaders; a placeholder for none. */
   #buffer(tensor: TensorInfo | undefined): DeviceBuffer {
-    if (!tensor) return (this.#placeholder ??= this.#memory.allocate(16));
+    if (!tensor) return this.#placeholder;
     const data = this.data.get(tensor.dataId);
     const { hostBytes } = data;
     const memory = data.buffer();

@@ -29,6 +29,7 @@ export class TensorData {
   /** The parts of a complex tensor, which has no data of its own. */
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
   readonly #memory: DeviceMemory;
+  #holders = 1;
   #values: BackendValues | undefined;
   #buffer: DeviceBuffer | undefined;
 
@@ -111,8 +112,14 @@ export class TensorData {
     return this.#buffer;
   }
 
-  free(): void {
-    this.#buffer?.release();
+  /** Keeps the data for a read that is under way; `release` goes with it. */
+  retain(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    if (--this.#holders > 0) return;
+    this.#buffer?.free();
     this.#buffer = undefined;
     this.#values = undefined;
   }
