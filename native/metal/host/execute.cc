@@ -208,7 +208,7 @@ class Worker {
     state_->worker = this;
   }
 
-  static void fail(const mtl::Fiber& fiber, const char* message, const void* instruction) {
+  __attribute__((noreturn)) static void fail(const mtl::Fiber& fiber, const char* message, const void* instruction) {
     // The threads are left where they are: a shader has nothing to clean up.
     mtl::Threadgroup& group = *fiber.threadgroup;
     Worker& worker = *reinterpret_cast<State*>(&group)->worker;

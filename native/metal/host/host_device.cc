@@ -110,7 +110,7 @@ class HostDevice final : public Device {
   std::string name() const override { return "Metal shaders on the CPU (for tests)"; }
 
   Limits limits() const override {
-    return {std::size_t(1) << 32, mtl::max_threadgroup_memory, std::size_t(1) << 32, mtl::max_threads, mtl::simd_width};
+    return {std::size_t(1) << 33, mtl::max_threadgroup_memory, std::size_t(1) << 32, mtl::max_threads, mtl::simd_width};
   }
 
   std::shared_ptr<Buffer> makeBuffer(std::size_t length) override {

@@ -474,8 +474,8 @@ class Translator {
     checkLocals(begin, end);
     for (std::size_t i = begin + 1; i < end; ++i) {
       const Token& previous = tokens_[i - 1];
-      const bool statement = previous.is(";") || previous.is("{") || previous.is("}") || previous.kind == Token::directive ||
-                             previous.text.empty();
+      const bool statement = previous.text.empty() || previous.text.back() == ';' || previous.is("{") || previous.is("}") ||
+                             previous.kind == Token::directive;
       if (tokens_[i].is("threadgroup") && statement) threadgroupVariable(i, kernel);
       if (tokens_[i].is("static") && !tokens_[i + 1].is("constexpr")) fail(tokens_[i], "Metal has no static local variables");
       const bool expression = previous.kind == Token::punctuation && !previous.is("]") && !previous.is(")");

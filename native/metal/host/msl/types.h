@@ -69,6 +69,11 @@ using if_same = std::enable_if_t<std::is_same_v<T, U>, int>;
 
 }  // namespace mtl
 
+// The types live in a namespace of their own, so that argument-dependent lookup finds their operators and nothing else.
+namespace mtl_types {
+
+using namespace mtl;
+
 struct half {
   std::uint16_t bits;
   half() = default;
@@ -97,7 +102,14 @@ struct bfloat {
   }
 };
 
+}  // namespace mtl_types
+
+using mtl_types::bfloat;
+using mtl_types::half;
+
 namespace mtl {
+
+using namespace mtl_types;
 
 template <class T>
 constexpr bool is_small = std::is_same_v<T, half> || std::is_same_v<T, bfloat>;
@@ -148,6 +160,8 @@ using common_small = std::enable_if_t<is_small<A> || is_small<B>, typename Commo
 
 }  // namespace mtl
 
+namespace mtl_types {
+
 #define MTL_OPERATOR(op)                                                                  \
   template <class A, class B, class R = mtl::common_small<A, B>>                          \
   constexpr R operator op(A a, B b) {                                                     \
@@ -188,12 +202,18 @@ constexpr bool operator!(A a) {
   return (a.bits & 0x7fff) == 0;
 }
 
+}  // namespace mtl_types
+
 namespace mtl {
 
 template <class T, int N>
 struct NativeVector {
   typedef T type __attribute__((ext_vector_type(N)));
 };
+
+}  // namespace mtl
+
+namespace mtl_types {
 
 // Vectors of half and bfloat, which are classes and so cannot be elements of clang's own vectors.
 
@@ -257,6 +277,10 @@ template <class T>
 constexpr SmallVector<T, 3>::SmallVector(T x0, T x1, T x2) : e{x0, x1, x2} {}
 template <class T>
 constexpr SmallVector<T, 4>::SmallVector(T x0, T x1, T x2, T x3) : e{x0, x1, x2, x3} {}
+
+}  // namespace mtl_types
+
+namespace mtl {
 
 template <class T, int N>
 struct VectorOf : NativeVector<T, N> {};
@@ -323,9 +347,9 @@ constexpr T convert(U value) {
 template <class V, class A>
 inline void append(V& vector, int& at, A value) {
   if constexpr (is_vector<A>) {
-    for (int i = 0; i < size<A>; ++i) vector[at++] = convert<element<V>>(value[i]);
+    for (int i = 0; i < size<A>; ++i) vector[at++] = mtl::convert<element<V>>(value[i]);
   } else {
-    vector[at++] = convert<element<V>>(value);
+    vector[at++] = mtl::convert<element<V>>(value);
   }
 }
 
@@ -344,7 +368,7 @@ constexpr V make(A... a) {
   if constexpr (!is_vector<V>) {
     if constexpr (sizeof...(A) == 1) {
       if constexpr ((is_scalar<A> && ...) && is_scalar<V>) {
-        return (convert<V>(a), ...);
+        return (mtl::convert<V>(a), ...);
       } else {
         return V(a...);
       }
@@ -382,6 +406,10 @@ constexpr T cast(A&& value) {
   }
 }
 
+}  // namespace mtl
+
+namespace mtl_types {
+
 template <class T, int N, class F>
 constexpr SmallVector<T, N> each(const SmallVector<T, N>& a, const SmallVector<T, N>& b, F f) {
   SmallVector<T, N> result;
@@ -396,11 +424,11 @@ constexpr SmallVector<T, N> each(const SmallVector<T, N>& a, const SmallVector<T
   }                                                                                                        \
   template <class T, int N, class S, std::enable_if_t<std::is_same_v<S, T> || std::is_integral_v<S>, int> = 0> \
   constexpr SmallVector<T, N> operator op(const SmallVector<T, N>& a, S b) {                               \
-    return a op SmallVector<T, N>(convert<T>(b));                                                          \
+    return a op SmallVector<T, N>(mtl::convert<T>(b));                                                          \
   }                                                                                                        \
   template <class T, int N, class S, std::enable_if_t<std::is_same_v<S, T> || std::is_integral_v<S>, int> = 0> \
   constexpr SmallVector<T, N> operator op(S a, const SmallVector<T, N>& b) {                               \
-    return SmallVector<T, N>(convert<T>(a)) op b;                                                          \
+    return SmallVector<T, N>(mtl::convert<T>(a)) op b;                                                          \
   }                                                                                                        \
   template <class T, int N, class S>                                                                       \
   constexpr SmallVector<T, N>& operator op##=(SmallVector<T, N>& a, const S& b) {                          \
@@ -449,7 +477,7 @@ struct Packed {
     for (int i = 0; i < N; ++i) e[i] = value[i];
   }
   template <class... A, std::enable_if_t<sizeof...(A) == N && (is_scalar<A> && ...), int> = 0>
-  Packed(A... a) : e{convert<T>(a)...} {}
+  Packed(A... a) : e{mtl::convert<T>(a)...} {}
   operator V() const {
     V result{};
     for (int i = 0; i < N; ++i) result[i] = e[i];
@@ -459,7 +487,7 @@ struct Packed {
   const T& operator[](std::size_t i) const { return e[i]; }
 };
 
-}  // namespace mtl
+}  // namespace mtl_types
 
 #define MTL_VECTORS(T)             \
   using T##2 = metal::vec<T, 2>;   \
@@ -479,9 +507,9 @@ MTL_VECTORS(bfloat)
 MTL_VECTORS(float)
 #undef MTL_VECTORS
 #define MTL_PACKED(T)                          \
-  using packed_##T##2 = mtl::Packed<T, 2>;     \
-  using packed_##T##3 = mtl::Packed<T, 3>;     \
-  using packed_##T##4 = mtl::Packed<T, 4>;
+  using packed_##T##2 = mtl_types::Packed<T, 2>;     \
+  using packed_##T##3 = mtl_types::Packed<T, 3>;     \
+  using packed_##T##4 = mtl_types::Packed<T, 4>;
 MTL_PACKED(char)
 MTL_PACKED(uchar)
 MTL_PACKED(short)
