@@ -7,11 +7,11 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from '@jest/globals';
 import type { OracleOptions } from '../../../core/src/testing/attention_oracle.ts';
-import { describeOnBackends } from '../../../core/src/testing/backends.ts';
 import { expectMatches, relativeError } from '../../../core/src/testing/compare.ts';
 import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
 import type { PagedCase, PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
 import { Random } from '../../../core/src/testing/random.ts';
+import { describeOnMetal } from '../testing/metal.ts';
 
 const KEYS_PER_TILE = 32; // splits start at multiples of it
 const SMALL = { kvHeads: 1, headSize: 32, blockSize: 16 };
@@ -43,7 +43,7 @@ function expectAgreesWithOracle(paged: PagedCase, options: OracleOptions = {}): 
   ).toBeLessThanOrEqual(1e-6);
 }
 
-describeOnBackends('attention kernels', () => {
+describeOnMetal('attention kernels on metal', () => {
   for (const { kernel, heads, queryLength } of KERNELS) {
     test.each([1, 2, 3, 4, 5, 8])(`${kernel}: %d splits at their borders`, (splits) => {
       process.env.ATTENTION_METAL_SPLITS = String(splits);

@@ -256,7 +256,7 @@ describeOnBackends('PagedAttention', () => {
     const metadata = { ...oneSequence(4), isPrefill: true };
     expectNoLeak(() => layer.forward({ query, key, value: key, metadata: { isPrefill: true } }));
     expectNoLeak(() => layer.forward({ query, key, value: key, metadata, ...cache.layer(0) }));
-    const bad = { ...metadata, contextLens: ints([100]) };
+    const bad = { ...metadata, blockTables: tf.zeros<tf.Rank.R2>([2, 1], 'int32') };
     expectNoLeak(() => {
       expect(() => layer.forward({ query, key, value: key, metadata: bad, ...cache.layer(0) })).toThrow(
         'pagedAttention',
