@@ -223,6 +223,9 @@ struct Swizzle;
 template <class T, int N>
 struct SmallVector;
 
+template <class T, int N>
+struct Packed;
+
 #define MTL_SWIZZLES_2 T e[2]; struct { T x, y; }; struct { T r, g; };
 #define MTL_SWIZZLES_3            \
   T e[3];                         \
@@ -361,6 +364,10 @@ template <class T, int First, int N>
 struct Plain<Swizzle<T, First, N>> {
   using type = SmallVector<T, N>;
 };
+template <class T, int N>
+struct Plain<Packed<T, N>> {
+  using type = typename VectorOf<T, N>::type;
+};
 
 /// A constructor call: of a vector from scalars and vectors, of anything else as C++ has it.
 template <class V, class... A>
@@ -433,6 +440,18 @@ constexpr SmallVector<T, N> each(const SmallVector<T, N>& a, const SmallVector<T
   template <class T, int N, class S>                                                                       \
   constexpr SmallVector<T, N>& operator op##=(SmallVector<T, N>& a, const S& b) {                          \
     return a = a op b;                                                                                     \
+  }                                                                                                        \
+  template <class T, int I, int N, class B>                                                                \
+  constexpr SmallVector<T, N> operator op(const Swizzle<T, I, N>& a, const B& b) {                         \
+    return SmallVector<T, N>(a) op b;                                                                      \
+  }                                                                                                        \
+  template <class T, int I, int N, class A>                                                                \
+  constexpr SmallVector<T, N> operator op(const A& a, const Swizzle<T, I, N>& b) {                         \
+    return a op SmallVector<T, N>(b);                                                                      \
+  }                                                                                                        \
+  template <class T, int I, int J, int N>                                                                  \
+  constexpr SmallVector<T, N> operator op(const Swizzle<T, I, N>& a, const Swizzle<T, J, N>& b) {          \
+    return SmallVector<T, N>(a) op SmallVector<T, N>(b);                                                   \
   }                                                                                                        \
   template <class V, class S, std::enable_if_t<is_small<S> && is_vector<V> && !IsSmallVector<V>::value, int> = 0> \
   constexpr V operator op(V a, S b) {                                                                      \
