@@ -1,11 +1,12 @@
 import {
+  STORAGE_TYPES,
   mergeAttentionStates,
   pagedAttention,
   pagedAttentionWithLse,
   varlenAttention,
 } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import type { OracleOptions } from '../../../core/src/testing/attention_oracle.ts';
 import { expectMatches, relativeError } from '../../../core/src/testing/compare.ts';
 import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
@@ -62,6 +63,18 @@ describeOnMetal('attention kernels on metal', () => {
       }
     });
   }
+
+  describe.each(STORAGE_TYPES)('%s', (storage) => {
+    test.each([8, 120, 136, 248, 256, 512])('head size %d, in every kernel that it fits', (headSize) => {
+      for (const layout of ['flash', 'vllm'] as const) {
+        for (const { heads, queryLength } of KERNELS) {
+          const sequences = [45, 77].map((contextLength) => ({ contextLength, queryLength }));
+          const spec: PagedCaseSpec = { ...SMALL, heads, headSize, sequences, storage, layout };
+          expectAgreesWithOracle(makePagedCase(new Random(headSize), spec));
+        }
+      }
+    });
+  });
 
   test.each(['float16', 'bfloat16'] as const)('splits of a %s cache in layout vllm', (storage) => {
     process.env.ATTENTION_METAL_SPLITS = '3';
