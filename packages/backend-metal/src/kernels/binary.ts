@@ -62,8 +62,7 @@ export function binary(
   if (!walk || size >= MAX_SIZE) return undefined;
 
   const dtype = outputDtype ?? (a.dtype as NumericType);
-  const storage = dtype === 'float32' ? promotedStorage(backend, a, b) : 'float32';
-  const output = makeTensor(backend, shape, dtype, storage);
+  const output = makeTensor(backend, shape, dtype, promotedStorage(backend, a, b));
   const isContiguous = walk.strides.every((own) => own.length === 0 || (own.length === 1 && own[0] === 1));
   backend.dispatch({
     shader: 'binary',

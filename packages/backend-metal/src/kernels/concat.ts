@@ -18,7 +18,7 @@ function join(
 ): TensorInfo | undefined {
   const strides = rowMajorStrides(outputShape);
   const dtype = tensors[0].dtype as NumericType;
-  const storage = dtype === 'float32' ? promotedStorage(backend, ...tensors) : 'float32';
+  const storage = promotedStorage(backend, ...tensors);
   let start = 0;
   const parts = tensors.map((x, i) => {
     const shape = shapes[i];

@@ -14,9 +14,8 @@ for (const [kernelName, product] of [
     const { exclusive = false, reverse = false } = attrs;
     const [axis] = util.parseAxisParam(attrs.axis, x.shape);
     return withRowsAlong(backend, x, axis, true, ({ x: source, rows, length }) => {
-      const isFloat = source.dtype === 'float32';
-      const storage = isFloat ? backend.storageOf(source.dataId) : 'float32';
-      const output = makeTensor(backend, source.shape, isFloat ? 'float32' : 'int32', storage);
+      const dtype = source.dtype === 'float32' ? 'float32' : 'int32';
+      const output = makeTensor(backend, source.shape, dtype, backend.storageOf(source.dataId));
       backend.dispatch({
         shader: 'cumulate',
         function: `cumulate_${computeType(source)}`,

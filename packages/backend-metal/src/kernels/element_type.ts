@@ -53,7 +53,7 @@ export function promotedStorage(backend: MetalBackend, ...tensors: TensorInfo[])
   return others.every((storage) => storage === first) ? first : 'float32';
 }
 
-/** A tensor that is yet to be written. */
+/** A tensor that is yet to be written, of float32 in `storage`. */
 export function makeTensor(
   backend: MetalBackend,
   shape: number[],
@@ -61,7 +61,11 @@ export function makeTensor(
   storage: StorageType = 'float32',
 ): TensorInfo {
   // bool is no dtype of our own ops, but the backend holds it all the same.
-  return backend.makeOutput({ shape, dtype: dtype as 'float32' | 'int32', storage });
+  return backend.makeOutput({
+    shape,
+    dtype: dtype as 'float32' | 'int32',
+    storage: dtype === 'float32' ? storage : 'float32',
+  });
 }
 
 /** Fields for a constant that a shader needs as a float and as an int. */

@@ -63,8 +63,7 @@ function reduce(
   const outputSize = sizeOf(outputShape);
   const reduceSize = sizeOf(reduceShape);
   const shape = keepDims ? backend_util.expandShapeToKeepDim(outputShape, axes) : outputShape;
-  const storage = x.dtype === 'float32' ? backend.storageOf(x.dataId) : 'float32';
-  const output = makeTensor(backend, shape, outputDtype, storage);
+  const output = makeTensor(backend, shape, outputDtype, backend.storageOf(x.dataId));
   const isInnermost = reduced.strides[0].at(-1) === 1;
   const byThread = reduceSize <= SHORT_SLICE || (!isInnermost && outputSize >= MANY_OUTPUTS);
   backend.dispatch({

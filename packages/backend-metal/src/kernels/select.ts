@@ -22,8 +22,7 @@ tfjsKernel<{ condition: TensorInfo; t: TensorInfo; e: TensorInfo }, object>(
     const decidesRows = conditions === size || (condition.shape.length === 1 && conditions === t.shape[0]);
     if (!isServed || !decidesRows || size >= MAX_SIZE) return undefined;
     const dtype = t.dtype as NumericType;
-    const storage = dtype === 'float32' ? promotedStorage(backend, t, e) : 'float32';
-    const output = makeTensor(backend, t.shape, dtype, storage);
+    const output = makeTensor(backend, t.shape, dtype, promotedStorage(backend, t, e));
     backend.dispatch({
       shader: 'select',
       function: `select_${computeType(t)}`,

@@ -14,8 +14,7 @@ tfjsKernel<{ x: TensorInfo }, TopKAttrs>('TopK', ({ inputs: { x }, attrs: { k },
   if (!source || k < 1 || k > Math.min(MAX_K, source.length)) return undefined;
   const shape = [...x.shape.slice(0, -1), k];
   const dtype = x.dtype as NumericDataType as NumericType;
-  const storage = dtype === 'float32' ? backend.storageOf(x.dataId) : 'float32';
-  const values = makeTensor(backend, shape, dtype, storage);
+  const values = makeTensor(backend, shape, dtype, backend.storageOf(x.dataId));
   const indices = makeTensor(backend, shape, 'int32');
   backend.dispatch({
     shader: 'top_k',
