@@ -1,8 +1,10 @@
 import {
   STORAGE_TYPES,
+  cacheLayout,
   mergeAttentionStates,
   pagedAttention,
   pagedAttentionWithLse,
+  reshapeAndCache,
   varlenAttention,
 } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -12,7 +14,8 @@ import { expectMatches, relativeError } from '../../../core/src/testing/compare.
 import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
 import type { PagedCase, PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
 import { Random } from '../../../core/src/testing/random.ts';
-import { describeOnMetal } from '../testing/metal.ts';
+import { randomTensor } from '../../../core/src/testing/tensors.ts';
+import { describeOnMetal, metal } from '../testing/metal.ts';
 
 const KEYS_PER_TILE = 32; // splits start at multiples of it
 const SMALL = { kvHeads: 1, headSize: 32, blockSize: 16 };
@@ -187,6 +190,38 @@ describeOnMetal('attention kernels on metal', () => {
     expectAgreesWithOracle(paged);
     paged.metadata.maxSeqlenQ = queryLength;
     expectAgreesWithOracle(paged);
+  });
+
+  test.each(['flash', 'vllm'] as const)('a block behind the 2^31st element, layout %s', (layout) => {
+    const [kvHeads, headSize] = [4, 512];
+    const shapes = {
+      flash: [0, 1].map(() => [4098, 256, kvHeads, headSize]),
+      vllm: [
+        [16386, kvHeads, headSize / 8, 64, 8],
+        [16386, kvHeads, headSize, 64],
+      ],
+    };
+    // Not initialised, so that no more of it takes memory than is touched.
+    const [keyCache, valueCache] = shapes[layout].map((shape) =>
+      tf
+        .engine()
+        .makeTensorFromTensorInfo(metal().makeOutput({ shape, dtype: 'float32', storage: 'bfloat16' })),
+    );
+    const { numBlocks, blockSize } = cacheLayout(keyCache, valueCache);
+    const random = new Random(7);
+    const { tensor: row, values } = randomTensor(random, [1, kvHeads, headSize], 'bfloat16');
+    const slots = tf.tensor1d([(numBlocks - 1) * blockSize], 'int32');
+    reshapeAndCache(row, row, keyCache, valueCache, slots);
+    const metadata = {
+      blockTables: tf.tensor2d([[numBlocks - 1]], [1, 1], 'int32'),
+      contextLens: tf.tensor1d([1], 'int32'),
+    };
+    for (const group of [1, 4]) {
+      const query = randomTensor(random, [1, kvHeads * group, headSize], 'bfloat16').tensor as tf.Tensor3D;
+      const output = pagedAttention(query, keyCache, valueCache, metadata);
+      const expected = tf.tile(tf.tensor(values, [kvHeads, 1, headSize]), [1, group, 1]); // the only key has weight 1
+      expect(output.dataSync()).toEqual(expected.dataSync());
+    }
   });
 
   test('parts with a NaN log-sum-exp merge to NaN', () => {
