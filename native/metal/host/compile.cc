@@ -121,7 +121,9 @@ void Compiler::prepareHeaders(const std::string& source_folder) {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(source_folder) / "msl")) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
+  // What they are translated by belongs to the key too.
   std::string all = key_;
+  for (const char* file : {"tokens.cc", "translate.cc", "compile.cc"}) all += readFile(fs::path(source_folder) / file);
   for (const fs::path& file : files) all += file.filename().string() + readFile(file);
   key_ = hash(all);
   headers_ = (fs::path(cache_) / ("msl-" + key_)).string();
