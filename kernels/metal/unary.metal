@@ -55,7 +55,6 @@ inline float apply(float x, float alpha, float beta) {
     case 35: return precise::sqrt(x);
     case 36: return x * x;
     case 37: return isnan(x) ? x : x > 0.0f ? 1.0f : alpha;
-    case 38: return precise::tan(x);
     default: return precise::tanh(x);
   }
 }

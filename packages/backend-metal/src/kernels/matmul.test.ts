@@ -1,4 +1,4 @@
-import { describe, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { STORAGES, expectAsOnCpu, normal } from '../testing/expect_as_on_cpu.ts';
 import { describeOnMetal } from '../testing/metal.ts';
@@ -117,6 +117,16 @@ describeOnMetal('matrix products', () => {
     await expectAsOnCpu([normal([33, 512]), normal([512, 65], 'float32', scaleOf(512))], product, {
       bound: 3e-6,
     });
+  });
+
+  test('shapes that do not fit are an error', () => {
+    const x = tf.ones([2, 3]);
+    for (const [transposeA, transposeB] of [
+      [false, false],
+      [true, true],
+    ]) {
+      expect(() => tf.matMul(x, x, transposeA, transposeB)).toThrow('inner shapes');
+    }
   });
 
   test('nothing to sum, and nothing to give', async () => {

@@ -1,4 +1,4 @@
-import { backend_util } from '@tensorflow/tfjs-core';
+import { backend_util, util } from '@tensorflow/tfjs-core';
 import type {
   BatchMatMulAttrs,
   TensorInfo,
@@ -61,11 +61,32 @@ function swapLast(rank: number): number[] {
   return [...axes.slice(0, -2), rank - 1, rank - 2];
 }
 
+function columnsOf({ shape }: TensorInfo, isTransposed: boolean): number {
+  return shape[shape.length - (isTransposed ? 2 : 1)];
+}
+
+/** Throws as tfjs's `cpu` kernel does; its op checks nothing. */
+function checkShapes(a: number[], b: number[], transposeA: boolean, transposeB: boolean): void {
+  util.assert(
+    a.length >= 2 && b.length >= 2,
+    () => `Error in matMul: expected tensors of rank 2 and more, received shapes [${a}] and [${b}].`,
+  );
+  const depthOfA = a[a.length - (transposeA ? 2 : 1)];
+  const depthOfB = b[b.length - (transposeB ? 1 : 2)];
+  util.assert(
+    depthOfA === depthOfB,
+    () =>
+      `Error in matMul: inner shapes (${depthOfA}) and (${depthOfB}) of Tensors with shapes ${a} and ${b} and ` +
+      `transposeA=${transposeA} and transposeB=${transposeB} must match.`,
+  );
+}
+
 function matMul(
   backend: MetalBackend,
   { a, b, bias, transposeA, transposeB }: Product,
   { activation = 'linear', leakyreluAlpha = 0 }: Activation = {},
 ): TensorInfo | undefined {
+  checkShapes(a.shape, b.shape, transposeA, transposeB);
   const operands = bias ? [a, b, bias] : [a, b];
   if (!haveType(operands, 'float32')) return undefined;
   if (transposeA) {
@@ -80,7 +101,7 @@ function matMul(
     return output;
   }
   const [rowsOfA, depth] = a.shape.slice(-2);
-  const columns = b.shape[b.shape.length - (transposeB ? 2 : 1)];
+  const columns = columnsOf(b, transposeB);
   const batchesOfA = a.shape.slice(0, -2);
   const batchesOfB = b.shape.slice(0, -2);
   const batchShape = backend_util.assertAndGetBroadcastShape(batchesOfA, batchesOfB);
@@ -174,7 +195,7 @@ tfjsKernel<_FusedMatMulInputs, _FusedMatMulAttrs>('_FusedMatMul', ({ inputs, att
   const { a, b, bias, preluActivationWeights } = inputs;
   const { transposeA, transposeB, activation = 'linear', leakyreluAlpha } = attrs;
   const product = { a, b, transposeA, transposeB };
-  const columns = b.shape[b.shape.length - (transposeB ? 2 : 1)];
+  const columns = columnsOf(b, transposeB);
   if (ACTIVATIONS.includes(activation) && (!bias || isRow(bias, columns))) {
     return matMul(backend, { ...product, bias }, { activation, leakyreluAlpha });
   }

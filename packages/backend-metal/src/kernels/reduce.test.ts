@@ -21,7 +21,7 @@ const slices: [number[], number | number[] | undefined][] = [
   [[20, 33], 0],
   [[3, 500], -1],
   [[500, 3], 0],
-  [[70, 5000], 0],
+  [[70, 4200], 0],
   [
     [4, 5, 6, 7],
     [1, 3],
@@ -31,6 +31,10 @@ const slices: [number[], number | number[] | undefined][] = [
     [0, 2],
   ],
   [[4, 1, 6], [1]],
+  [
+    [4, 5, 6],
+    [-1, 0],
+  ],
   [[], undefined],
 ];
 

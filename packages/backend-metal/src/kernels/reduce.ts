@@ -52,7 +52,7 @@ function reduce(
   if (!haveType([x], 'float32', 'int32', 'bool') || !outputDtype || size === 0 || size >= MAX_SIZE) {
     return undefined;
   }
-  const axes = util.parseAxisParam(axis, x.shape);
+  const axes = util.parseAxisParam(axis, x.shape).toSorted((a, b) => a - b);
   const [outputShape, reduceShape] = backend_util.computeOutAndReduceShapes(x.shape, axes);
   const strides = rowMajorStrides(x.shape);
   const stays = x.shape.map((_, i) => !axes.includes(i));
