@@ -1,0 +1,23 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { buildHostDeviceTest, hostFolder, runHostDeviceTest } from './testing/host_device_test.ts';
+
+const objects = new URL('../build/host_device.cc.o', import.meta.url);
+const [suite, note] = existsSync(objects)
+  ? [describe, '']
+  : [describe.skip, ' (left out: on Linux, npm run build:native)'];
+
+suite(`native/metal${note}`, () => {
+  test('the host device passes its own tests', () => {
+    const lines = runHostDeviceTest(buildHostDeviceTest());
+    expect(lines.filter((line) => line.startsWith('FAIL'))).toEqual([]);
+    expect(lines.at(-1)).toMatch(/^\d\d+ passed, 0 failed$/);
+  }, 300_000);
+
+  test('device.mm agrees with the declarations of Metal.framework', () => {
+    const { status, stderr } = spawnSync(path.join(hostFolder, '../apple/check.sh'), { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+});
