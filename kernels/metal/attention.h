@@ -22,6 +22,13 @@ constant bool has_lse [[function_constant(11)]];
 constant bool is_split [[function_constant(12)]];  // results go to `partial_output` and `lse`, for a merge
 constant bool vllm_layout [[function_constant(13)]];
 
+// For loops over arrays that are to stay in registers. On the host device it would only cost time to compile.
+#ifdef ATTENTION_HOST_DEVICE
+#define UNROLLED
+#else
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#endif
+
 constant constexpr int num_simdgroups = 4;  // of an attention threadgroup
 constant constexpr int num_threads = 32 * num_simdgroups;
 constant constexpr int keys_per_tile = 32;  // a lane each

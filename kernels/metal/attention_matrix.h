@@ -119,12 +119,15 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
 
   float maximum[rows_per_simdgroup];
   float denominator[rows_per_simdgroup];
+  UNROLLED
   for (int i = 0; i < rows_per_simdgroup; i++) {
     maximum[i] = -INFINITY;
     denominator[i] = 0.0f;
   }
   simdgroup_matrix<float, 8, 8> sums[chunks * matrices_per_chunk][row_blocks];
+  UNROLLED
   for (int i = 0; i < chunks * matrices_per_chunk; i++) {
+    UNROLLED
     for (int b = 0; b < row_blocks; b++) sums[i][b] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
   }
 
@@ -137,8 +140,10 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
 
     // Scores: row_blocks x key_blocks matrices, as many for each simdgroup, in one block of rows.
     simdgroup_matrix<float, 8, 8> products[row_blocks];
+    UNROLLED
     for (int i = 0; i < row_blocks; i++) products[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
     const int row_block = simdgroup * row_blocks / key_blocks;
+    UNROLLED
     for (int c = 0; c < chunks; c++) {
       const int columns = min(chunk, head_size - c * chunk);
       if (columns <= 0) continue;
@@ -148,6 +153,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
       for (int d = 0; d < columns; d += 8) {
         simdgroup_matrix<T, 8, 8> queries;
         simdgroup_load(queries, shared.query + row_block * 8 * query_stride + c * chunk + d, query_stride);
+        UNROLLED
         for (int i = 0; i < row_blocks; i++) {
           const int key_block = (simdgroup * row_blocks + i) % key_blocks;
           simdgroup_matrix<T, 8, 8> keys;
@@ -157,6 +163,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
         }
       }
     }
+    UNROLLED
     for (int i = 0; i < row_blocks; i++) {
       const int key_block = (simdgroup * row_blocks + i) % key_blocks;
       simdgroup_store(products[i], shared.scores + row_block * 8 * keys_per_tile + key_block * 8, keys_per_tile);
@@ -164,6 +171,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
     load_values(shared.key_or_value, key_value, block, first_key, 0, min(chunk, head_size), thread_index);
+    UNROLLED
     for (int i = 0; i < rows_per_simdgroup; i++) {
       const int r = simdgroup + i * num_simdgroups;
       const AttentionRow row = tile_row(tile, min(r, tile.num_rows - 1), kv_head, context_length, capacity, params);
@@ -187,15 +195,18 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
+    UNROLLED
     for (int b = 0; b < row_blocks; b++) {
       const bool changes = simd_any(lane < 8 && shared.rescale[b * 64 + lane % 8 * 9] != 1.0f);
       if (!changes) continue;
       simdgroup_matrix<float, 8, 8> rescale;
       simdgroup_load(rescale, shared.rescale + b * 64, 8);
+      UNROLLED
       for (int i = 0; i < chunks * matrices_per_chunk; i++) {
         if ((i * num_simdgroups + simdgroup) * 8 < head_size) simdgroup_multiply(sums[i][b], rescale, sums[i][b]);
       }
     }
+    UNROLLED
     for (int c = 0; c < chunks; c++) {
       const int columns = min(chunk, head_size - c * chunk);
       if (columns <= 0) continue;
@@ -204,17 +215,21 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
         load_values(shared.key_or_value, key_value, block, first_key, c * chunk, columns, thread_index);
         threadgroup_barrier(mem_flags::mem_threadgroup);
       }
+      UNROLLED
       for (int k = 0; k < key_blocks; k++) {
         simdgroup_matrix<T, 8, 8> probabilities[row_blocks];
+        UNROLLED
         for (int b = 0; b < row_blocks; b++) {
           simdgroup_load(probabilities[b], shared.probabilities() + b * 8 * probability_stride + k * 8,
                          probability_stride);
         }
+        UNROLLED
         for (int i = 0; i < matrices_per_chunk; i++) {
           const int column = (i * num_simdgroups + simdgroup) * 8;
           if (column >= columns) continue;
           simdgroup_matrix<T, 8, 8> values;
           simdgroup_load(values, shared.key_or_value + k * 8 * chunk_stride + column, chunk_stride);
+          UNROLLED
           for (int b = 0; b < row_blocks; b++) {
             simdgroup_multiply_accumulate(sums[c * matrices_per_chunk + i][b], probabilities[b], values,
                                           sums[c * matrices_per_chunk + i][b]);
@@ -224,6 +239,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
     }
   }
 
+  UNROLLED
   for (int i = 0; i < rows_per_simdgroup; i++) {
     const int r = simdgroup + i * num_simdgroups;
     if (r >= tile.num_rows) continue;
@@ -237,7 +253,9 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
   threadgroup_barrier(mem_flags::mem_threadgroup);  // also: the scores' memory is free
 
   threadgroup float* staging = shared.scores + simdgroup * 64;
+  UNROLLED
   for (int b = 0; b < row_blocks; b++) {
+    UNROLLED
     for (int i = 0; i < chunks * matrices_per_chunk; i++) {
       const int column = (i * num_simdgroups + simdgroup) * 8;
       if (column >= head_size) continue;

@@ -167,7 +167,7 @@ Compiler::Loaded Compiler::load(const std::string& source, const std::string& na
     const std::string file = scratch + "/" + stem + ".metal";
     writeFile(file, "#line 1 \"" + name + ".metal\"\n" + source);
     const auto [status, preprocessed] =
-        execute(shellQuoted(compiler_) + " -E -x c++ -nostdinc -undef -D__METAL_VERSION__=310 -D__METAL_MACOS__=1 -D__HAVE_BFLOAT__=1 -I " +
+        execute(shellQuoted(compiler_) + " -E -x c++ -nostdinc -undef -D__METAL_VERSION__=310 -D__METAL_MACOS__=1 -D__HAVE_BFLOAT__=1 -DATTENTION_HOST_DEVICE=1 -I " +
                 shellQuoted(headers_ + "/include") + " " + shellQuoted(file));
     if (status != 0) throw ShaderError(name, preprocessed);
     std::string translated;
