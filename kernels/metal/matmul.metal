@@ -108,7 +108,9 @@ inline void add_dots(thread float* sums, device const T* a, device const T* b, u
     for (uint j = 0; j < column_block; j++) {
       load_pack<count>(right[j], b + ulong(min(j, columns - 1)) * depth + k);  // beyond the last, the last again
     }
-    for (uint i = 0; i < rows; i++) {
+    // To the constant bounds, here and below, so that the sums have fixed registers.
+    for (uint i = 0; i < row_block; i++) {
+      if (i >= rows) break;
       float left[count];
       load_pack<count>(left, a + ulong(i) * depth + k);
       for (uint j = 0; j < column_block; j++) {
@@ -147,8 +149,10 @@ template <typename T>
     add_dots<1>(sums, left, right, rows, columns, params.depth, lane);
   }
   device T* product = output + output_offset(params, group.z);
-  for (uint i = 0; i < rows; i++) {
-    for (uint j = 0; j < columns; j++) {
+  for (uint i = 0; i < row_block; i++) {
+    if (i >= rows) break;
+    for (uint j = 0; j < column_block; j++) {
+      if (j >= columns) break;
       const float sum = simd_sum(sums[i * column_block + j]);
       if (lane == 0) store_sum(product, bias, params, first_row + i, first_column + j, sum);
     }
@@ -178,7 +182,9 @@ template <typename T>
   if (column < params.columns) {
     for (uint k = simdgroup; k < params.depth; k += vector_simdgroups) {
       const float element = float(right[ulong(k) * params.columns]);
-      for (uint i = 0; i < rows; i++) sums[i] = fma(float(left[i * depth + k]), element, sums[i]);
+      for (uint i = 0; i < row_block; i++) {
+        if (i < rows) sums[i] = fma(float(left[i * depth + k]), element, sums[i]);
+      }
     }
   }
   for (uint i = 0; i < row_block; i++) partial_sums[(simdgroup * row_block + i) * 32 + lane] = sums[i];
