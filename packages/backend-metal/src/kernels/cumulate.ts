@@ -11,7 +11,7 @@ for (const [kernelName, product] of [
   ['Cumprod', true],
 ] as const) {
   tfjsKernel<{ x: TensorInfo }, CumsumAttrs>(kernelName, ({ inputs: { x }, attrs, backend }) => {
-    const { exclusive = false, reverse = false } = attrs;
+    const { exclusive, reverse } = attrs;
     const [axis] = util.parseAxisParam(attrs.axis, x.shape);
     return withRowsAlong(backend, x, axis, true, ({ x: source, rows, length }) => {
       const dtype = source.dtype === 'float32' ? 'float32' : 'int32';

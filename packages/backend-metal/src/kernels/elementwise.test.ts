@@ -194,7 +194,7 @@ describeOnMetal('operations on elements', () => {
         { values: [1, 5, -1], shape: [3] },
         { values: [0.1, 0.3, 0.1], shape: [3] },
       ],
-      tf.floorDiv as Binary,
+      tf.floorDiv,
     );
   });
 
@@ -252,9 +252,6 @@ describeOnMetal('operations on elements', () => {
       tf.range(3, 3),
       tf.range(0, 5, -1),
     ]);
-    await expectAsOnCpu([integers([40], -1, 9)], (x) => [
-      tf.oneHot(x as tf.Tensor1D, 8),
-      tf.oneHot(x as tf.Tensor1D, 8, 3, -2, 'float32'),
-    ]);
+    await expectAsOnCpu([integers([40], -1, 9)], (x) => [tf.oneHot(x, 8), tf.oneHot(x, 8, 3, -2, 'float32')]);
   });
 });

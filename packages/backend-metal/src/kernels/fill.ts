@@ -39,7 +39,7 @@ function fill(
 tfjsKernel<object, FillAttrs>('Fill', ({ attrs: { shape, value, dtype }, backend }) =>
   typeof value === 'string'
     ? undefined
-    : fill(backend, shape, { dtype: dtype || util.inferDtype(value), start: Number(value) }),
+    : fill(backend, shape, { dtype: dtype || util.inferDtype(value), start: value }),
 );
 
 for (const [kernelName, start] of [
@@ -59,5 +59,5 @@ tfjsKernel<object, RangeAttrs>('Range', ({ attrs: { start, stop, step, dtype }, 
   const length = isEmpty ? 0 : Math.abs(Math.ceil((stop - start) / step));
   const stride = stop < start && step === 1 ? -1 : step;
   if (dtype === 'int32' && !(Number.isInteger(start) && Number.isInteger(stride))) return undefined;
-  return fill(backend, [length], { dtype: dtype as DataType, start, step: stride });
+  return fill(backend, [length], { dtype, start, step: stride });
 });

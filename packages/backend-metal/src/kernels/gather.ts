@@ -25,8 +25,8 @@ tfjsKernel<{ x: TensorInfo; indices: TensorInfo }, GatherV2Attrs>(
     const [axis] = util.parseAxisParam(attrs.axis, x.shape);
     checkIndices(backend, indices, x.shape[axis]);
     const collected = backend_util.segment_util.collectGatherOpShapeInfo(
-      x as never,
-      indices as never,
+      x,
+      indices,
       axis,
       attrs.batchDims ?? 0,
     );

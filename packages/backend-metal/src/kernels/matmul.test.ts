@@ -50,8 +50,8 @@ describeOnMetal('matrix products', () => {
           ];
           const fusedProduct = (a: tf.Tensor, b: tf.Tensor, bias: tf.Tensor, alpha: tf.Tensor): tf.Tensor =>
             tf.fused.matMul({
-              a: a as tf.Tensor2D,
-              b: b as tf.Tensor2D,
+              a,
+              b,
               transposeB: true,
               bias,
               activation,
@@ -102,7 +102,7 @@ describeOnMetal('matrix products', () => {
 
   test('a bias for every element', async () => {
     await expectAsOnCpu([normal([10, 12]), normal([12, 6]), normal([10, 6])], (a, b, bias) =>
-      tf.fused.matMul({ a: a as tf.Tensor2D, b: b as tf.Tensor2D, bias, activation: 'relu' }),
+      tf.fused.matMul({ a, b, bias, activation: 'relu' }),
     );
   });
 

@@ -69,14 +69,15 @@ function columnsOf({ shape }: TensorInfo, isTransposed: boolean): number {
 function checkShapes(a: number[], b: number[], transposeA: boolean, transposeB: boolean): void {
   util.assert(
     a.length >= 2 && b.length >= 2,
-    () => `Error in matMul: expected tensors of rank 2 and more, received shapes [${a}] and [${b}].`,
+    () =>
+      `Error in matMul: expected tensors of rank 2 and more, received shapes [${a.join()}] and [${b.join()}].`,
   );
   const depthOfA = a[a.length - (transposeA ? 2 : 1)];
   const depthOfB = b[b.length - (transposeB ? 1 : 2)];
   util.assert(
     depthOfA === depthOfB,
     () =>
-      `Error in matMul: inner shapes (${depthOfA}) and (${depthOfB}) of Tensors with shapes ${a} and ${b} and ` +
+      `Error in matMul: inner shapes (${depthOfA}) and (${depthOfB}) of Tensors with shapes ${a.join()} and ${b.join()} and ` +
       `transposeA=${transposeA} and transposeB=${transposeB} must match.`,
   );
 }
@@ -193,7 +194,7 @@ tfjsKernel<{ a: TensorInfo; b: TensorInfo }, BatchMatMulAttrs>(
 
 tfjsKernel<_FusedMatMulInputs, _FusedMatMulAttrs>('_FusedMatMul', ({ inputs, attrs, backend }) => {
   const { a, b, bias, preluActivationWeights } = inputs;
-  const { transposeA, transposeB, activation = 'linear', leakyreluAlpha } = attrs;
+  const { transposeA, transposeB, activation, leakyreluAlpha } = attrs;
   const product = { a, b, transposeA, transposeB };
   const columns = columnsOf(b, transposeB);
   if (ACTIVATIONS.includes(activation) && (!bias || isRow(bias, columns))) {

@@ -7,7 +7,7 @@ import type { NumericType } from './element_type.ts';
 import { MAX_SIZE } from './strides.ts';
 
 tfjsKernel<{ indices: TensorInfo }, OneHotAttrs>('OneHot', ({ inputs: { indices }, attrs, backend }) => {
-  const { depth, onValue, offValue, dtype = 'float32' } = attrs;
+  const { depth, onValue, offValue, dtype } = attrs;
   const shape = [...indices.shape, depth];
   const size = sizeOf(shape);
   const isServed = haveType([indices], 'int32') && ['float32', 'int32', 'bool'].includes(dtype);

@@ -4,7 +4,6 @@ import type {
   SliceAttrs,
   SplitVAttrs,
   StridedSliceAttrs,
-  Tensor,
   TensorInfo,
   UnpackAttrs,
 } from '@tensorflow/tfjs-core';
@@ -71,7 +70,7 @@ const isNumeric = (x: TensorInfo): boolean => haveType([x], 'float32', 'int32', 
 
 tfjsKernel<{ x: TensorInfo }, SliceAttrs>('Slice', ({ inputs: { x }, attrs, backend }) => {
   if (!isNumeric(x)) return undefined;
-  const [begin, shape] = slice_util.parseSliceParams(x as Tensor, attrs.begin, attrs.size);
+  const [begin, shape] = slice_util.parseSliceParams(x, attrs.begin, attrs.size);
   slice_util.assertParamsValid(x, begin, shape);
   return part(backend, x, { begin, shape });
 });
@@ -105,7 +104,7 @@ tfjsKernel<{ x: TensorInfo }, ReverseAttrs>('Reverse', ({ inputs: { x }, attrs, 
 tfjsKernel<{ x: TensorInfo }, SplitVAttrs>('SplitV', ({ inputs: { x }, attrs, backend }) => {
   if (!isNumeric(x)) return undefined;
   const [axis] = util.parseAxisParam(attrs.axis, x.shape);
-  return cut(backend, x, axis, backend_util.prepareSplitSize(x as Tensor, attrs.numOrSizeSplits, axis));
+  return cut(backend, x, axis, backend_util.prepareSplitSize(x, attrs.numOrSizeSplits, axis));
 });
 
 tfjsKernel<{ value: TensorInfo }, UnpackAttrs>('Unpack', ({ inputs: { value }, attrs, backend }) => {
