@@ -50,7 +50,7 @@ export async function loadModel(
     try {
       onProgress(0);
       const model = await Decoder.load(weights, config, names, base);
-      weights.finish((name) => isIgnored(name, config, names));
+      weights.finish((name) => isIgnored(name, names));
       return model;
     } catch (error) {
       weights.dispose();
@@ -84,7 +84,7 @@ function automaticStorage(checkpoint: Checkpoint, embedding: string): StorageTyp
   return getBackend() === 'cpu' || !entry ? 'float32' : fileStorage(name, entry);
 }
 
-/** Tensors that some checkpoints have and no model needs: what is computed anyway, and the head where it is tied. */
-function isIgnored(name: string, { tieWordEmbeddings }: ModelConfig, { head }: WeightNames): boolean {
-  return name.endsWith('.rotary_emb.inv_freq') || (tieWordEmbeddings && name === `${head}.weight`);
+/** Tensors that some checkpoints have and no model needs: what is computed anyway, and a head that is tied, so unused. */
+function isIgnored(name: string, { head }: WeightNames): boolean {
+  return name.endsWith('.rotary_emb.inv_freq') || name === `${head}.weight`;
 }
