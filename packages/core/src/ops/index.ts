@@ -12,6 +12,8 @@ export { fusedMoe, fusedMoeOp } from './fused_moe.ts';
 export type { FusedMoeAttributes, FusedMoeInputs, MoeActivation } from './fused_moe.ts';
 export { geluAndMul, geluAndMulOp } from './gelu_and_mul.ts';
 export type { GeluAndMulAttributes, GeluAndMulInputs } from './gelu_and_mul.ts';
+export { linear, linearOp } from './linear.ts';
+export type { LinearInputs } from './linear.ts';
 export { mergeAttentionStates, mergeAttentionStatesOp } from './merge_attention_states.ts';
 export type { MergeAttentionStatesInputs } from './merge_attention_states.ts';
 export { moeGemm, moeGemmOp } from './moe_gemm.ts';
