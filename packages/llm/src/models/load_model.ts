@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AttentionError } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
-import { getBackend } from '@tensorflow/tfjs-core';
+import { engine } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import { parseConfig } from '../config/parse_config.ts';
 import { parseJson } from '../parse_json.ts';
@@ -81,7 +81,8 @@ function findBase(checkpoint: Checkpoint, { base, embedding }: WeightNames): str
 function automaticStorage(checkpoint: Checkpoint, embedding: string): StorageType {
   const name = `${embedding}.weight`;
   const entry = checkpoint.entry(name);
-  return getBackend() === 'cpu' || !entry ? 'float32' : fileStorage(name, entry);
+  const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
+  return !backend || backendName === 'cpu' || !entry ? 'float32' : fileStorage(name, entry);
 }
 
 /** Tensors that some checkpoints have and no model needs: what is computed anyway, and a head that is tied, so unused. */
