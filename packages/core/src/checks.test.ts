@@ -26,6 +26,7 @@ group('accepts', () => {
   const accepted: Record<string, () => void> = {
     expect: () => checks.expect(true, 'ERR_RANGE', 'x', 'y', 'z'),
     tensor: () => checks.tensor('x', floats),
+    object: () => checks.object('x', {}),
     notRecorded: () => checks.notRecorded('x'),
     'shape of numbers': () => checks.shape('x', floats, [2, 3]),
     'shape of names': () => checks.shape('x', floats, ['rows', 3]),
@@ -47,6 +48,7 @@ group('rejects', () => {
   const rejected: [string, () => void, Parameters<typeof expectAttentionError>[1], string][] = [
     ['expect', () => checks.expect(false, 'ERR_RANGE', 'x', 'y', 3), 'ERR_RANGE', 'expected y, received 3'],
     ['no tensor', () => checks.tensor('x', [1]), 'ERR_DTYPE', 'expected a Tensor, received [1]'],
+    ['no object', () => checks.object('x', null), 'ERR_DTYPE', 'expected an object, received null'],
     ['no value', () => checks.tensor('x', undefined), 'ERR_DTYPE', 'expected a Tensor, received undefined'],
     [
       'a disposed tensor',

@@ -6,7 +6,7 @@ export async function readOptionalText(directory: string, file: string): Promise
   try {
     return await readFile(join(directory, file), 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }

@@ -5,6 +5,7 @@ Tom moves it to the barn), and threads are shuffled into each other, with filler
 one right answer, a full sentence, and a key: a phrase of that answer which no wrong answer contains.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -143,7 +144,7 @@ LATER = ["Later ", "Then ", "After that ", "In the afternoon ", "The next day ",
 
 
 class ContextBuilder:
-    def __init__(self, rng: Random, cast_size: int) -> None:
+    def __init__(self, rng: Random, cast_size: int, single_kind: bool) -> None:
         self.rng = rng
         self.cast = rng.sample(PEOPLE, cast_size)
         self.objects = rng.sample(OBJECTS, len(OBJECTS))
@@ -153,6 +154,20 @@ class ContextBuilder:
         self.eaters = rng.sample(self.cast, cast_size)
         self.keepers = rng.sample(self.cast, cast_size)
         self.questions: list[Question] = []
+        # How often each kind of fact is told, and the names it uses up.
+        self.kinds = [
+            (5, self.placed_object, [self.objects]),
+            (2, self.given_object, [self.objects]),
+            (1, self.job, [self.workers]),
+            (1, self.food, [self.eaters]),
+            (1, self.pet, [self.keepers, self.pet_names]),
+            (2, self.count, [self.countables]),
+        ]
+        if single_kind:
+            self.kinds = [self.pick_kind()]
+
+    def pick_kind(self) -> tuple[int, Callable[[], list[str]], list[list[str]]]:
+        return self.rng.choices(self.kinds, [weight for weight, _, _ in self.kinds])[0]
 
     def ask(self, kind: str, texts: list[str], answer: str, key: str) -> None:
         self.questions.append(Question(kind, self.rng.choice(texts), answer, key))
@@ -393,24 +408,19 @@ class ContextBuilder:
 
     def thread(self) -> list[str] | None:
         """The next planted fact, or None when the drawn kind has run out of names."""
-        kinds = [
-            (5, self.placed_object, self.objects),
-            (2, self.given_object, self.objects),
-            (1, self.job, self.workers),
-            (1, self.food, self.eaters),
-            (1, self.pet, self.keepers and self.pet_names),
-            (1, self.count, self.countables),
-        ]
-        _, make, left = self.rng.choices(kinds, [weight for weight, _, _ in kinds])[0]
-        return make() if left else None
+        _, make, left = self.pick_kind()
+        return make() if all(left) else None
 
 
-def build_context(rng: Random, characters: int, density: float | None = None) -> Context:
-    """A context of about `characters` characters, `density` of whose sentences (0 to 1) are planted facts."""
+def build_context(rng: Random, characters: int, density: float | None = None, single_kind: bool = False) -> Context:
+    """A context of about `characters` characters, `density` of whose sentences (0 to 1) are planted facts.
+
+    With `single_kind`, they are all of one kind, so that even a short context has many that could be confused.
+    """
     if density is None:
         density = rng.uniform(0.35, 1.0)
     cast_size = rng.randint(3, max(4, min(16, 4 + characters // 250)))
-    builder = ContextBuilder(rng, cast_size)
+    builder = ContextBuilder(rng, cast_size, single_kind)
     threads: list[list[str]] = []
     fillers: list[str] = []
     length = 0

@@ -16,6 +16,7 @@ from stories import build_story
 TRAINED_LENGTH = 1024
 # The longest context leaves room for the question, the answer and the markers between them.
 LONGEST_CONTEXT = 975
+SHORTEST_CONTEXT = 15
 
 Role = str  # "user", "assistant", or "text" for plain text outside a chat
 
@@ -119,11 +120,13 @@ def build_document(rng: Random, characters_per_token: float, longest: int = LONG
         return short_chat(rng)
     if kind < 0.16:
         return story_chat(rng)
-    tokens = rng.uniform(15, longest)
-    context = build_context(rng, int(tokens * characters_per_token))
-    while not context.questions:
-        context = build_context(rng, int(tokens * characters_per_token))
-    return recall_chat(rng, context)
+    # Log-uniform: what a question refers to is learned where little else could be meant, so short contexts stay common.
+    tokens = SHORTEST_CONTEXT * (longest / SHORTEST_CONTEXT) ** rng.random()
+    density, single_kind = (1.0, True) if rng.random() < 0.3 else (None, False)
+    while True:
+        context = build_context(rng, int(tokens * characters_per_token), density, single_kind)
+        if context.questions:
+            return recall_chat(rng, context)
 
 
 # Prompt lengths of the shipped questions, in tokens.

@@ -18,11 +18,11 @@ class DecoderConfig:
     hidden_size: int = 192
     intermediate_size: int = 448
     num_hidden_layers: int = 5
-    num_attention_heads: int = 6
-    num_key_value_heads: int = 2
+    num_attention_heads: int = 8
+    num_key_value_heads: int = 4
     head_dim: int = 32
     max_position_embeddings: int = TRAINED_LENGTH
-    rope_theta: float = 10000.0
+    rope_theta: float = 100000.0
     rms_norm_eps: float = 1e-5
 
     def hugging_face(self) -> dict:
@@ -81,6 +81,16 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, self.kv_heads * self.head_dim, bias=False)
         self.o_proj = nn.Linear(self.heads * self.head_dim, config.hidden_size, bias=False)
 
+    @torch.no_grad()
+    def match_equal_tokens(self) -> None:
+        """Makes the first query head of each group a copy of its key head.
+
+        It then attends to earlier mentions of the same word, from which recall is learned much sooner. After the idea of
+        Trockman and Kolter, "Mimetic Initialization of Self-Attention Layers" (2023).
+        """
+        queries = self.q_proj.weight.view(self.kv_heads, -1, self.head_dim, self.q_proj.in_features)
+        queries[:, 0] = 1.5 * self.k_proj.weight.view(self.kv_heads, self.head_dim, -1)
+
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor) -> Tensor:
         batch, length, _ = x.shape
         query = self.q_proj(x).view(batch, length, self.heads, self.head_dim).transpose(1, 2)
@@ -138,11 +148,13 @@ class Decoder(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
         for name, parameter in self.named_parameters():
             if "embed_tokens" in name:
-                nn.init.normal_(parameter, std=0.02)
+                nn.init.normal_(parameter, std=0.05)
             elif name.endswith(("o_proj.weight", "down_proj.weight")):
                 nn.init.normal_(parameter, std=0.05 / math.sqrt(2 * config.num_hidden_layers))
             elif parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.05)
+        for layer in self.model.layers:
+            layer.self_attn.match_equal_tokens()
 
     def forward(self, tokens: Tensor, documents: Tensor) -> Tensor:
         """tokens, documents: [batch, length] -> logits [batch, length, vocabulary].

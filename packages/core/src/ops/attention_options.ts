@@ -3,7 +3,10 @@ import type { Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
 import { describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
-/** What both attention ops can do beside softmax(scale · q · k) · v, in this order. */
+/**
+ * What both attention ops can do beside softmax(scale · q · k) · v, in this order. An array of slopes or sinks is uploaded
+ * at every call: give a tensor where the call is repeated.
+ */
 export interface AttentionOptions {
   /** Factor of every score; 1 / √headSize by default. */
   scale?: number;

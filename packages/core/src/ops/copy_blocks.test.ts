@@ -24,7 +24,7 @@ function reference(values: ArrayLike<number>, numBlocks: number, pairs: number[]
   return blocks.flat();
 }
 
-describeOnBackends('copyBlocks', () => {
+describeOnBackends('copyBlocks', (backendName) => {
   test.each(cases)('copies in every layer, layout %s, %s', (layout, storage) => {
     const shapes = cacheShapes({ layout, numBlocks: 6, blockSize: 8, kvHeads: 2, headSize: 8, storage });
     const random = new Random(1);
@@ -151,4 +151,17 @@ describeOnBackends('copyBlocks', () => {
       '[copyBlocks] pairs: expected copies that do not depend on each other, received [0, 1, 1, 2]',
     );
   });
+
+  if (backendName === 'cpu') {
+    test('does not write into the int32 tensor behind tf.cast', () => {
+      const ints = tf.reshape(tf.range(0, 256, 1, 'int32'), shape);
+      const floats = tf.cast(ints, 'float32');
+      expectAttentionError(
+        () => copyBlocks([floats], [floats], Int32Array.of(0, 1)),
+        'ERR_UNSUPPORTED',
+        /^\[copyBlocks\] keyCache: expected float32 memory of its own/,
+      );
+      expect(ints.dataSync()[255]).toBe(255);
+    });
+  }
 });

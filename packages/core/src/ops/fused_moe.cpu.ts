@@ -1,6 +1,6 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
-import { expertGemm } from './expert_gemm.cpu.ts';
+import { gemmRows } from './gemm_rows.cpu.ts';
 import type { FusedMoeAttributes, FusedMoeInputs, MoeActivation } from './fused_moe.ts';
 import { gatedActivation, gelu, geluTanh, silu } from './gated_activation.cpu.ts';
 import { sortPairsByExpert } from './sort_tokens_by_expert.cpu.ts';
@@ -31,11 +31,11 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
       while (start < expertEnd) {
         const end = Math.min(start + TILE, expertEnd);
         const rows = tileRows.subarray(0, end - start);
-        expertGemm({
+        gemmRows({
           input: x.values,
           inputRows: tokens.subarray(start, end),
           weights: gateUpWeights.values,
-          expert,
+          matrix: expert,
           inputWidth: hidden,
           outputWidth: 2 * intermediate,
           output: gateUp,
@@ -46,11 +46,11 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
           activated.subarray(0, rows.length * intermediate),
           ACTIVATIONS[activation],
         );
-        expertGemm({
+        gemmRows({
           input: activated,
           inputRows: rows,
           weights: downWeights.values,
-          expert,
+          matrix: expert,
           inputWidth: intermediate,
           outputWidth: hidden,
           output: product,

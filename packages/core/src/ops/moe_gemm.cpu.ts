@@ -1,6 +1,6 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
-import { expertGemm } from './expert_gemm.cpu.ts';
+import { gemmRows } from './gemm_rows.cpu.ts';
 import type { MoeGemmAttributes, MoeGemmInputs } from './moe_gemm.ts';
 
 const checks = new Checks('moeGemm');
@@ -16,11 +16,11 @@ export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>(
     for (let start = 0, end = 0; start < pairs.length; start = end) {
       const expert = experts[start];
       while (end < pairs.length && experts[end] === expert) end++;
-      expertGemm({
+      gemmRows({
         input: x.values,
         inputRows: inputRows.subarray(start, end),
         weights: weights.values,
-        expert,
+        matrix: expert,
         inputWidth,
         outputWidth,
         output,

@@ -126,6 +126,13 @@ describeOnBackends('moeGemm', (backendName) => {
   });
 
   test('names argument, expected and received', () => {
+    const { sortedTokenIds, expertIds } = routing([0]);
+    const noOptions = undefined as unknown as MoeGemmOptions;
+    expectAttentionError(
+      () => moeGemm(tf.zeros([1, 4]), tf.zeros([2, 5, 4]), sortedTokenIds, expertIds, noOptions),
+      'ERR_DTYPE',
+      '[moeGemm] options: expected an object, received undefined',
+    );
     expectRejected('ERR_RANGE', 'topk: expected an integer >= 1, received 0', { topk: 0 });
     expectRejected('ERR_RANGE', 'input: expected one of "tokens", "pairs", received "rows"', {
       input: 'rows',

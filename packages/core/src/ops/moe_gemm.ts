@@ -90,8 +90,10 @@ export function moeGemm(
   weights: Tensor,
   sortedTokenIds: Tensor,
   expertIds: Tensor,
-  { topk, input, topkWeights }: MoeGemmOptions,
+  options: MoeGemmOptions,
 ): Tensor2D {
+  checks.object('options', options);
+  const { topk, input, topkWeights } = options;
   const inputs = { x, weights, sortedTokenIds, expertIds, topkWeights };
   return moeGemmOp(inputs, { topk, input })[0] as Tensor2D;
 }

@@ -51,6 +51,13 @@ function sequencesOf({
     checks.expect(valid, 'ERR_RANGE', `contextLens[${i}]`, expected, contextLength);
     const queryStart = starts ? starts[i] : i;
     const queryLength = starts ? starts[i + 1] - starts[i] : 1;
+    checks.expect(
+      contextLength === 0 || contextLength >= queryLength,
+      'ERR_RANGE',
+      `contextLens[${i}]`,
+      `0, or at least ${queryLength}, the query rows of the sequence (a context counts this step's tokens)`,
+      contextLength,
+    );
     return { queryStart, queryLength, contextLength };
   });
 }

@@ -155,10 +155,12 @@ describeOnBackends('pagedAttention', (backendName) => {
     expectAgreesWithOracle(paged);
   });
 
-  test('more query rows than context: the rows before position 0 give zeros', () => {
-    expectAgreesWithOracle(
-      makePagedCase(new Random(9), { ...SMALL, sequences: [{ queryLength: 9, contextLength: 4 }] }),
-    );
+  test('query rows of a sequence of length 0 give zeros', () => {
+    const sequences = [
+      { queryLength: 9, contextLength: 0 },
+      { queryLength: 2, contextLength: 5 },
+    ];
+    expectAgreesWithOracle(makePagedCase(new Random(9), { ...SMALL, sequences }));
   });
 
   test('no sequences, no tokens', () => {
@@ -478,6 +480,16 @@ describeOnBackends('pagedAttention', (backendName) => {
         'a context one longer than its row of the table',
         (a) => (a.metadata.contextLens = tf.tensor1d([37, 19, 129, 0, 73], 'int32')),
         'contextLens[2]: expected 0 to 128, the slots of blockTables[2], received 129',
+      ],
+      [
+        'a context that leaves out tokens of this step',
+        (a) => {
+          a.metadata.contextLens = tf.tensor1d([3], 'int32');
+          a.metadata.cuSeqlensQ = tf.tensor1d([0, 5], 'int32');
+          a.metadata.blockTables = tf.slice(a.metadata.blockTables, [0, 0], [1, -1]);
+        },
+        "contextLens[0]: expected 0, or at least 5, the query rows of the sequence (a context counts this step's " +
+          'tokens), received 3',
       ],
       [
         'falling cuSeqlensQ',

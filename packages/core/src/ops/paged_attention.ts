@@ -20,7 +20,7 @@ export type AttentionPlan = object;
 export interface AttentionMetadata {
   /** `[sequences, maxBlocks]` int32: the cache blocks of each sequence in order; entries past its last are ignored. */
   blockTables: Tensor2D;
-  /** `[sequences]` int32: tokens of each sequence in the cache, this step's included. */
+  /** `[sequences]` int32: tokens of each sequence in the cache, this step's included; 0 for padding. */
   contextLens: Tensor1D;
   /**
    * `[sequences + 1]` int32: where each sequence's query rows start, non-decreasing from 0. Rows past the last are
@@ -130,8 +130,8 @@ function run(
  * @param options See {@link AttentionOptions}.
  * @returns `[tokens, heads, headSize]` in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them; `ERR_RANGE`
- * on `cpu` for a block table entry that is needed and out of range; `ERR_UNSUPPORTED` for a block or head size that no
- * kernel has.
+ * on `cpu` for a block table entry that is needed and out of range, and for a context other than 0 that is shorter than
+ * its query; `ERR_UNSUPPORTED` for a block or head size that no kernel has.
  * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; Dao,
  * "FlashAttention-2", 2023; the semantics of flash-attn's `flash_attn_varlen_func` with `block_table`.
  */

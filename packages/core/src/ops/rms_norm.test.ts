@@ -79,6 +79,13 @@ describeOnBackends('rmsNorm', () => {
     expect(rmsNorm(x, tf.ones([4096]), { epsilon: 1e-6 }).dataSync()[4095]).toBe(1);
   });
 
+  test('epsilon is added to the mean square', () => {
+    const x = tf.tensor1d([3, -3]);
+    expectMatches(rmsNorm(x, tf.ones([2]), { epsilon: 7 }), [0.75, -0.75], [2]);
+    const [normed] = rmsNorm(x, tf.ones([2]), { epsilon: 28, residual: x });
+    expectMatches(normed, [0.75, -0.75], [2]);
+  });
+
   test('a row of zeros stays zeros', () => {
     expect([...rmsNorm(tf.zeros([1, 2]), tf.ones([2]), { epsilon: 1e-6 }).dataSync()]).toEqual([0, 0]);
   });
@@ -136,6 +143,11 @@ describeOnBackends('rmsNorm', () => {
       () => rmsNorm(x, weight, { epsilon, residual: zerosWithStorage([2, 8], 'bfloat16') }),
       'ERR_DTYPE',
       '[rmsNorm] residual: expected storage float32 as x has, received bfloat16',
+    );
+    expectAttentionError(
+      () => rmsNorm(x, weight, undefined as unknown as { epsilon: number }),
+      'ERR_DTYPE',
+      '[rmsNorm] options: expected an object, received undefined',
     );
     for (const [value, text] of [
       [0, '0'],

@@ -85,8 +85,10 @@ export function rmsNorm(
 export function rmsNorm(
   x: Tensor,
   weight: Tensor,
-  { epsilon, residual, addUnitOffset = false }: RmsNormOptions,
+  options: RmsNormOptions,
 ): Tensor | [normed: Tensor, residualSum: Tensor] {
+  checks.object('options', options);
+  const { epsilon, residual, addUnitOffset = false } = options;
   const [normed, residualSum] = rmsNormOp({ x, weight, residual }, { epsilon, addUnitOffset });
   return residual ? [normed, residualSum] : normed;
 }

@@ -261,6 +261,11 @@ describeOnBackends('sampleTokens', (backendName) => {
       'ERR_DTYPE',
       '[sampleTokens] logits: expected float32, received int32',
     );
+    expectAttentionError(
+      () => sampleTokens(tf.zeros([2, 4]), undefined as unknown as SamplingParameters),
+      'ERR_DTYPE',
+      '[sampleTokens] parameters: expected an object, received undefined',
+    );
     const disposed = tf.zeros([2, 4]);
     disposed.dispose();
     expectAttentionError(

@@ -69,6 +69,7 @@ export const sampleTokensOp = defineOp<SampleTokensInputs, object>({
 export function sampleTokens(logits: Tensor, parameters: SamplingParameters): Tensor1D {
   checks.tensor('logits', logits);
   checkLogits(logits);
+  checks.object('parameters', parameters);
   const rows = logits.shape[0];
   const packed = packSamplingParameters(checks, parameters, rows);
   return tidy(() => {

@@ -15,7 +15,7 @@ const blockShapes = [
 ];
 const cases = STORAGE_TYPES.flatMap((storage) => blockShapes.map((shape) => [storage, shape] as const));
 
-describeOnBackends('swapBlocks', () => {
+describeOnBackends('swapBlocks', (backendName) => {
   test.each(cases)('moves %s blocks of %p to the host and back', (storage, blockShape) => {
     const device = randomTensor(new Random(1), [5, ...blockShape], storage);
     const host = zerosWithStorage([3, ...blockShape], storage, { memory: 'host' });
@@ -123,4 +123,18 @@ describeOnBackends('swapBlocks', () => {
     );
     expect([...destination.dataSync()]).toEqual([0, 0, 0, 0, 0, 0]);
   });
+
+  if (backendName === 'cpu') {
+    test('does not write into the int32 tensor behind tf.cast', () => {
+      const shape = [2, 8, 1, 8];
+      const ints = tf.reshape(tf.range(0, 128, 1, 'int32'), shape);
+      const floats = tf.cast(ints, 'float32');
+      expectAttentionError(
+        () => swapBlocks(tf.ones(shape), floats, Int32Array.of(0, 1)),
+        'ERR_UNSUPPORTED',
+        /^\[swapBlocks\] destination: expected float32 memory of its own/,
+      );
+      expect(ints.dataSync()[127]).toBe(127);
+    });
+  }
 });

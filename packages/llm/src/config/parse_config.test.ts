@@ -289,6 +289,12 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
     'ERR_DTYPE',
     'rope_scaling: factor',
   ],
+  [
+    'partial rotation among the rotary parameters',
+    { ...llama, rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } },
+    'ERR_UNSUPPORTED',
+    'rope_parameters: partial_rotary_factor: expected 1, received 0.5',
+  ],
   ['partial rotation', { ...llama, partial_rotary_factor: 0.5 }, 'ERR_UNSUPPORTED', 'partial_rotary_factor'],
   [
     'an unknown layer type',

@@ -1,13 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AttentionError, BlockManager, Checks, PagedKVCache } from '@attention-js/core';
-import { loadModel } from '../models/index.ts';
-import type { CausalLM, LoadModelOptions } from '../models/index.ts';
+import { checkModelFolder } from '../check_model_folder.ts';
+import { LOAD_MODEL_OPTIONS, loadModel } from '../models/load_model.ts';
+import type { LoadModelOptions } from '../models/load_model.ts';
+import type { CausalLM } from '../models/index.ts';
 import { Tokenizer } from '../tokenizer/index.ts';
-import { engineLimits } from './engine_options.ts';
+import { ENGINE_LIMITS, checkBackend, checkEngineOptions, engineLimits } from './engine_options.ts';
 import type { EngineLimits, EngineOptions } from './engine_options.ts';
 import { EngineCounters } from './engine_stats.ts';
 import type { EngineStats } from './engine_stats.ts';
-import { samplingParameters } from './generate_options.ts';
+import { checkGenerateOptions, samplingParameters } from './generate_options.ts';
 import type { GenerateOptions, SamplingOptions } from './generate_options.ts';
 import type { FinishReason, GenerationStream } from './generation_stream.ts';
 import { loadGenerationConfig } from './generation_config.ts';
@@ -17,12 +19,14 @@ import { Request } from './request.ts';
 import { lengthLimits, stopStrings, tokensToGenerate } from './request_limits.ts';
 import { Scheduler } from './scheduler.ts';
 import type { ScheduledChunk } from './step_plan.ts';
+import { SignalListeners } from './signal_listeners.ts';
 import { StepRunner } from './step_runner.ts';
 
 /** Options of {@link Engine.load}. */
 export type EngineLoadOptions = EngineLimits & LoadModelOptions;
 
 const checks = new Checks('generate');
+const loadChecks = new Checks('Engine.load');
 
 /**
  * Generates text with one model for many requests at a time (continuous batching): requests join and leave between
@@ -49,6 +53,7 @@ export class Engine {
   readonly #modelStopTokens: readonly number[];
   readonly #sampling: SamplingOptions;
   readonly #counters = new EngineCounters();
+  readonly #signals = new SignalListeners();
   #ownsModel = false;
   #lastId = 0;
   #running = false;
@@ -57,18 +62,24 @@ export class Engine {
   /**
    * Makes an engine and its cache on the active tfjs backend.
    *
-   * @throws AttentionError `ERR_RANGE` for a limit below 1, and what `PagedKVCache` throws.
+   * @throws AttentionError `ERR_DTYPE` without a model, `ERR_UNSUPPORTED` for an option that does not exist and where no
+   * tfjs backend was imported, `ERR_RANGE` for a limit below 1, and what `PagedKVCache` throws.
    */
-  constructor({ model, tokenizer, stopTokens = [], sampling = {}, ...givenLimits }: EngineOptions) {
+  constructor(options: EngineOptions) {
+    checkEngineOptions(options);
+    const { model, tokenizer, stopTokens = [], sampling = {}, ...givenLimits } = options;
     const limits = engineLimits(givenLimits, model);
     const eosTokenId = tokenizer?.eosTokenId ?? [];
     this.tokenizer = tokenizer;
     this.#model = model;
     this.#modelStopTokens = [...model.config.eosTokenIds, ...stopTokens, ...[eosTokenId].flat()];
     this.#sampling = sampling;
-    this.#cache = new PagedKVCache({ ...model.cacheShape, ...limits });
-    this.#blocks = new BlockManager({ ...limits, watermark: 0.01 });
-    this.#scheduler = new Scheduler(this.#blocks, limits);
+    const { numBlocks, blockSize, prefixCache } = limits;
+    this.#cache = new PagedKVCache({ ...model.cacheShape, numBlocks, blockSize });
+    this.#blocks = new BlockManager({ numBlocks, blockSize, prefixCache, watermark: 0.01 });
+    this.#scheduler = new Scheduler<Request>(this.#blocks, limits, (request, error) =>
+      this.#fail(request, error),
+    );
     this.#runner = new StepRunner(model, this.#cache, this.#blocks);
   }
 
@@ -76,16 +87,20 @@ export class Engine {
    * Makes an engine from a local Hugging Face model folder: weights, tokenizer, chat template, and the end tokens and
    * sampling options of generation_config.json. It disposes the model with itself.
    *
-   * @throws AttentionError naming the file that is missing or cannot be used.
+   * @throws AttentionError naming the argument that is wrong, or the file that is missing or cannot be used.
    */
   static async load(directory: string, options: EngineLoadOptions = {}): Promise<Engine> {
+    await checkModelFolder(loadChecks, directory);
+    loadChecks.keys('options', options, [...LOAD_MODEL_OPTIONS, ...ENGINE_LIMITS]);
+    checkBackend(loadChecks);
+    const { storage, onProgress, ...limits } = options;
     const [tokenizer, { stopTokens, sampling }] = await Promise.all([
       Tokenizer.load(directory),
       loadGenerationConfig(directory),
     ]);
-    const model = await loadModel(directory, options);
+    const model = await loadModel(directory, { storage, onProgress });
     try {
-      const engine = new Engine({ ...options, model, tokenizer, stopTokens, sampling });
+      const engine = new Engine({ ...limits, model, tokenizer, stopTokens, sampling });
       engine.#ownsModel = true;
       return engine;
     } catch (error) {
@@ -99,9 +114,10 @@ export class Engine {
    * `stream.result`. Leaving the loop, `stream.abort()` and `options.signal` end it and free its blocks at once.
    *
    * @param prompt A text, a conversation, or token ids.
-   * @throws AttentionError `ERR_RANGE` for an option outside its range, a prompt that is empty or longer than the
-   * model's context; `ERR_OUT_OF_BLOCKS` for a request that the whole cache cannot hold; `ERR_UNSUPPORTED` for text
-   * without a tokenizer or messages without a chat template; `ERR_DISPOSED`.
+   * @throws AttentionError `ERR_DTYPE` for a prompt or an option of the wrong kind; `ERR_RANGE` for an option
+   * outside its range, a prompt that is empty or longer than the model's context; `ERR_OUT_OF_BLOCKS` for a request that
+   * the whole cache cannot hold; `ERR_UNSUPPORTED` for an option that does not exist, text without a tokenizer or messages
+   * without a chat template; `ERR_DISPOSED`.
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
     checks.expect(!this.#disposed, 'ERR_DISPOSED', 'engine', 'a live engine', 'a disposed one');
@@ -113,8 +129,8 @@ export class Engine {
     }
     if (signal) {
       const abort = () => this.#finish(request, 'abort');
-      signal.addEventListener('abort', abort);
-      request.stream.result.catch(() => {}).finally(() => signal.removeEventListener('abort', abort));
+      this.#signals.add(signal, abort);
+      request.stream.result.catch(() => {}).finally(() => this.#signals.remove(signal, abort));
     }
     this.#scheduler.add(request);
     if (!this.#running) void this.#run();
@@ -170,6 +186,7 @@ export class Engine {
   }
 
   #makeRequest(prompt: Prompt, options: GenerateOptions): Request {
+    checkGenerateOptions(options);
     const { tokenizer } = this;
     const { maxPositions, vocabSize } = this.#model.config;
     const { stopTokens = [], ignoreEos = false } = options;

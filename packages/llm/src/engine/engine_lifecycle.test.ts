@@ -1,8 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { byteTokenizer } from '../testing/byte_tokenizer.ts';
 import { HistoryModel } from '../testing/history_model.ts';
 import { VOCAB_SIZE, expectNoLeaksInEachTest, testEngine, tokens } from '../testing/test_engine.ts';
-import type { Engine } from './engine.ts';
+import { Engine } from './engine.ts';
 import type { EngineOptions } from './engine_options.ts';
 import type { GenerateOptions } from './generate_options.ts';
 import type { Prompt } from './prompt.ts';
@@ -60,6 +61,21 @@ describe('streams', () => {
     const pieces = [];
     for await (const piece of stream) pieces.push(piece);
     expect(pieces.join('')).toBe(text);
+  });
+
+  test('have one reader, whom a second one does not disturb', async () => {
+    using engine = letterEngine();
+    const stream = engine.generate('Hello', { maxTokens: 10 });
+    const read = drain(stream);
+    expect(() => stream[Symbol.asyncIterator]()).toThrow(
+      expect.objectContaining({
+        code: 'ERR_UNSUPPORTED',
+        message: '[GenerationStream] expected one reader, received a second; await result for the whole text',
+      }),
+    );
+    await expect(drain(stream)).rejects.toThrow('expected one reader');
+    await read;
+    expect(await stream.result).toMatchObject({ finishReason: 'length' });
   });
 
   test('let others have their turn between steps', async () => {
@@ -150,6 +166,23 @@ describe('aborting', () => {
     expect(pieces).toHaveLength(5);
     expect((await other.result).tokenIds).toEqual(alone.tokenIds);
     expect(engine.stats().cache.usedBlocks).toBe(0);
+  });
+
+  test('one signal may end many requests, and is left alone once they have ended', async () => {
+    using engine = letterEngine();
+    const { signal, listeners } = countedSignal();
+    const streams = Array.from({ length: 12 }, () => engine.generate('Hello', { signal }));
+    expect(listeners()).toBe(1);
+    const ended = engine.generate('Hello', { maxTokens: 1, signal });
+    expect(await ended.result).toMatchObject({ finishReason: 'length' });
+    expect(listeners()).toBe(1);
+    streams.slice(1).forEach((stream) => stream.abort());
+    await Promise.all(streams.slice(1).map(({ result }) => result));
+    expect(listeners()).toBe(1);
+    signal.dispatchEvent(new Event('abort'));
+    expect(await streams[0].result).toMatchObject({ finishReason: 'abort' });
+    await nextTurn();
+    expect(listeners()).toBe(0);
   });
 
   test('before the first step, and before the call', async () => {
@@ -295,6 +328,118 @@ describe('errors', () => {
     ],
   ];
 
+  const ill: [string, unknown, unknown, string, string][] = [
+    [
+      'a message alone',
+      { role: 'user', content: 'Hi' },
+      {},
+      'ERR_DTYPE',
+      'prompt: expected a text, an array of messages, or token ids, received an object',
+    ],
+    [
+      'a number',
+      5,
+      {},
+      'ERR_DTYPE',
+      'prompt: expected a text, an array of messages, or token ids, received 5',
+    ],
+    ['no prompt', undefined, undefined, 'ERR_DTYPE', 'prompt: expected a text, an array of messages'],
+    [
+      'a message without content',
+      [{ role: 'user' }],
+      {},
+      'ERR_DTYPE',
+      'prompt[0].content: expected a text, received undefined',
+    ],
+    [
+      'a message among token ids',
+      [1, { role: 'user', content: 'Hi' }],
+      {},
+      'ERR_RANGE',
+      'prompt[1]: expected an integer',
+    ],
+    [
+      'no message among messages',
+      [{ role: 'user', content: 'Hi' }, null],
+      {},
+      'ERR_DTYPE',
+      'prompt[1].role: expected a text, received undefined',
+    ],
+    ['null for options', 'a', null, 'ERR_DTYPE', 'options: expected an object, received null'],
+    [
+      'an option that does not exist',
+      'a',
+      { max_tokens: 3 },
+      'ERR_UNSUPPORTED',
+      'options: expected only maxTokens, seed, stop, stopTokens, ignoreEos, salt, signal, temperature, topK, topP, minP, ' +
+        'repetitionPenalty, presencePenalty, frequencyPenalty, received "max_tokens"',
+    ],
+    ['a salt that is no text', 'a', { salt: 5 }, 'ERR_DTYPE', 'salt: expected a string, received 5'],
+    ['a salt of null', 'a', { salt: null }, 'ERR_DTYPE', 'salt: expected a string, received null'],
+    [
+      'one stop token',
+      'a',
+      { stopTokens: 5 },
+      'ERR_DTYPE',
+      'stopTokens: expected a list of token ids, received 5',
+    ],
+    [
+      'a stop token that is none',
+      'a',
+      { stopTokens: [1, 'x'] },
+      'ERR_RANGE',
+      'stopTokens[1]: expected an integer >= 0, received "x"',
+    ],
+    ['ignoreEos 1', 'a', { ignoreEos: 1 }, 'ERR_DTYPE', 'ignoreEos: expected true or false, received 1'],
+    [
+      'a signal that is none',
+      'a',
+      { signal: {} },
+      'ERR_DTYPE',
+      'signal: expected an AbortSignal, received an object',
+    ],
+    [
+      'a signal of null',
+      'a',
+      { signal: null },
+      'ERR_DTYPE',
+      'signal: expected an AbortSignal, received null',
+    ],
+  ];
+
+  test.each(ill)('refuses %s while others run', async (_title, prompt, options, code, message) => {
+    using engine = letterEngine();
+    const neighbour = engine.generate('Hello', { maxTokens: 4 });
+    expect(() => engine.generate(prompt as Prompt, options as GenerateOptions)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(`[generate] ${message}`) }),
+    );
+    expect(await neighbour.result).toMatchObject({ finishReason: 'length' });
+  });
+
+  test.each([
+    ['a folder', 'folder', 'options: expected { model } (Engine.load(folder) loads one), received "folder"'],
+    ['nothing', undefined, 'options: expected { model } (Engine.load(folder) loads one), received undefined'],
+    ['null', null, 'options: expected { model }'],
+    ['no model', {}, 'model: expected a CausalLM, received undefined'],
+    ['another thing for a model', { model: 'folder' }, 'model: expected a CausalLM, received "folder"'],
+  ])('an engine is not made of %s', (_title, options, message) => {
+    expect(() => new Engine(options as unknown as EngineOptions)).toThrow(
+      expect.objectContaining({ code: 'ERR_DTYPE', message: expect.stringContaining(`[Engine] ${message}`) }),
+    );
+  });
+
+  test.each([
+    [
+      { max_num_seqs: 3 },
+      'options: expected only model, tokenizer, stopTokens, sampling, blockSize, numBlocks',
+    ],
+    [{ sampling: { top_k: 3 } }, 'sampling: expected only temperature, topK'],
+  ])('an engine refuses the unknown option in %j', (options, message) => {
+    expect(() => testEngine(options as object)).toThrow(
+      expect.objectContaining({ code: 'ERR_UNSUPPORTED', message: expect.stringContaining(message) }),
+    );
+  });
+
   test.each(rejected)('refuses %s', (_title, prompt, options, code, message) => {
     using engine = letterEngine({
       model: new HistoryModel({ vocabSize: 123, maxPositions: 40 }),
@@ -320,6 +465,16 @@ describe('errors', () => {
     );
   });
 });
+
+/** A signal, and how many listeners it has. */
+function countedSignal(): { signal: AbortSignal; listeners: () => number } {
+  const { signal } = new AbortController();
+  let count = 0;
+  const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+  signal.addEventListener = (...args: Parameters<typeof add>) => (count++, add(...args));
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => (count--, remove(...args));
+  return { signal, listeners: () => count };
+}
 
 async function drain(stream: AsyncIterable<string>): Promise<void> {
   for await (const piece of stream) void piece;

@@ -1,6 +1,9 @@
-import { BYTES_PER_ELEMENT, Checks } from '@attention-js/core';
+import { AttentionError, BYTES_PER_ELEMENT, Checks } from '@attention-js/core';
+import { engine as tfjs } from '@tensorflow/tfjs-core';
 import type { CacheShape, CausalLM } from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
+import { summarize } from '../summarize.ts';
+import { SAMPLING_OPTIONS } from './generate_options.ts';
 import type { SamplingOptions } from './generate_options.ts';
 
 /** Sizes of an {@link Engine}. */
@@ -29,9 +32,57 @@ export interface EngineOptions extends EngineLimits {
   sampling?: SamplingOptions;
 }
 
+/** Every limit. */
+export const ENGINE_LIMITS = Object.keys({
+  blockSize: true,
+  numBlocks: true,
+  maxTokensPerStep: true,
+  maxSequences: true,
+  prefixCache: true,
+} satisfies Record<keyof EngineLimits, true>);
+
+const ENGINE_OPTIONS = [
+  ...Object.keys({
+    model: true,
+    tokenizer: true,
+    stopTokens: true,
+    sampling: true,
+  } satisfies Record<Exclude<keyof EngineOptions, keyof EngineLimits>, true>),
+  ...ENGINE_LIMITS,
+];
+
 const MAX_DEFAULT_CACHE_BYTES = 2 ** 30;
 
 const checks = new Checks('Engine');
+
+/**
+ * Checks what an engine is made of, except for the limits.
+ *
+ * @throws AttentionError `ERR_DTYPE` when the options are no object with a model, `ERR_UNSUPPORTED` for an option that
+ * does not exist and where there is no tfjs backend.
+ */
+export function checkEngineOptions(options: EngineOptions): void {
+  const isObject = typeof options === 'object' && options !== null;
+  const expected = '{ model } (Engine.load(folder) loads one)';
+  checks.expect(isObject, 'ERR_DTYPE', 'options', expected, summarize(options));
+  checks.keys('options', options, ENGINE_OPTIONS);
+  checks.expect(isModel(options.model), 'ERR_DTYPE', 'model', 'a CausalLM', summarize(options.model));
+  checks.keys('sampling', options.sampling ?? {}, SAMPLING_OPTIONS);
+  checkBackend(checks);
+}
+
+function isModel(model: Partial<CausalLM> | undefined): boolean {
+  return typeof model?.forward === 'function' && Boolean(model.config && model.cacheShape);
+}
+
+/** Checks that some tfjs backend is there to work on. */
+export function checkBackend(at: Checks): void {
+  if (tfjs().backendNames().length > 0) return;
+  const message =
+    `[${at.op}] expected a tfjs backend, received none; ` +
+    `import '@attention-js/core/tf' or '@tensorflow/tfjs-backend-cpu' first`;
+  throw new AttentionError('ERR_UNSUPPORTED', message);
+}
 
 /**
  * Checks the limits and fills in what is left out.

@@ -1,4 +1,5 @@
 import { Checks } from '@attention-js/core';
+import { summarize } from '../summarize.ts';
 
 /** How the next token is chosen from the logits. */
 export interface SamplingOptions {
@@ -39,9 +40,56 @@ export interface GenerateOptions extends SamplingOptions {
 /** Checked sampling options with nothing left out. */
 export type SamplingParameters = Readonly<Required<SamplingOptions>> & { readonly seed: number };
 
+/** Every sampling option. */
+export const SAMPLING_OPTIONS = Object.keys({
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  repetitionPenalty: true,
+  presencePenalty: true,
+  frequencyPenalty: true,
+} satisfies Record<keyof SamplingOptions, true>);
+
+const GENERATE_OPTIONS = [
+  ...Object.keys({
+    maxTokens: true,
+    seed: true,
+    stop: true,
+    stopTokens: true,
+    ignoreEos: true,
+    salt: true,
+    signal: true,
+  } satisfies Record<Exclude<keyof GenerateOptions, keyof SamplingOptions>, true>),
+  ...SAMPLING_OPTIONS,
+];
+
 const MAX_INT32 = 2 ** 31 - 1;
 
 const checks = new Checks('generate');
+
+/**
+ * Checks what types check in TypeScript, and the tokens that stop; the other values are checked where they are used.
+ *
+ * @throws AttentionError `ERR_DTYPE` for a value of the wrong kind, `ERR_UNSUPPORTED` for an option that does not exist,
+ * `ERR_RANGE` for a stop token that is none.
+ */
+export function checkGenerateOptions(options: GenerateOptions): void {
+  checks.keys('options', options, GENERATE_OPTIONS);
+  const { stopTokens = [], ignoreEos = false, salt = '', signal } = options;
+  const kind = (name: keyof GenerateOptions, valid: boolean, expected: string) =>
+    checks.expect(valid, 'ERR_DTYPE', name, expected, summarize(options[name]));
+  kind('salt', typeof salt === 'string', 'a string');
+  kind('ignoreEos', typeof ignoreEos === 'boolean', 'true or false');
+  kind('signal', signal === undefined || isAbortSignal(signal), 'an AbortSignal');
+  kind('stopTokens', Array.isArray(stopTokens), 'a list of token ids');
+  stopTokens.forEach((token, i) => checks.integer(`stopTokens[${i}]`, token, 0));
+}
+
+/** By its shape: there are signals of other realms and of polyfills. */
+function isAbortSignal(value: Partial<AbortSignal> | null): boolean {
+  return typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function';
+}
 
 /**
  * Checks sampling options and fills in what is left out.

@@ -25,7 +25,7 @@ export interface GenerationResult {
 
 /**
  * The text of one generation as it comes: `for await (const piece of stream)`. Leaving the loop aborts the generation.
- * It may be read once; `result` comes whether it is read or not.
+ * It may be read once: a second loop throws `ERR_UNSUPPORTED`. `result` comes whether it is read or not.
  */
 export interface GenerationStream extends AsyncIterable<string> {
   /** What the generation came to; rejects with the error of a failed step, as the loop does. */

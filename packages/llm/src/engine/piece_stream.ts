@@ -1,3 +1,4 @@
+import { AttentionError } from '@attention-js/core';
 import type { GenerationResult, GenerationStream } from './generation_stream.ts';
 
 /** A {@link GenerationStream} with the end that a request writes to. */
@@ -7,6 +8,7 @@ export class PieceStream implements GenerationStream {
   readonly #abort: () => void;
   readonly #settle: PromiseSettlers<GenerationResult>;
   readonly #pieces: string[] = [];
+  #hasReader = false;
   #ended = false;
   #error: unknown;
   #wake = (): void => {};
@@ -24,7 +26,17 @@ export class PieceStream implements GenerationStream {
     this.#abort();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    if (this.#hasReader) {
+      const message =
+        '[GenerationStream] expected one reader, received a second; await result for the whole text';
+      throw new AttentionError('ERR_UNSUPPORTED', message);
+    }
+    this.#hasReader = true;
+    return this.#read();
+  }
+
+  async *#read(): AsyncGenerator<string, void, undefined> {
     try {
       for (;;) {
         const piece = this.#pieces.shift();

@@ -1,4 +1,5 @@
 import { AttentionError, Checks } from '@attention-js/core';
+import { summarize } from '../summarize.ts';
 import type { ChatMessage, Tokenizer } from '../tokenizer/index.ts';
 
 /** What to continue: a text, a conversation (written out with the model's chat template), or token ids. */
@@ -9,10 +10,13 @@ const checks = new Checks('generate');
 /**
  * Token ids of a prompt.
  *
- * @throws AttentionError `ERR_UNSUPPORTED` for text without a tokenizer or messages without a chat template,
+ * @throws AttentionError `ERR_DTYPE` for anything else; `ERR_UNSUPPORTED` for text without a tokenizer or messages without a chat template,
  * `ERR_RANGE` for an empty prompt or a token id that the model does not have.
  */
 export function promptTokens(prompt: Prompt, tokenizer: Tokenizer | undefined, vocabSize: number): number[] {
+  const valid = typeof prompt === 'string' || Array.isArray(prompt) || prompt instanceof Int32Array;
+  const expected = 'a text, an array of messages, or token ids';
+  checks.expect(valid, 'ERR_DTYPE', 'prompt', expected, summarize(prompt));
   const tokens = isTokenIds(prompt) ? Array.from(prompt) : encode(prompt, tokenizer);
   checks.expect(tokens.length > 0, 'ERR_RANGE', 'prompt', 'at least one token', 'none');
   tokens.forEach((token, i) => checks.integer(`prompt[${i}]`, token, 0, vocabSize - 1));
@@ -29,5 +33,19 @@ function encode(prompt: string | readonly ChatMessage[], tokenizer: Tokenizer | 
     throw new AttentionError('ERR_UNSUPPORTED', message);
   }
   if (typeof prompt === 'string') return tokenizer.encode(prompt);
+  prompt.forEach(checkMessage);
   return tokenizer.encode(tokenizer.applyChatTemplate(prompt), { addSpecialTokens: false });
+}
+
+function checkMessage(message: Partial<ChatMessage> | undefined, index: number): void {
+  for (const name of ['role', 'content'] as const) {
+    const value = message?.[name];
+    checks.expect(
+      typeof value === 'string',
+      'ERR_DTYPE',
+      `prompt[${index}].${name}`,
+      'a text',
+      summarize(value),
+    );
+  }
 }

@@ -1,5 +1,6 @@
 import { Checks } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
+import { plural } from '../plural.ts';
 
 /** A limit on the tokens of a request, prompt and generated ones together. */
 interface LengthLimit {
@@ -34,10 +35,10 @@ export function tokensToGenerate(
 ): number {
   if (maxTokens !== undefined) checks.integer('maxTokens', maxTokens, 1);
   for (const { tokens, code, reason } of limits) {
-    const expectedPrompt = `at most ${tokens - 1} tokens, for ${reason}`;
-    checks.expect(promptLength < tokens, code, 'prompt', expectedPrompt, `${promptLength} tokens`);
+    const expectedPrompt = `at most ${plural(tokens - 1, 'token')}, for ${reason}`;
+    checks.expect(promptLength < tokens, code, 'prompt', expectedPrompt, plural(promptLength, 'token'));
     if (maxTokens === undefined) continue;
-    const expected = `at most ${tokens - promptLength} after a prompt of ${promptLength} tokens, for ${reason}`;
+    const expected = `at most ${tokens - promptLength} after a prompt of ${plural(promptLength, 'token')}, for ${reason}`;
     checks.expect(promptLength + maxTokens <= tokens, code, 'maxTokens', expected, maxTokens);
   }
   return maxTokens ?? Math.min(...limits.map(({ tokens }) => tokens)) - promptLength;

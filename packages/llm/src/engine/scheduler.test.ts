@@ -9,11 +9,17 @@ const NEXT_TOKEN = 99;
 /** A scheduler over `numBlocks` blocks of 8 tokens, and a way to see what its steps are made of. */
 function scheduling(numBlocks: number, maxTokensPerStep: number, maxSequences = 10) {
   const blocks = new BlockManager({ numBlocks, blockSize: BLOCK_SIZE });
-  const scheduler = new Scheduler<Sequence>(blocks, { maxTokensPerStep, maxSequences, prefixCache: true });
+  const failures: [number, unknown][] = [];
+  const scheduler = new Scheduler<Sequence>(
+    blocks,
+    { maxTokensPerStep, maxSequences, prefixCache: true },
+    ({ id }, error) => failures.push([id, error]),
+  );
   let lastId = 0;
   return {
     blocks,
     scheduler,
+    failures,
     add: (prompt: number[], salt?: string): Sequence => {
       const sequence = new Sequence(++lastId, prompt, salt);
       scheduler.add(sequence);
@@ -40,6 +46,21 @@ function scheduling(numBlocks: number, maxTokensPerStep: number, maxSequences = 
 const prompt = (length: number, from: number): number[] => Array.from({ length }, (_, i) => from + i);
 
 describe('Scheduler', () => {
+  test('gives up a sequence that cannot be admitted, and goes on with the others', () => {
+    const { add, blocks, failures, scheduler, step } = scheduling(100, 10);
+    add(prompt(4, 0));
+    step();
+    add(prompt(2, 50), 5 as unknown as string);
+    add(prompt(3, 100));
+    expect(step()).toEqual([
+      [1, 1],
+      [3, 3],
+    ]);
+    expect(failures).toEqual([[2, expect.objectContaining({ code: 'ERR_DTYPE' })]]);
+    expect(scheduler.waiting).toEqual([]);
+    expect(blocks.stats().used).toBe(2);
+  });
+
   test('takes decodes first, then begun prefills, then new sequences, in the order of arrival', () => {
     const { add, step } = scheduling(100, 10);
     add(prompt(4, 0));

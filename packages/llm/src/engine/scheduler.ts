@@ -30,13 +30,20 @@ export class Scheduler<S extends Sequence> {
 
   readonly #blocks: BlockManager;
   readonly #options: SchedulerOptions;
+  readonly #onFailure: (sequence: S, error: unknown) => void;
   // Both in the order of arrival, which is that of the ids.
   readonly #waiting: S[] = [];
   readonly #running: S[] = [];
 
-  constructor(blocks: BlockManager, options: SchedulerOptions) {
+  /** @param onFailure Called with a sequence that cannot be admitted; it is removed, and the others go on. */
+  constructor(
+    blocks: BlockManager,
+    options: SchedulerOptions,
+    onFailure: (sequence: S, error: unknown) => void,
+  ) {
     this.#blocks = blocks;
     this.#options = options;
+    this.#onFailure = onFailure;
   }
 
   /** Sequences without blocks: new ones, and preempted ones. */
@@ -66,7 +73,7 @@ export class Scheduler<S extends Sequence> {
     const running = [...this.#running];
     for (const sequence of running) if (sequence.pending === 1) this.#continue(sequence, plan);
     for (const sequence of running) if (sequence.pending > 1) this.#continue(sequence, plan);
-    this.#admit(plan);
+    this.#admitWaiting(plan);
     return plan.chunks;
   }
 
@@ -98,25 +105,36 @@ export class Scheduler<S extends Sequence> {
     return victim;
   }
 
-  /**
-   * Lets waiting sequences in. One needs blocks for all its tokens, though it takes only those of its first chunk:
-   * otherwise long prompts would push each other out half-way.
-   */
-  #admit(plan: StepPlan<S>): void {
+  /** Lets waiting sequences in, as far as there is room. */
+  #admitWaiting(plan: StepPlan<S>): void {
     const candidates = this.#waiting.slice();
     for (const sequence of candidates) {
-      const { id, tokens, salt } = sequence;
       if (plan.budget === 0 || this.#running.length === this.#options.maxSequences) return;
       if (this.#options.prefixCache && this.#prefixIsBeingComputed(sequence)) continue;
-      if (!this.#blocks.canAllocate(tokens, { salt })) return;
-      const { cachedTokens } = this.#blocks.allocate(id, tokens, { salt, reserve: plan.budget });
-      sequence.computed = cachedTokens;
-      if (sequence.preemptions === 0) this.#countPrompt(sequence);
-      removeFrom(this.#waiting, sequence);
-      insertById(this.#running, sequence);
-      const count = Math.min(sequence.pending, plan.budget);
-      plan.add({ sequence, count, slots: this.#blocks.slots(id, cachedTokens, cachedTokens + count) });
+      try {
+        if (!this.#admit(sequence, plan)) return;
+      } catch (error) {
+        this.remove(sequence);
+        this.#onFailure(sequence, error);
+      }
     }
+  }
+
+  /**
+   * Lets a sequence in if there are blocks for all its tokens, though it takes only those of its first chunk: otherwise
+   * long prompts would push each other out half-way.
+   */
+  #admit(sequence: S, plan: StepPlan<S>): boolean {
+    const { id, tokens, salt } = sequence;
+    if (!this.#blocks.canAllocate(tokens, { salt })) return false;
+    const { cachedTokens } = this.#blocks.allocate(id, tokens, { salt, reserve: plan.budget });
+    sequence.computed = cachedTokens;
+    if (sequence.preemptions === 0) this.#countPrompt(sequence);
+    removeFrom(this.#waiting, sequence);
+    insertById(this.#running, sequence);
+    const count = Math.min(sequence.pending, plan.budget);
+    plan.add({ sequence, count, slots: this.#blocks.slots(id, cachedTokens, cachedTokens + count) });
+    return true;
   }
 
   #countPrompt(sequence: S): void {

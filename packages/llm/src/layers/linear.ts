@@ -1,8 +1,6 @@
-import { storageOf } from '@attention-js/core';
-import { fused } from '@tensorflow/tfjs-core';
+import { linear } from '@attention-js/core';
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import type { LoadOptions, Weights } from '../models/weights.ts';
-import { inStorage } from './storage.ts';
 
 /** How a {@link Linear} is stored. */
 export interface LinearOptions {
@@ -46,7 +44,6 @@ export class Linear {
 
   /** `[tokens, inputs]` gives `[tokens, outputs]`. */
   forward(x: Tensor2D): Tensor2D {
-    const product = fused.matMul({ a: x, b: this.#weight, transposeB: true, bias: this.#bias });
-    return inStorage(product as Tensor2D, storageOf(this.#weight));
+    return linear(x, this.#weight, this.#bias) as Tensor2D;
   }
 }

@@ -1,6 +1,9 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
 import { expect, test } from '@jest/globals';
 import type { RopeScaling } from '../config/model_config.ts';
-import { ropeFrequencies } from './rotary.ts';
+import type { Weights } from '../models/weights.ts';
+import { Rotary, ropeFrequencies } from './rotary.ts';
 
 const frequencies = (scaling: RopeScaling): number[] => [...ropeFrequencies({ theta: 100, scaling }, 8)];
 
@@ -31,4 +34,20 @@ test('llama3 scaling keeps fast ones, divides slow ones and blends between', () 
     kept * plain[2] + ((1 - kept) * plain[2]) / 8,
     plain[3] / 8,
   ]);
+});
+
+test('angles of late positions are those of float32, as in PyTorch', async () => {
+  tf.env().set('IS_TEST', true); // keeps tfjs's advice to itself
+  await tf.setBackend('cpu');
+  const position = 100_003;
+  const angle = Float32Array.of(position * Float32Array.of(0.1)[0])[0];
+  expect(Math.abs(Math.cos(angle) - Math.cos(position * 0.1))).toBeGreaterThan(1e-5);
+  const rotated = tf.tidy(() => {
+    const weights = { keep: (tensor: tf.Tensor) => tensor } as unknown as Weights;
+    const rotary = new Rotary(weights, { theta: 100, scaling: { type: 'default' } }, 4, position + 1);
+    const head = tf.tensor3d([0, 1, 0, 0], [1, 1, 4]);
+    return [...rotary.forward(head, head, tf.tensor1d([position], 'int32'))[0].dataSync()];
+  });
+  expect(rotated[1]).toBeCloseTo(Math.cos(angle), 6);
+  expect(rotated[3]).toBeCloseTo(Math.sin(angle), 6);
 });

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AttentionErrorCode } from '@attention-js/core';
@@ -67,6 +67,11 @@ const withIgnored = (all: Tensors): Tensors => ({
   'model.layers.0.self_attn.rotary_emb.inv_freq': { dtype: 'F32', shape: [1], bytes: new Uint8Array(4) },
 });
 
+/** Open files of this process, on Linux; elsewhere none can be counted. */
+async function openFiles(): Promise<number> {
+  return (await readdir('/proc/self/fd').catch(() => [])).length;
+}
+
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
@@ -84,6 +89,18 @@ test('reports progress from 0 to 1, never backwards', async () => {
     expect(fractions.filter((fraction) => fraction < 1).length).toBeGreaterThan(10);
     expect(fractions.at(-1)).toBe(1);
   }
+});
+
+test('leaves no file open', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'attention-llm-'));
+  await cp(fixtureFolder('llama3'), directory, { recursive: true });
+  const before = await openFiles();
+  (await loadModel(directory)).dispose();
+  expect(await openFiles()).toBe(before);
+  await truncate(join(directory, 'model-00003-of-00003.safetensors'), 1000);
+  await expectRejection(loadModel(directory), 'ERR_RANGE', 'model-00003-of-00003.safetensors');
+  expect(await openFiles()).toBe(before);
+  await rm(directory, { recursive: true });
 });
 
 test('loads a decoder that was saved without its prefix', async () => {

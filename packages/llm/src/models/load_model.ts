@@ -1,17 +1,26 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AttentionError } from '@attention-js/core';
+import { AttentionError, Checks, STORAGE_TYPES } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
-import { getBackend } from '@tensorflow/tfjs-core';
+import { engine } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import { parseConfig } from '../config/parse_config.ts';
 import { parseJson } from '../parse_json.ts';
 import { Checkpoint } from '../safetensors/checkpoint.ts';
+import { summarize } from '../summarize.ts';
 import type { CausalLM } from './causal_lm.ts';
 import { Decoder } from './decoder.ts';
 import { weightNames } from './weight_names.ts';
 import type { WeightNames } from './weight_names.ts';
 import { fileStorage, Weights } from './weights.ts';
+
+/** Every option of {@link loadModel}. */
+export const LOAD_MODEL_OPTIONS = Object.keys({
+  storage: true,
+  onProgress: true,
+} satisfies Record<keyof LoadModelOptions, true>);
+
+const checks = new Checks('loadModel');
 
 const CONFIG_FILE = 'config.json';
 
@@ -36,10 +45,17 @@ export interface LoadModelOptions {
  * file or tensor that is missing; `ERR_SHAPE`, `ERR_DTYPE` and `ERR_RANGE` for files that contradict themselves or each
  * other. Nothing stays loaded then.
  */
-export async function loadModel(
-  directory: string,
-  { storage = 'auto', onProgress = () => {} }: LoadModelOptions = {},
-): Promise<CausalLM> {
+export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<CausalLM> {
+  checks.keys('options', options, LOAD_MODEL_OPTIONS);
+  const { storage = 'auto', onProgress = () => {} } = options;
+  checks.oneOf('storage', storage, ['auto', ...STORAGE_TYPES]);
+  checks.expect(
+    typeof onProgress === 'function',
+    'ERR_DTYPE',
+    'onProgress',
+    'a function',
+    summarize(onProgress),
+  );
   const config = await readConfig(directory);
   const names = weightNames(config.family);
   const checkpoint = await Checkpoint.open(directory);
@@ -50,7 +66,7 @@ export async function loadModel(
     try {
       onProgress(0);
       const model = await Decoder.load(weights, config, names, base);
-      weights.finish((name) => isIgnored(name, config, names));
+      weights.finish((name) => isIgnored(name, names));
       return model;
     } catch (error) {
       weights.dispose();
@@ -81,10 +97,11 @@ function findBase(checkpoint: Checkpoint, { base, embedding }: WeightNames): str
 function automaticStorage(checkpoint: Checkpoint, embedding: string): StorageType {
   const name = `${embedding}.weight`;
   const entry = checkpoint.entry(name);
-  return getBackend() === 'cpu' || !entry ? 'float32' : fileStorage(name, entry);
+  const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
+  return !backend || backendName === 'cpu' || !entry ? 'float32' : fileStorage(name, entry);
 }
 
-/** Tensors that some checkpoints have and no model needs: what is computed anyway, and the head where it is tied. */
-function isIgnored(name: string, { tieWordEmbeddings }: ModelConfig, { head }: WeightNames): boolean {
-  return name.endsWith('.rotary_emb.inv_freq') || (tieWordEmbeddings && name === `${head}.weight`);
+/** Tensors that some checkpoints have and no model needs: what is computed anyway, and a head that is tied, so unused. */
+function isIgnored(name: string, { head }: WeightNames): boolean {
+  return name.endsWith('.rotary_emb.inv_freq') || name === `${head}.weight`;
 }

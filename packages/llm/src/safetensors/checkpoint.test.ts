@@ -46,6 +46,20 @@ test('prefers a single file to an index, as transformers does', async () => {
 
 const faults: [string, Record<string, string | Uint8Array>, AttentionErrorCode, string][] = [
   ['a folder without weights', {}, 'ERR_RANGE', 'a file model.safetensors, received none'],
+  [
+    'a pointer in place of the weights',
+    {
+      'model.safetensors': `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 9\n`,
+    },
+    'ERR_RANGE',
+    'model.safetensors: expected a safetensors file, received a Git LFS pointer; run "git lfs pull"',
+  ],
+  [
+    'a pointer in place of the index',
+    withIndex('version https://git-lfs.github.com/spec/v1\n'),
+    'ERR_DTYPE',
+    'expected JSON, received a Git LFS pointer; run "git lfs pull"',
+  ],
   ['an index that is no JSON', withIndex('{'), 'ERR_DTYPE', 'model.safetensors.index.json: expected JSON'],
   ['an index that is null', withIndex('null'), 'ERR_DTYPE', 'weight_map'],
   ['an index without a map', withIndex({ weight_map: [1] }), 'ERR_DTYPE', 'weight_map'],

@@ -2,10 +2,13 @@ import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { AttentionError, Checks } from '@attention-js/core';
+import { GIT_LFS_HINT, isGitLfsPointer } from '../git_lfs.ts';
 import { parseHeader } from './header.ts';
 import type { TensorEntry } from './header.ts';
 
 const LENGTH_BYTES = 8;
+/** Enough to tell what is no safetensors file. */
+const BEGINNING_BYTES = 64;
 /** Larger headers are refused, as the format's reference implementation does. */
 const MAX_HEADER_BYTES = 100_000_000;
 /** Bytes asked of the file system at once; Node takes no more than 2 GiB. */
@@ -38,7 +41,10 @@ export class SafetensorsFile {
     try {
       const { size } = await handle.stat();
       checks.expect(size >= LENGTH_BYTES, 'ERR_RANGE', name, `at least ${LENGTH_BYTES} bytes`, size);
-      const length = Number((await readExactly(handle, name, 0, LENGTH_BYTES)).readBigUInt64LE());
+      const beginning = await readExactly(handle, name, 0, Math.min(size, BEGINNING_BYTES));
+      const isPointer = isGitLfsPointer(beginning.toString('latin1'));
+      checks.expect(!isPointer, 'ERR_RANGE', name, 'a safetensors file', GIT_LFS_HINT);
+      const length = Number(beginning.readBigUInt64LE());
       const longest = Math.min(MAX_HEADER_BYTES, size - LENGTH_BYTES);
       checks.expect(
         length <= longest,

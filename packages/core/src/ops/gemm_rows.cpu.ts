@@ -1,15 +1,17 @@
+const { min } = Math; // a global costs a slow lookup a call in a vm context, as in jest
+
 type Values = Float32Array | Int32Array;
 
-/** One matrix of a stack, and the rows that are multiplied by it. */
-export interface ExpertGemm {
+/** One matrix of a stack, and the rows that are multiplied by its transpose. */
+export interface GemmRows {
   /** Rows of `inputWidth` elements. */
   input: Values;
   /** Indices of the rows to take from `input`. */
   inputRows: Int32Array;
-  /** `[experts, outputWidth, inputWidth]`. */
+  /** `[matrices, outputWidth, inputWidth]`. */
   weights: Values;
   /** Which of the matrices. */
-  expert: number;
+  matrix: number;
   inputWidth: number;
   outputWidth: number;
   /** Rows of `outputWidth` elements. */
@@ -18,30 +20,46 @@ export interface ExpertGemm {
   outputRows: Int32Array;
 }
 
+/** Rows that go through a matrix together: their inputs stay in the processor's cache. */
+const TILE_ROWS = 64;
+
 /**
- * Multiplies rows by the transpose of one expert's matrix. Two rows by four columns at a time: each element loaded serves
- * several sums, and a row of weights is read once for all input rows. Every sum runs over its elements in order, in
- * double precision, so a row's result does not depend on the rows beside it.
+ * Multiplies rows by the transpose of a matrix. Two rows by four columns at a time: each element loaded serves
+ * several sums, and a row of weights is read once for a tile of input rows. Every sum runs over its elements in order,
+ * in double precision, so a row's result does not depend on the rows beside it.
  */
-export function expertGemm(gemm: ExpertGemm): void {
-  const { input, inputRows, weights, expert, inputWidth, outputWidth, output, outputRows } = gemm;
-  const rows = inputRows.length;
+export function gemmRows(gemm: GemmRows): void {
+  const { inputRows } = gemm;
+  for (let from = 0; from < inputRows.length; from += TILE_ROWS) {
+    multiplyTile(gemm, from, min(from + TILE_ROWS, inputRows.length));
+  }
+}
+
+function multiplyTile(gemm: GemmRows, from: number, to: number): void {
+  const { input, inputRows, weights, matrix, inputWidth, outputWidth, output, outputRows } = gemm;
   const last = outputWidth - 1;
   for (let n0 = 0; n0 < outputWidth; n0 += 4) {
     // At the right edge the last column is computed more than once.
-    const n1 = Math.min(n0 + 1, last);
-    const n2 = Math.min(n0 + 2, last);
-    const n3 = Math.min(n0 + 3, last);
-    const matrix = expert * outputWidth;
-    const w0 = (matrix + n0) * inputWidth;
-    const w1 = (matrix + n1) * inputWidth;
-    const w2 = (matrix + n2) * inputWidth;
-    const w3 = (matrix + n3) * inputWidth;
-    let row = 0;
-    for (; row + 1 < rows; row += 2) {
+    const n1 = min(n0 + 1, last);
+    const n2 = min(n0 + 2, last);
+    const n3 = min(n0 + 3, last);
+    const first = matrix * outputWidth;
+    const w0 = (first + n0) * inputWidth;
+    const w1 = (first + n1) * inputWidth;
+    const w2 = (first + n2) * inputWidth;
+    const w3 = (first + n3) * inputWidth;
+    let row = from;
+    for (; row + 1 < to; row += 2) {
       const x0 = inputRows[row] * inputWidth;
       const x1 = inputRows[row + 1] * inputWidth;
-      let [s00, s01, s02, s03, s10, s11, s12, s13] = [0, 0, 0, 0, 0, 0, 0, 0];
+      let s00 = 0;
+      let s01 = 0;
+      let s02 = 0;
+      let s03 = 0;
+      let s10 = 0;
+      let s11 = 0;
+      let s12 = 0;
+      let s13 = 0;
       for (let k = 0; k < inputWidth; k++) {
         const a = input[x0 + k];
         const b = input[x1 + k];
@@ -69,9 +87,12 @@ export function expertGemm(gemm: ExpertGemm): void {
       output[y1 + n2] = s12;
       output[y1 + n3] = s13;
     }
-    if (row < rows) {
+    if (row < to) {
       const x = inputRows[row] * inputWidth;
-      let [s0, s1, s2, s3] = [0, 0, 0, 0];
+      let s0 = 0;
+      let s1 = 0;
+      let s2 = 0;
+      let s3 = 0;
       for (let k = 0; k < inputWidth; k++) {
         const a = input[x + k];
         s0 += a * weights[w0 + k];

@@ -1,0 +1,52 @@
+import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks } from '../checks.ts';
+import { defineOp } from '../define_op.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+import { linearCpu } from './linear.cpu.ts';
+
+/** Inputs of {@link linear} by name. */
+export interface LinearInputs {
+  /** `[.., inputs]`. */
+  x: TensorInfo;
+  /** `[outputs, inputs]`. */
+  weight: TensorInfo;
+  /** `[outputs]`. */
+  bias?: TensorInfo;
+}
+
+const checks = new Checks('linear');
+
+/** The op behind {@link linear}, for packages that bring a kernel. */
+export const linearOp = defineOp<LinearInputs, object>({
+  name: 'Linear',
+  optional: ['bias'],
+  check({ x, weight, bias }) {
+    checks.dtype('x', x, 'float32');
+    checks.shape('weight', weight, ['outputs', 'inputs']);
+    const [outputs, inputs] = weight.shape;
+    checks.shapeThat(x.shape.at(-1) === inputs, 'x', x, `shape [.., ${inputs}] as weight has inputs`);
+    checks.sameStorage('weight', weight, 'x', x);
+    if (!bias) return;
+    checks.shape('bias', bias, [outputs], ': one element an output');
+    checks.sameStorage('bias', bias, 'x', x);
+  },
+  outputs: ({ x, weight }) => [
+    { shape: [...x.shape.slice(0, -1), weight.shape[0]], dtype: 'float32', storage: storageOf(x) },
+  ],
+  kernels: { cpu: linearCpu },
+});
+
+/**
+ * `x · weightᵀ + bias`: a projection in the layout in which PyTorch and safetensors store it. Unlike tfjs's `matMul` it
+ * keeps the storage type on every backend; sums are float32 or better, and the result is rounded once.
+ *
+ * @param x `[.., inputs]` float32 in any storage type; the leading dimensions are rows.
+ * @param weight `[outputs, inputs]` in the storage type of `x`.
+ * @param bias `[outputs]` in the storage type of `x`; none by default.
+ * @returns `[.., outputs]` in the storage type of `x`.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` for arguments that do not fit, naming them.
+ * @see PyTorch's `torch.nn.functional.linear`.
+ */
+export function linear(x: Tensor, weight: Tensor2D, bias?: Tensor1D): Tensor {
+  return linearOp({ x, weight, bias }, {})[0];
+}

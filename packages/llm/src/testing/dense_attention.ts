@@ -1,0 +1,51 @@
+import { PagedAttention, varlenAttention } from '@attention-js/core';
+import { jest } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import type { CausalLM } from '../models/index.ts';
+
+/** Keys and values `[tokens, kvHeads, headSize]` of each layer, concatenated as they come. */
+export type DenseCache = readonly { key: Tensor; value: Tensor }[];
+
+/** Frees a cache. */
+export function disposeDenseCache(cache: DenseCache): void {
+  for (const { key, value } of cache) tf.dispose([key, value]);
+}
+
+/**
+ * Runs a model whose attention layers attend to contiguous keys and values, concatenated as tokens come: no blocks, no
+ * slots, no block tables, one sequence.
+ *
+ * @param past What an earlier call returned for the tokens before these; it stays as it is.
+ * @returns The likeliest next token, and the cache with these tokens, to be disposed by the caller.
+ */
+export function denseForward(
+  model: CausalLM,
+  tokens: readonly number[],
+  past: DenseCache = [],
+): { nextToken: number; cache: DenseCache } {
+  const { scale } = model.config.attention;
+  const before = past.length === 0 ? 0 : past[0].key.shape[0];
+  const cache: { key: Tensor; value: Tensor }[] = [];
+  const spy = jest.spyOn(PagedAttention.prototype, 'forward').mockImplementation((input) => {
+    const earlier = past.at(cache.length);
+    const key = tf.keep(earlier ? tf.concat([earlier.key, input.key]) : tf.clone(input.key));
+    const value = tf.keep(earlier ? tf.concat([earlier.value, input.value]) : tf.clone(input.value));
+    cache.push({ key, value });
+    const starts = (end: number) => tf.tensor1d([0, end], 'int32');
+    const metadata = { cuSeqlensQ: starts(tokens.length), cuSeqlensK: starts(before + tokens.length) };
+    return varlenAttention(input.query as Tensor3D, key as Tensor3D, value as Tensor3D, metadata, { scale });
+  });
+  try {
+    return tf.tidy(() => {
+      const logits = model.forward({
+        tokenIds: tf.tensor1d(tokens as number[], 'int32'),
+        metadata: { isPrefill: true, positions: tf.range(before, before + tokens.length, 1, 'int32') },
+        logitRows: tf.tensor1d([tokens.length - 1], 'int32'),
+      });
+      return { nextToken: tf.argMax(logits, 1).dataSync()[0], cache };
+    });
+  } finally {
+    spy.mockRestore();
+  }
+}
