@@ -82,7 +82,8 @@ function checkShapes(a: number[], b: number[], transposeA: boolean, transposeB: 
   );
 }
 
-function matMul(
+/** `a · b`, with a bias and an activation; `undefined` where no shader serves it. */
+export function matMul(
   backend: MetalBackend,
   { a, b, bias, transposeA, transposeB }: Product,
   { activation = 'linear', leakyreluAlpha = 0 }: Activation = {},
