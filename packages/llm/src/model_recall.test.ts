@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { describeOnBackends } from '../../core/src/testing/backends.ts';
 import { loadQuestions, questionMessage } from './cli/questions.ts';
 import type { QuestionContext } from './cli/questions.ts';
 import { SHIPPED_MODEL } from './cli/shipped_model.ts';
@@ -24,6 +25,15 @@ test('the shipped model recalls facts, the same through paged and through dense 
   expect(right.length).toBeGreaterThanOrEqual(45);
   expect(await answerDense(contexts)).toEqual(answers);
 }, 300_000);
+
+describeOnBackends('the shipped model', () => {
+  test('answers three questions at once', async () => {
+    const [{ questions, ...context }] = await loadQuestions(SHIPPED_MODEL);
+    const asked = { ...context, questions: questions.slice(0, 3) };
+    const answers = await answerPaged([asked]);
+    answers.forEach((answer, i) => expect(answer).toContain(asked.questions[i].answer));
+  });
+});
 
 /** All questions at once, with chunks that fit neither blocks nor texts. */
 async function answerPaged(contexts: readonly QuestionContext[]): Promise<string[]> {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { storageOf } from '@attention-js/core';
+import { describeOnBackends } from '../../../core/src/testing/backends.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { FIXTURE_NAMES, expectedPrompts, fixtureFolder } from '../testing/fixtures.ts';
 import type { ExpectedPrompt } from '../testing/fixtures.ts';
@@ -40,28 +41,30 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-describe.each(FIXTURE_NAMES)('%s gives the logits of transformers', (name) => {
-  let model: CausalLM;
-  let expected: ExpectedPrompt[];
-  let prompts: number[][];
+describeOnBackends('a decoder', () => {
+  describe.each(FIXTURE_NAMES)('%s gives the logits of transformers', (name) => {
+    let model: CausalLM;
+    let expected: ExpectedPrompt[];
+    let prompts: number[][];
 
-  beforeAll(async () => {
-    model = await loadModel(fixtureFolder(name));
-    expected = await expectedPrompts(name);
-    prompts = expected.map(({ tokenIds }) => tokenIds);
-  });
-  afterAll(() => model.dispose());
+    beforeAll(async () => {
+      model = await loadModel(fixtureFolder(name), { storage: 'float32' });
+      expected = await expectedPrompts(name);
+      prompts = expected.map(({ tokenIds }) => tokenIds);
+    });
+    afterAll(() => model.dispose());
 
-  test('without a cache', () => {
-    expectLogits(runWithoutCache(model, prompts), expected);
-  });
+    test('without a cache', () => {
+      expectLogits(runWithoutCache(model, prompts), expected);
+    });
 
-  const runs: PagedRun[] = [
-    { blockSize: 8, chunkSizes: [1, 7, 13, 32, 3] },
-    { blockSize: 16, chunkSizes: [32, 1, 1, 17] },
-  ];
-  test.each(runs)('from cache blocks of $blockSize, prefilled in chunks of $chunkSizes', (run) => {
-    expectLogits(runPaged(model, prompts, run), expected);
+    const runs: PagedRun[] = [
+      { blockSize: 8, chunkSizes: [1, 7, 13, 32, 3] },
+      { blockSize: 16, chunkSizes: [32, 1, 1, 17] },
+    ];
+    test.each(runs)('from cache blocks of $blockSize, prefilled in chunks of $chunkSizes', (run) => {
+      expectLogits(runPaged(model, prompts, run), expected);
+    });
   });
 });
 
