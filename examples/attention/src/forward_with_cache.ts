@@ -67,12 +67,12 @@ console.log(
 );
 
 // The same for the first sequence without a cache: its 101 keys side by side, and its last query.
-const rows = (x: tf.Tensor3D) => tf.slice(x, 0, PROMPTS.first);
+const rows = (x: tf.Tensor) => tf.slice(x, 0, PROMPTS.first);
 const starts = (end: number) => tf.tensor1d([0, end], 'int32');
 const whole = tf.varlenAttention(
-  tf.slice(next.query as tf.Tensor3D, 0, 1),
-  tf.concat([rows(prompt.key as tf.Tensor3D), tf.slice(next.key as tf.Tensor3D, 0, 1)]),
-  tf.concat([rows(prompt.value as tf.Tensor3D), tf.slice(next.value as tf.Tensor3D, 0, 1)]),
+  tf.slice(next.query, 0, 1),
+  tf.concat([rows(prompt.key), tf.slice(next.key, 0, 1)]),
+  tf.concat([rows(prompt.value), tf.slice(next.value, 0, 1)]),
   { cuSeqlensQ: starts(1), cuSeqlensK: starts(PROMPTS.first + 1) },
 );
 expectSame('decode through the cache against contiguous keys', tf.slice(decoded, 0, 1), whole);

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import './testing/backends.ts';
 import { describe as group, expect, test } from '@jest/globals';
-import { Checks, describe } from './checks.ts';
+import { Checks, countOf, describe } from './checks.ts';
 import { tensorFromStorage } from './storage/storage_functions.ts';
 import { expectAttentionError } from './testing/compare.ts';
 
@@ -19,14 +19,29 @@ test.each([
   [new Int32Array(2), 'Int32Array'],
   [{}, 'Object'],
   [Object.create(null), 'object'],
+  [() => 1, 'a function'],
+  [[[[[1]]]], '[[[[…]]]]'],
+  [Array.from({ length: 9 }, (_, i) => i), '[0, 1, 2, 3, 4, 5, 6, 7, …]'],
+  ['a'.repeat(101), `"${'a'.repeat(100)}…"`],
   [floats, 'float32 tensor of shape [2, 3]'],
 ])('describes %p', (value, text) => expect(describe(value)).toBe(text));
+
+test('counts things', () => {
+  expect([0, 1, 2].map((count) => countOf(count, 'token'))).toEqual(['0 tokens', '1 token', '2 tokens']);
+});
+
+test('describes an array that contains itself', () => {
+  const endless: unknown[] = [1];
+  endless.push(endless);
+  expect(describe(endless)).toBe('[1, [1, [1, […]]]]');
+});
 
 group('accepts', () => {
   const accepted: Record<string, () => void> = {
     expect: () => checks.expect(true, 'ERR_RANGE', 'x', 'y', 'z'),
     tensor: () => checks.tensor('x', floats),
     object: () => checks.object('x', {}),
+    keys: () => checks.keys('x', { b: 1 }, ['a', 'b']),
     notRecorded: () => checks.notRecorded('x'),
     'shape of numbers': () => checks.shape('x', floats, [2, 3]),
     'shape of names': () => checks.shape('x', floats, ['rows', 3]),
@@ -49,6 +64,13 @@ group('rejects', () => {
     ['expect', () => checks.expect(false, 'ERR_RANGE', 'x', 'y', 3), 'ERR_RANGE', 'expected y, received 3'],
     ['no tensor', () => checks.tensor('x', [1]), 'ERR_DTYPE', 'expected a Tensor, received [1]'],
     ['no object', () => checks.object('x', null), 'ERR_DTYPE', 'expected an object, received null'],
+    [
+      'an unknown name',
+      () => checks.keys('x', { a: 1, c: 2 }, ['a', 'b']),
+      'ERR_UNSUPPORTED',
+      'expected only a, b, received "c"',
+    ],
+    ['no names', () => checks.keys('x', null as never, []), 'ERR_DTYPE', 'expected an object, received null'],
     ['no value', () => checks.tensor('x', undefined), 'ERR_DTYPE', 'expected a Tensor, received undefined'],
     [
       'a disposed tensor',

@@ -5,13 +5,35 @@ import type { AttentionErrorCode } from './errors.ts';
 import { storageOf } from './storage/storage_backend.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
-/** Writes a received value the way error messages show it: `[7, 30, 128]`, `"text"`, `float32 tensor`. */
+/** What {@link describe} shows of nested, long or endless values. */
+const [MAX_DEPTH, MAX_ELEMENTS, MAX_CHARACTERS] = [3, 8, 100];
+
+/**
+ * Writes a received value the way error messages show it: `[7, 30, 128]`, `"text"`, `float32 tensor of shape [2]`. An
+ * ellipsis stands for the rest of what is long or deeply nested.
+ */
 export function describe(value: unknown): string {
+  return describeAt(0, value);
+}
+
+function describeAt(depth: number, value: unknown): string {
   if (value instanceof Tensor) return `${value.dtype} tensor of shape [${value.shape.join(', ')}]`;
-  if (Array.isArray(value)) return `[${value.map(describe).join(', ')}]`;
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) {
+    if (depth === MAX_DEPTH) return '[…]';
+    const shown = value.slice(0, MAX_ELEMENTS).map((item) => describeAt(depth + 1, item));
+    return `[${[...shown, ...(value.length > MAX_ELEMENTS ? ['…'] : [])].join(', ')}]`;
+  }
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > MAX_CHARACTERS ? `${value.slice(0, MAX_CHARACTERS)}…` : value);
+  }
+  if (typeof value === 'function') return 'a function';
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'object';
   return String(value);
+}
+
+/** A number of things in words: `1 token`, `2 tokens`. */
+export function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** A dimension that a shape must have: a fixed size, or a name for a size that is free. */
@@ -29,7 +51,7 @@ export class Checks {
     this.op = op;
   }
 
-  /** Throws the error for `argument`. */
+  /** Throws the error for `argument`. `received` is shown as {@link describe} does, but a string as it stands. */
   fail(code: AttentionErrorCode, argument: string, expected: string, received: unknown): never {
     const text = typeof received === 'string' ? received : describe(received);
     throw new AttentionError(code, `[${this.op}] ${argument}: expected ${expected}, received ${text}`);
@@ -56,6 +78,15 @@ export class Checks {
   object(argument: string, value: unknown): void {
     const valid = typeof value === 'object' && value !== null;
     this.expect(valid, 'ERR_DTYPE', argument, 'an object', describe(value));
+  }
+
+  /** `value` is an object without other properties than `known`: a misspelt option must not be ignored. */
+  keys(argument: string, value: object, known: readonly string[]): void {
+    this.object(argument, value);
+    for (const key of Object.keys(value)) {
+      if (known.includes(key)) continue;
+      this.fail('ERR_UNSUPPORTED', argument, `only ${known.join(', ')}`, describe(key));
+    }
   }
 
   /** No gradient is recorded: gradients through data that is overwritten in place would be wrong. */

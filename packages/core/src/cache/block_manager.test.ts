@@ -356,6 +356,11 @@ describe('BlockManager, input rules', () => {
       'numBlocks: expected an integer >= 1 and <= 536870911, received 536870912',
     ],
     ['blockSize', { blockSize: 1.5 }, 'blockSize: expected an integer >= 1 and <= 65536, received 1.5'],
+    [
+      'watermark of the wrong kind',
+      { watermark: '0.5' as unknown as number },
+      'watermark: expected a number >= 0 and < 1, received "0.5"',
+    ],
     ['watermark', { watermark: 1 }, 'watermark: expected a number >= 0 and < 1, received 1'],
     [
       'numHostBlocks',
@@ -364,6 +369,20 @@ describe('BlockManager, input rules', () => {
     ],
   ])('%s', (_title, options, message) => {
     expectAttentionError(() => makeManager(options), 'ERR_RANGE', `[BlockManager] ${message}`);
+  });
+
+  test('no options, and options of other names', () => {
+    expectAttentionError(
+      () => new BlockManager(undefined as unknown as BlockManagerOptions),
+      'ERR_DTYPE',
+      '[BlockManager] options: expected an object, received undefined',
+    );
+    const expected = 'numBlocks, blockSize, prefixCache, watermark, numHostBlocks, hash';
+    expectAttentionError(
+      () => makeManager({ prefixcache: false } as Partial<BlockManagerOptions>),
+      'ERR_UNSUPPORTED',
+      `[BlockManager] options: expected only ${expected}, received "prefixcache"`,
+    );
   });
 
   test.each<[string, (manager: BlockManager) => unknown, string]>([
@@ -415,7 +434,7 @@ describe('BlockManager, input rules', () => {
     [
       'commit too much',
       (m) => m.commit('a', 3),
-      '[BlockManager.commit] tokens: expected at most 2 tokens, which have slots and are not committed, received 3',
+      '[BlockManager.commit] tokens: expected at most 2, the tokens with slots that are not committed, received 3',
     ],
     ['fork unknown', (m) => m.fork('nobody', 'b'), `[BlockManager.fork] ${unknown}`],
     [
@@ -426,7 +445,7 @@ describe('BlockManager, input rules', () => {
     [
       'fork half computed',
       (m) => m.fork('a', 'b'),
-      '[BlockManager.fork] id: expected a sequence whose tokens are all committed, received 2 tokens that are not',
+      '[BlockManager.fork] id: expected a sequence whose tokens are all committed, received 2 uncommitted',
     ],
     ['free unknown', (m) => m.free('nobody'), `[BlockManager.free] ${unknown}`],
     ['swapOut unknown', (m) => m.swapOut('nobody'), `[BlockManager.swapOut] ${unknown}`],

@@ -15,7 +15,7 @@ export type TokenIds = ArrayLike<number> | number;
 export interface BlockManagerOptions {
   /** Blocks of the cache it manages, `PagedKVCache.numBlocks`. */
   numBlocks: number;
-  /** Tokens per block. */
+  /** Tokens per block, `PagedKVCache.blockSize`. Any size from 1 will do here; caches take powers of two from 8 on. */
   blockSize: number;
   /** Whether full blocks are found again by the token ids they hold. Default `true`. */
   prefixCache?: boolean;
@@ -83,6 +83,15 @@ export interface BlockManagerStats {
   hostFree: number;
 }
 
+const OPTIONS = [
+  'numBlocks',
+  'blockSize',
+  'prefixCache',
+  'watermark',
+  'numHostBlocks',
+  'hash',
+] as const satisfies readonly (keyof BlockManagerOptions)[];
+
 const METHODS = [
   'allocate',
   'append',
@@ -146,8 +155,10 @@ export class BlockManager {
   #hits = 0;
   #queries = 0;
 
-  /** @throws AttentionError `ERR_RANGE` for an option outside its range. */
+  /** @throws AttentionError `ERR_UNSUPPORTED` for an unknown option, `ERR_RANGE` for one outside its range. */
   constructor(options: BlockManagerOptions) {
+    const checks = new Checks('BlockManager');
+    checks.keys('options', options, OPTIONS);
     const {
       numBlocks,
       blockSize,
@@ -156,13 +167,12 @@ export class BlockManager {
       numHostBlocks = 0,
       hash = hashBlock,
     } = options;
-    const checks = new Checks('BlockManager');
     checks.integer('blockSize', blockSize, 1, 2 ** 16);
     const maxBlocks = Math.floor((2 ** 31 - 1) / blockSize); // slots are int32
     checks.integer('numBlocks', numBlocks, 1, maxBlocks);
     checks.integer('numHostBlocks', numHostBlocks, 0, maxBlocks);
-    const share = watermark >= 0 && watermark < 1;
-    checks.expect(share, 'ERR_RANGE', 'watermark', 'a number >= 0 and < 1', watermark);
+    const share = typeof watermark === 'number' && watermark >= 0 && watermark < 1;
+    checks.expect(share, 'ERR_RANGE', 'watermark', 'a number >= 0 and < 1', describe(watermark));
     this.numBlocks = numBlocks;
     this.blockSize = blockSize;
     this.#watermarkBlocks = Math.floor(watermark * numBlocks);
@@ -247,7 +257,7 @@ export class BlockManager {
     const count = checkTokens(checks, tokens);
     const { committed, length } = sequence;
     const fits = committed + count <= length;
-    const expected = `at most ${length - committed} tokens, which have slots and are not committed`;
+    const expected = `at most ${length - committed}, the tokens with slots that are not committed`;
     checks.expect(fits, 'ERR_RANGE', 'tokens', expected, count);
     if (typeof tokens !== 'number') this.#learn(sequence, committed, tokens, 0, count);
     sequence.committed = committed + count;
@@ -286,7 +296,7 @@ export class BlockManager {
     );
     const uncommitted = sequence.length - sequence.committed;
     const expected = 'a sequence whose tokens are all committed';
-    checks.expect(uncommitted === 0, 'ERR_RANGE', 'id', expected, `${uncommitted} tokens that are not`);
+    checks.expect(uncommitted === 0, 'ERR_RANGE', 'id', expected, `${uncommitted} uncommitted`);
     const fork = sequence.clone();
     for (const block of fork.blockTable) this.#pool.retain(block);
     this.#sequences.set(newId, fork);

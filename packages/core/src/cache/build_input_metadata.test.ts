@@ -128,7 +128,7 @@ describeOnBackends('buildInputMetadata', () => {
       'slots',
       'ERR_SHAPE',
       { slots: [1, 2] },
-      'scheduled[1].slots: expected 1 slots, one a query token, received 2',
+      'scheduled[1].slots: expected 1 slot, one a query token, received 2',
     ],
     [
       'slot',

@@ -1,6 +1,6 @@
 import { reshape, split, tensor1d, tidy } from '@tensorflow/tfjs-core';
 import type { Rank, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
-import { Checks, describe } from '../checks.ts';
+import { Checks, countOf, describe } from '../checks.ts';
 import { assignStorage } from '../ops/assign_storage.ts';
 import type { MetadataTensorName, StepMetadata } from './input_metadata.ts';
 
@@ -79,7 +79,7 @@ function checkScheduled(scheduled: readonly ScheduledSequence[]): NeededShape {
   scheduled.forEach(({ slots, blockTable, contextLength, queryLength }, i) => {
     checks.integer(`scheduled[${i}].contextLength`, contextLength, 0, 2 ** 31 - 1);
     checks.integer(`scheduled[${i}].queryLength`, queryLength, 0, contextLength);
-    const expected = `${queryLength} slots, one a query token`;
+    const expected = `${countOf(queryLength, 'slot')}, one a query token`;
     const count = slots.length;
     checks.expect(count === queryLength, 'ERR_SHAPE', `scheduled[${i}].slots`, expected, count);
     checkIntegers(`scheduled[${i}].slots`, slots, -1);

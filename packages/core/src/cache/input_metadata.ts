@@ -11,15 +11,15 @@ export interface InputMetadata {
   /** Whether sequences may have several query tokens where `cuSeqlensQ` does not say how many. */
   isPrefill: boolean;
   /** `[T]` slots that keys and values are written to; −1 stores nothing. Needed with a cache. */
-  slotMapping?: Tensor1D;
+  slotMapping?: Tensor;
   /** `[S, maxBlocks]` cache blocks of each sequence. Needed with a cache. */
-  blockTables?: Tensor2D;
+  blockTables?: Tensor;
   /** `[S]` tokens of each sequence in the cache, this step's included. Needed with a cache. */
-  contextLens?: Tensor1D;
+  contextLens?: Tensor;
   /** `[S + 1]` where each sequence's query tokens start, from 0; tokens past the last are padding. */
-  cuSeqlensQ?: Tensor1D;
+  cuSeqlensQ?: Tensor;
   /** `[S + 1]` where each sequence's keys start when they are packed, without a cache. */
-  cuSeqlensK?: Tensor1D;
+  cuSeqlensK?: Tensor;
   /** Hint: the longest query. */
   maxSeqlenQ?: number;
   /** Hint: the longest run of keys. */
@@ -27,16 +27,21 @@ export interface InputMetadata {
   /** Hint: the longest context. */
   maxContextLen?: number;
   /** `[T]` position of each token in its sequence, for rotary embeddings; 0 for padding. */
-  positions?: Tensor1D;
+  positions?: Tensor;
 }
 
-/** {@link InputMetadata} of a step over a paged cache, complete. */
-export type StepMetadata = Required<InputMetadata>;
-
 /** Names of the tensors of {@link StepMetadata}. */
-export type MetadataTensorName = {
-  [Name in keyof StepMetadata]: StepMetadata[Name] extends Tensor ? Name : never;
-}[keyof StepMetadata];
+export type MetadataTensorName =
+  | 'slotMapping'
+  | 'positions'
+  | 'contextLens'
+  | 'cuSeqlensQ'
+  | 'cuSeqlensK'
+  | 'blockTables';
+
+/** {@link InputMetadata} of a step over a paged cache, complete. */
+export type StepMetadata = Required<Omit<InputMetadata, MetadataTensorName>> &
+  Record<Exclude<MetadataTensorName, 'blockTables'>, Tensor1D> & { blockTables: Tensor2D };
 
 const TENSOR_NAMES: readonly MetadataTensorName[] = [
   'slotMapping',

@@ -158,6 +158,25 @@ describeOnBackends('PagedKVCache', () => {
       { headSize: 100 },
       'headSize: expected a head size that is a multiple of 8 up to 256, or 512, received 100',
     ],
+    [
+      'kind of headSize',
+      'ERR_UNSUPPORTED',
+      { headSize: '64' as unknown as number },
+      'headSize: expected a head size that is a multiple of 8 up to 256, or 512, received "64"',
+    ],
+    [
+      'kind of blockSize',
+      'ERR_UNSUPPORTED',
+      { blockSize: '8' as unknown as number },
+      'blockSize: expected a block size of 8, 16, 32, 64, 128, 256 in layout flash, received "8"',
+    ],
+    [
+      'name',
+      'ERR_UNSUPPORTED',
+      { layers: 2 } as Partial<PagedKVCacheOptions>,
+      'options: expected only numLayers, numBlocks, blockSize, numKvHeads, headSize, storage, layout, memory, ' +
+        'received "layers"',
+    ],
   ])('rejects a wrong %s', (_title, code, options, message) => {
     const before = tf.memory().numTensors;
     expectAttentionError(() => makeCache(options), code, `[PagedKVCache] ${message}`);
@@ -172,7 +191,7 @@ describeOnBackends('PagedKVCache', () => {
       'ERR_RANGE',
       '[PagedKVCache] layer: expected an integer >= 0 and <= 1, received 2',
     );
-    const layers = '[PagedKVCache] hostCache: expected 2 layers, received 1 layers';
+    const layers = '[PagedKVCache] hostCache.numLayers: expected 2, as this cache has, received 1';
     expectAttentionError(() => cache.swapOut(host, Int32Array.of(0, 0)), 'ERR_SHAPE', layers);
     expectAttentionError(
       () => cache.swapIn(undefined as unknown as PagedKVCache, Int32Array.of(0, 0)),
@@ -182,7 +201,23 @@ describeOnBackends('PagedKVCache', () => {
     expectAttentionError(
       () => cache.apply([0, 1] as unknown as Int32Array),
       'ERR_DTYPE',
-      '[copyBlocks] pairs: expected an Int32Array of source, destination, source, …, received [0, 1]',
+      '[PagedKVCache.apply] pairs: expected an Int32Array of source, destination, source, …, received [0, 1]',
+    );
+    using elsewhere = makeCache({ numBlocks: 2 });
+    expectAttentionError(
+      () => cache.swapOut(elsewhere, Int32Array.of(3, 2)),
+      'ERR_RANGE',
+      '[PagedKVCache.swapOut] pairs[1]: expected a block >= 0 and < 2, received 2',
+    );
+    expectAttentionError(
+      () => cache.swapIn(elsewhere, Int32Array.of(2, 3)),
+      'ERR_RANGE',
+      '[PagedKVCache.swapIn] pairs[0]: expected a block >= 0 and < 2, received 2',
+    );
+    expectAttentionError(
+      () => new PagedKVCache(undefined as unknown as PagedKVCacheOptions),
+      'ERR_DTYPE',
+      '[PagedKVCache] options: expected an object, received undefined',
     );
     cache.dispose();
     expectAttentionError(() => cache.layer(0), 'ERR_DISPOSED', disposed('layer'));

@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { Checks, describe } from '../checks.ts';
 import { checkBlockSize, checkHeadSize } from '../ops/cache_layout.ts';
 import type { CacheLayout } from '../ops/cache_layout.ts';
+import { checkBlockPairs } from '../ops/block_pairs.ts';
 import { copyBlocks } from '../ops/copy_blocks.ts';
 import { swapBlocks } from '../ops/swap_blocks.ts';
 import { pinToBackend } from '../storage/storage_backend.ts';
@@ -42,7 +43,23 @@ export interface LayerCache {
   valueCache: Tensor;
 }
 
+const OPTIONS = [
+  'numLayers',
+  'numBlocks',
+  'blockSize',
+  'numKvHeads',
+  'headSize',
+  'storage',
+  'layout',
+  'memory',
+] as const satisfies readonly (keyof PagedKVCacheOptions)[];
+
 const checks = new Checks('PagedKVCache');
+const checksOf = {
+  apply: new Checks('PagedKVCache.apply'),
+  swapOut: new Checks('PagedKVCache.swapOut'),
+  swapIn: new Checks('PagedKVCache.swapIn'),
+};
 
 /**
  * Keys and values of every layer of a model, in blocks. It owns its tensors: `tf.tidy` does not dispose them, and they
@@ -78,10 +95,11 @@ export class PagedKVCache {
 
   /**
    * @throws AttentionError `ERR_RANGE` for a size below 1 and an unknown storage type, layout or memory,
-   * `ERR_UNSUPPORTED` for a block or head size that no kernel supports or a backend without storage types,
+   * `ERR_UNSUPPORTED` for an unknown option, a block or head size that no kernel supports or a backend without storage types,
    * `ERR_OUT_OF_MEMORY` when the device has not enough memory.
    */
   constructor(options: PagedKVCacheOptions) {
+    checks.keys('options', options, OPTIONS);
     const { numLayers, numBlocks, blockSize, numKvHeads, headSize } = options;
     const { storage = 'float32', layout = 'flash', memory = 'device' } = options;
     for (const [name, size] of Object.entries({ numLayers, numBlocks, numKvHeads })) {
@@ -139,12 +157,13 @@ export class PagedKVCache {
   /**
    * Copies blocks in every layer: what `BlockManager.append` returned as `copies`, before the step's writes.
    *
-   * @param copies Source block, destination block, source block, …
+   * @param pairs Source block, destination block, source block, …
    * @throws AttentionError as `copyBlocks`; `ERR_DISPOSED` after {@link dispose}.
    */
-  apply(copies: Int32Array): void {
+  apply(pairs: Int32Array): void {
     this.#expectLive('apply');
-    if (copies?.length !== 0) copyBlocks(this.#keyCaches, this.#valueCaches, copies);
+    checkBlockPairs(checksOf.apply, pairs, this.numBlocks, this.numBlocks);
+    if (pairs.length > 0) copyBlocks(this.#keyCaches, this.#valueCaches, pairs);
   }
 
   /**
@@ -155,7 +174,9 @@ export class PagedKVCache {
    * @throws AttentionError as `swapBlocks`; `ERR_DISPOSED` after {@link dispose} of either.
    */
   swapOut(hostCache: PagedKVCache, pairs: Int32Array): void {
-    this.#swap('swapOut', hostCache, (own, host) => swapBlocks(own, host, pairs));
+    this.#expectSwappable('swapOut', hostCache);
+    checkBlockPairs(checksOf.swapOut, pairs, this.numBlocks, hostCache.numBlocks);
+    this.#forEachTensor(hostCache, (own, host) => swapBlocks(own, host, pairs));
   }
 
   /**
@@ -166,7 +187,9 @@ export class PagedKVCache {
    * @throws AttentionError as `swapBlocks`; `ERR_DISPOSED` after {@link dispose} of either.
    */
   swapIn(hostCache: PagedKVCache, pairs: Int32Array): void {
-    this.#swap('swapIn', hostCache, (own, host) => swapBlocks(host, own, pairs));
+    this.#expectSwappable('swapIn', hostCache);
+    checkBlockPairs(checksOf.swapIn, pairs, hostCache.numBlocks, this.numBlocks);
+    this.#forEachTensor(hostCache, (own, host) => swapBlocks(host, own, pairs));
   }
 
   /** Frees the memory of every layer. A second call does nothing. */
@@ -180,21 +203,23 @@ export class PagedKVCache {
     this.dispose();
   }
 
-  #swap(method: string, hostCache: PagedKVCache, swap: (own: Tensor, host: Tensor) => void): void {
+  #expectSwappable(method: 'swapIn' | 'swapOut', hostCache: PagedKVCache): void {
     this.#expectLive(method);
     const isCache = hostCache instanceof PagedKVCache;
     checks.expect(isCache, 'ERR_DTYPE', 'hostCache', 'a PagedKVCache', describe(hostCache));
     hostCache.#expectLive(method);
     const { numLayers } = this;
-    const received = `${hostCache.numLayers} layers`;
     checks.expect(
       hostCache.numLayers === numLayers,
       'ERR_SHAPE',
-      'hostCache',
-      `${numLayers} layers`,
-      received,
+      'hostCache.numLayers',
+      `${numLayers}, as this cache has`,
+      hostCache.numLayers,
     );
-    for (let layer = 0; layer < numLayers; layer++) {
+  }
+
+  #forEachTensor(hostCache: PagedKVCache, swap: (own: Tensor, host: Tensor) => void): void {
+    for (let layer = 0; layer < this.numLayers; layer++) {
       swap(this.#keyCaches[layer], hostCache.#keyCaches[layer]);
       swap(this.#valueCaches[layer], hostCache.#valueCaches[layer]);
     }

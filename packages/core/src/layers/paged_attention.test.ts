@@ -11,7 +11,7 @@ import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
 import { PagedAttention } from './paged_attention.ts';
-import type { PagedAttentionForward } from './paged_attention.ts';
+import type { PagedAttentionForward, PagedAttentionOptions } from './paged_attention.ts';
 
 const [HEADS, KV_HEADS, HEAD_SIZE] = [6, 2, 16];
 const layer = new PagedAttention({ numHeads: HEADS, numKvHeads: KV_HEADS, headSize: HEAD_SIZE });
@@ -432,5 +432,24 @@ describeOnBackends('PagedAttention', () => {
     [{ numHeads: 6, headSize: 16, numKvHeads: -1 }, 'numKvHeads: expected an integer >= 1, received -1'],
   ])('rejects wrong sizes %o', (options, message) => {
     expectAttentionError(() => new PagedAttention(options), 'ERR_RANGE', `[PagedAttention] ${message}`);
+  });
+
+  test('rejects missing options and inputs, and options of other names', () => {
+    expectAttentionError(
+      () => new PagedAttention(undefined as unknown as PagedAttentionOptions),
+      'ERR_DTYPE',
+      '[PagedAttention] options: expected an object, received undefined',
+    );
+    expectAttentionError(
+      () => layer.forward(undefined as unknown as PagedAttentionForward),
+      'ERR_DTYPE',
+      '[PagedAttention.forward] inputs: expected an object, received undefined',
+    );
+    expectAttentionError(
+      () => new PagedAttention({ numHeads: 2, headSize: 8, window: 4 } as PagedAttentionOptions),
+      'ERR_UNSUPPORTED',
+      '[PagedAttention] options: expected only numHeads, headSize, scale, numKvHeads, slidingWindow, alibiSlopes, sinks, ' +
+        'received "window"',
+    );
   });
 });

@@ -1,5 +1,5 @@
 import { tidy } from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor1D, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import type { InputMetadata } from '../cache/input_metadata.ts';
 import type { LayerCache } from '../cache/paged_kv_cache.ts';
 import { Checks, describe } from '../checks.ts';
@@ -24,9 +24,9 @@ export interface PagedAttentionOptions {
   /** Number of newest keys a query sees, its own included. Default: all. */
   slidingWindow?: number;
   /** `[numHeads]` ALiBi slopes. A tensor stays the caller's. */
-  alibiSlopes?: Tensor1D | number[];
+  alibiSlopes?: Tensor | number[];
   /** `[numHeads]` attention sinks. A tensor stays the caller's. */
-  sinks?: Tensor1D | number[];
+  sinks?: Tensor | number[];
 }
 
 /** Arguments of {@link PagedAttention.forward}. */
@@ -52,7 +52,18 @@ export interface PagedAttentionForward {
   attentionMask?: Tensor;
 }
 
+const OPTIONS = [
+  'numHeads',
+  'headSize',
+  'scale',
+  'numKvHeads',
+  'slidingWindow',
+  'alibiSlopes',
+  'sinks',
+] as const satisfies readonly (keyof PagedAttentionOptions)[];
+
 const checks = new Checks('PagedAttention');
+const forwardChecks = new Checks('PagedAttention.forward');
 
 /**
  * The attention of a decoder layer, from projected queries, keys and values to the attention's output: prefill, chunked
@@ -73,8 +84,9 @@ export class PagedAttention {
   readonly #headSize: number;
   readonly #options: AttentionOptions;
 
-  /** @throws AttentionError `ERR_RANGE` for sizes below 1, and when `numHeads` is no multiple of `numKvHeads`. */
+  /** @throws AttentionError `ERR_RANGE` for sizes below 1, and when `numHeads` is no multiple of `numKvHeads`; `ERR_UNSUPPORTED` for an unknown option. */
   constructor(options: PagedAttentionOptions) {
+    checks.keys('options', options, OPTIONS);
     const { numHeads, headSize, numKvHeads = numHeads, scale, slidingWindow, alibiSlopes, sinks } = options;
     checks.integer('numHeads', numHeads, 1);
     checks.integer('numKvHeads', numKvHeads, 1);
@@ -96,6 +108,7 @@ export class PagedAttention {
    * cache; and those of `reshapeAndCache`, `pagedAttention` and `varlenAttention`.
    */
   forward(inputs: PagedAttentionForward): Tensor {
+    forwardChecks.object('inputs', inputs);
     const { query, key, value, keyCache, valueCache, metadata, softcap, attentionMask } = inputs;
     for (const [name, tensor] of Object.entries({ query, key, value })) checks.tensor(name, tensor);
     if (!metadata) checks.fail('ERR_DTYPE', 'metadata', 'InputMetadata', describe(metadata));
@@ -107,7 +120,7 @@ export class PagedAttention {
       'ERR_UNSUPPORTED',
       'attentionMask',
       'no mask where there is a cache',
-      attentionMask,
+      describe(attentionMask),
     );
 
     return tidy(() => {

@@ -11,7 +11,7 @@ export interface QueryLengths {
   /** Sequences. */
   sequences: number;
   /** `[sequences + 1]`; `undefined` for one token each. */
-  cuSeqlensQ?: Tensor1D;
+  cuSeqlensQ?: Tensor;
   /** The longest query, where it is known. */
   maxSeqlenQ?: number;
 }

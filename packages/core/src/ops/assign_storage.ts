@@ -1,6 +1,6 @@
 import { Tensor } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks, describe } from '../checks.ts';
+import { Checks, countOf, describe } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageBackend } from '../storage/storage_backend.ts';
 import { assignStorageCpu } from './assign_storage.cpu.ts';
@@ -58,6 +58,6 @@ export function assignStorage(destination: Tensor, source: Tensor | Float32Array
   const dtype = destination.dtype;
   checks.expect(matches, 'ERR_DTYPE', 'source', `a Tensor or ${expected} for ${dtype}`, describe(source));
   const { size } = destination;
-  checks.expect(source.length === size, 'ERR_SHAPE', 'source', `${size} elements`, source.length);
+  checks.expect(source.length === size, 'ERR_SHAPE', 'source', countOf(size, 'element'), source.length);
   storageBackend('assignStorage', destination).assign(destination, source);
 }

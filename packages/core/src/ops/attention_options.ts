@@ -1,5 +1,5 @@
 import { Tensor, tensor1d } from '@tensorflow/tfjs-core';
-import type { Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
@@ -17,9 +17,9 @@ export interface AttentionOptions {
   /** Number of newest keys a query sees, its own included, as in Mistral; all by default. */
   slidingWindow?: number;
   /** `[heads]` float32: adds `slope · (key position − query position)`, as in BLOOM. Press et al., 2021. */
-  alibiSlopes?: Tensor1D | number[];
+  alibiSlopes?: Tensor | number[];
   /** `[heads]` float32: adds `exp(sink)` to the softmax's denominator, as in GPT-OSS. Xiao et al., 2023. */
-  sinks?: Tensor1D | number[];
+  sinks?: Tensor | number[];
 }
 
 /** {@link AttentionOptions} as kernels get them: numbers as attributes, `[heads]` tensors as inputs. */
@@ -48,8 +48,26 @@ export function attentionAttributes(options: AttentionOptions, headSize: number)
   return { scale, causal, softcap, slidingWindow: slidingWindow ?? 0 };
 }
 
-/** Checks options as the user gave them. */
-export function checkAttentionOptions(checks: Checks, options: AttentionOptions): void {
+const OPTIONS = [
+  'scale',
+  'causal',
+  'softcap',
+  'slidingWindow',
+  'alibiSlopes',
+  'sinks',
+] as const satisfies readonly (keyof AttentionOptions)[];
+
+/**
+ * Checks options as the user gave them.
+ *
+ * @param others Names of the op's options beside those of {@link AttentionOptions}.
+ */
+export function checkAttentionOptions(
+  checks: Checks,
+  options: AttentionOptions,
+  others: readonly string[] = [],
+): void {
+  checks.keys('options', options, [...OPTIONS, ...others]);
   const { scale, causal, softcap, slidingWindow } = options;
   if (scale !== undefined) checks.finite('scale', scale);
   if (causal !== undefined) checks.oneOf('causal', causal, [true, false]);
@@ -85,7 +103,7 @@ export function withHeadTensors<T>(
   call: (tensors: { alibiSlopes?: Tensor; sinks?: Tensor }) => T,
 ): T {
   const made: Tensor[] = [];
-  const asTensor = (argument: string, values: Tensor1D | number[] | undefined): Tensor | undefined => {
+  const asTensor = (argument: string, values: Tensor | number[] | undefined): Tensor | undefined => {
     if (values === undefined || values instanceof Tensor) return values;
     const isFlat = Array.isArray(values) && values.every((value) => typeof value === 'number');
     checks.expect(isFlat, 'ERR_DTYPE', argument, 'a Tensor or an array of numbers', describe(values));

@@ -1,4 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { BYTES_PER_ELEMENT } from '../storage/storage_types.ts';
@@ -125,16 +126,16 @@ export function checkBlockSize(
 ): void {
   const blockSizes: readonly number[] = BLOCK_SIZES[layout];
   const expected = `a block size of ${blockSizes.join(', ')} in layout ${layout}`;
-  checks.expect(blockSizes.includes(blockSize), 'ERR_UNSUPPORTED', argument, expected, blockSize);
+  checks.expect(blockSizes.includes(blockSize), 'ERR_UNSUPPORTED', argument, expected, describe(blockSize));
 }
 
 /** `headSize` is one that every backend's attention supports. */
 export function checkHeadSize(checks: Checks, argument: string, headSize: number): void {
   checks.expect(
-    (headSize > 0 && headSize <= 256 && headSize % 8 === 0) || headSize === 512,
+    Number.isInteger(headSize) && headSize > 0 && headSize % 8 === 0 && (headSize <= 256 || headSize === 512),
     'ERR_UNSUPPORTED',
     argument,
     'a head size that is a multiple of 8 up to 256, or 512',
-    headSize,
+    describe(headSize),
   );
 }

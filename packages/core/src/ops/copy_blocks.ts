@@ -1,5 +1,5 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks, describe } from '../checks.ts';
+import { Checks, countOf, describe } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { checkBlockPairs, checkIndependent, independentRuns } from './block_pairs.ts';
 import type { BlockPairsAttributes } from './block_pairs.ts';
@@ -74,7 +74,7 @@ function checkLayers(keyCaches: readonly Tensor[], valueCaches: readonly Tensor[
     received === expected,
     'ERR_SHAPE',
     'valueCaches',
-    `${expected} layers as in keyCaches`,
+    `${countOf(expected, 'layer')} as in keyCaches`,
     received,
   );
 }

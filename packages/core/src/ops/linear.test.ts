@@ -39,16 +39,10 @@ describeOnBackends('linear', (backendName) => {
       const x = randomTensor(random, [rows, sizes.inputs], storage);
       const weight = randomTensor(random, [sizes.outputs, sizes.inputs], storage);
       const bias = randomTensor(random, [sizes.outputs], storage, 3);
-      const matrix = weight.tensor as tf.Tensor2D;
       const plain = reference(sizes, x.values, weight.values);
-      expectMatches(linear(x.tensor, matrix), plain, [rows, sizes.outputs], storage);
+      expectMatches(linear(x.tensor, weight.tensor), plain, [rows, sizes.outputs], storage);
       const biased = reference(sizes, x.values, weight.values, bias.values);
-      expectMatches(
-        linear(x.tensor, matrix, bias.tensor as tf.Tensor1D),
-        biased,
-        [rows, sizes.outputs],
-        storage,
-      );
+      expectMatches(linear(x.tensor, weight.tensor, bias.tensor), biased, [rows, sizes.outputs], storage);
     }
   });
 
@@ -57,7 +51,7 @@ describeOnBackends('linear', (backendName) => {
     const x = randomTensor(random, [3, size]);
     const weight = randomTensor(random, [size, size]);
     const expected = reference({ rows: 3, inputs: size, outputs: size }, x.values, weight.values);
-    expectMatches(linear(x.tensor, weight.tensor as tf.Tensor2D), expected, [3, size]);
+    expectMatches(linear(x.tensor, weight.tensor), expected, [3, size]);
   });
 
   test('leading dimensions are rows', () => {
@@ -65,15 +59,15 @@ describeOnBackends('linear', (backendName) => {
     const x = randomTensor(random, [2, 3, 8]);
     const weight = randomTensor(random, [4, 8]);
     const expected = reference({ rows: 6, inputs: 8, outputs: 4 }, x.values, weight.values);
-    expectMatches(linear(x.tensor, weight.tensor as tf.Tensor2D), expected, [2, 3, 4]);
+    expectMatches(linear(x.tensor, weight.tensor), expected, [2, 3, 4]);
     const vector = tf.tensor1d(x.values.slice(0, 8));
-    expectMatches(linear(vector, weight.tensor as tf.Tensor2D), expected.slice(0, 4), [4]);
+    expectMatches(linear(vector, weight.tensor), expected.slice(0, 4), [4]);
   });
 
   test('a row alone agrees with the same row in a batch', () => {
     const random = new Random(3);
     const x = randomTensor(random, [70, 48]).tensor as tf.Tensor2D;
-    const weight = randomTensor(random, [30, 48]).tensor as tf.Tensor2D;
+    const weight = randomTensor(random, [30, 48]).tensor;
     const batched = linear(x, weight);
     for (const row of [0, 1, 63, 64, 69]) {
       const alone = linear(tf.slice(x, [row, 0], [1, 48]), weight);
@@ -106,7 +100,7 @@ describeOnBackends('linear', (backendName) => {
       '[linear] x: expected shape [.., 8] as weight has inputs, received []',
     );
     expectAttentionError(
-      () => linear(x, tf.zeros([8]) as unknown as tf.Tensor2D),
+      () => linear(x, tf.zeros([8])),
       'ERR_SHAPE',
       '[linear] weight: expected shape [outputs, inputs], received [8]',
     );
@@ -120,7 +114,7 @@ describeOnBackends('linear', (backendName) => {
       'ERR_DTYPE',
       '[linear] x: expected float32, received int32',
     );
-    const half = randomTensor(new Random(4), [4, 8], 'float16').tensor as tf.Tensor2D;
+    const half = randomTensor(new Random(4), [4, 8], 'float16').tensor;
     expectAttentionError(
       () => linear(x, half),
       'ERR_DTYPE',

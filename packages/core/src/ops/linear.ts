@@ -1,4 +1,4 @@
-import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
@@ -47,6 +47,6 @@ export const linearOp = defineOp<LinearInputs, object>({
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` for arguments that do not fit, naming them.
  * @see PyTorch's `torch.nn.functional.linear`.
  */
-export function linear(x: Tensor, weight: Tensor2D, bias?: Tensor1D): Tensor {
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   return linearOp({ x, weight, bias }, {})[0];
 }

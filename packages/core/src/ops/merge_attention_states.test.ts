@@ -40,7 +40,7 @@ describeOnBackends('mergeAttentionStates', () => {
     values.fill(0, 0, 7 * HEAD_SIZE);
     for (let part = 0; part < PARTS; part++) lses[part * TOKENS * HEADS + 9] = Number.NEGATIVE_INFINITY; // nobody has
     const lseTensor = tf.tensor3d(lses, [PARTS, TOKENS, HEADS]);
-    const merged = mergeAttentionStates(tensor as tf.Tensor4D, lseTensor);
+    const merged = mergeAttentionStates(tensor, lseTensor);
     const expected = reference(values, lses);
     expectMatches(merged.output, expected.output, [TOKENS, HEADS, HEAD_SIZE], storage);
     expectMatches(merged.lse, expected.lse, [TOKENS, HEADS]);
@@ -80,8 +80,8 @@ describeOnBackends('mergeAttentionStates', () => {
     const shared = part(0, 3, prefix, false);
     const own = part(3, 3, length - prefix, true);
     const merged = mergeAttentionStates(
-      tf.stack([shared.output, own.output]) as tf.Tensor4D,
-      tf.stack([shared.lse, own.lse]) as tf.Tensor3D,
+      tf.stack([shared.output, own.output]),
+      tf.stack([shared.lse, own.lse]),
     );
     const expected = oracleOf(paged);
     expectMatches(merged.output, expected.output, query.shape);
@@ -108,7 +108,7 @@ describeOnBackends('mergeAttentionStates', () => {
       '[mergeAttentionStates] outputs: expected at least one part, received [0, 3, 4, 8]',
     );
     expectAttentionError(
-      () => mergeAttentionStates(tf.zeros([3, 4, 8]) as unknown as tf.Tensor4D, tf.zeros([2, 3, 4])),
+      () => mergeAttentionStates(tf.zeros([3, 4, 8]), tf.zeros([2, 3, 4])),
       'ERR_SHAPE',
       '[mergeAttentionStates] outputs: expected shape [parts, tokens, heads, headSize], received [3, 4, 8]',
     );
@@ -123,8 +123,7 @@ describeOnBackends('mergeAttentionStates', () => {
       '[mergeAttentionStates] outputs: expected float32, received int32',
     );
     expectAttentionError(
-      () =>
-        mergeAttentionStates(tf.zeros([2, 3, 4, 8]), zerosWithStorage([2, 3, 4], 'bfloat16') as tf.Tensor3D),
+      () => mergeAttentionStates(tf.zeros([2, 3, 4, 8]), zerosWithStorage([2, 3, 4], 'bfloat16')),
       'ERR_DTYPE',
       '[mergeAttentionStates] lses: expected storage float32, received bfloat16',
     );

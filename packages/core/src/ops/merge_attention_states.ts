@@ -1,4 +1,4 @@
-import type { Tensor2D, Tensor3D, Tensor4D, TensorInfo } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
@@ -42,7 +42,7 @@ export const mergeAttentionStatesOp = defineOp<MergeAttentionStatesInputs, objec
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` for arguments that do not fit, naming them.
  * @see Ye et al., "Cascade Inference", 2024; FlashInfer's `merge_states`.
  */
-export function mergeAttentionStates(outputs: Tensor4D, lses: Tensor3D): { output: Tensor3D; lse: Tensor2D } {
+export function mergeAttentionStates(outputs: Tensor, lses: Tensor): { output: Tensor3D; lse: Tensor2D } {
   const [output, lse] = mergeAttentionStatesOp({ outputs, lses }, {});
   return { output: output as Tensor3D, lse: lse as Tensor2D };
 }

@@ -219,7 +219,7 @@ describeOnBackends('pagedAttention', (backendName) => {
         keyCache,
         valueCache,
         {
-          blockTables: tf.slice(metadata.blockTables, [i, 0], [1, metadata.blockTables.shape[1]]),
+          blockTables: tf.slice(metadata.blockTables, [i, 0], [1, -1]),
           contextLens: tf.tensor1d([contextLength], 'int32'),
           cuSeqlensQ: tf.tensor1d([0, queryLength], 'int32'),
         },
@@ -347,7 +347,7 @@ describeOnBackends('pagedAttention', (backendName) => {
     ],
     [
       'context lengths of rank 2',
-      (a) => (a.metadata.contextLens = tf.zeros([5, 1], 'int32') as unknown as tf.Tensor1D),
+      (a) => (a.metadata.contextLens = tf.zeros([5, 1], 'int32')),
       'ERR_SHAPE',
       'contextLens: expected shape [sequences], received [5, 1]',
     ],
@@ -407,7 +407,7 @@ describeOnBackends('pagedAttention', (backendName) => {
     ],
     [
       'no block table',
-      (a) => (a.metadata.blockTables = undefined as unknown as tf.Tensor2D),
+      (a) => (a.metadata.blockTables = undefined as unknown as tf.Tensor),
       'ERR_DTYPE',
       'blockTables: expected a Tensor, received undefined',
     ],
@@ -430,6 +430,18 @@ describeOnBackends('pagedAttention', (backendName) => {
       'softcap: expected a finite number >= 0, received "5"',
     ],
     [
+      'an option of another name',
+      (a) => Object.assign(a.options, { slidingwindow: 4 }),
+      'ERR_UNSUPPORTED',
+      'options: expected only scale, causal, softcap, slidingWindow, alibiSlopes, sinks, received "slidingwindow"',
+    ],
+    [
+      'a mask, which needs contiguous keys',
+      (a) => Object.assign(a.options, { attentionMask: tf.ones([1]) }),
+      'ERR_UNSUPPORTED',
+      'options: expected only scale, causal, softcap, slidingWindow, alibiSlopes, sinks, received "attentionMask"',
+    ],
+    [
       'an empty window',
       (a) => (a.options.slidingWindow = 0),
       'ERR_RANGE',
@@ -439,10 +451,9 @@ describeOnBackends('pagedAttention', (backendName) => {
 
   test.each(REJECTED)('rejects %s', (_title, change, code, message) => {
     const { query, keyCache, valueCache, metadata } = makePagedCase(new Random(16), SMALL);
-    const a = { query: query as tf.Tensor, keyCache, valueCache, metadata, options: {} };
+    const a = { query: query, keyCache, valueCache, metadata, options: {} };
     change(a);
-    const call = () =>
-      pagedAttention(a.query as tf.Tensor3D, a.keyCache, a.valueCache, a.metadata, a.options);
+    const call = () => pagedAttention(a.query, a.keyCache, a.valueCache, a.metadata, a.options);
     expectAttentionError(call, code, `[pagedAttention] ${message}`);
   });
 
@@ -453,7 +464,7 @@ describeOnBackends('pagedAttention', (backendName) => {
         (a) => {
           const table = a.metadata.blockTables.dataSync();
           table[1] = 99;
-          a.metadata.blockTables = tf.tensor2d(table, a.metadata.blockTables.shape, 'int32');
+          a.metadata.blockTables = tf.tensor(table, a.metadata.blockTables.shape, 'int32');
         },
         'blockTables[0, 1]: expected 0 to 18, received 99',
       ],
@@ -467,7 +478,7 @@ describeOnBackends('pagedAttention', (backendName) => {
         (a) => {
           const table = a.metadata.blockTables.dataSync().slice();
           table[0] = -1;
-          a.metadata.blockTables = tf.tensor2d(table, a.metadata.blockTables.shape, 'int32');
+          a.metadata.blockTables = tf.tensor(table, a.metadata.blockTables.shape, 'int32');
         },
         'blockTables[0, 0]: expected 0 to 18, received -1',
       ],
@@ -509,10 +520,9 @@ describeOnBackends('pagedAttention', (backendName) => {
     ];
     test.each(VALUES)('rejects %s', (_title, change, message) => {
       const { query, keyCache, valueCache, metadata } = makePagedCase(new Random(17), SMALL);
-      const a = { query: query as tf.Tensor, keyCache, valueCache, metadata, options: {} };
+      const a = { query: query, keyCache, valueCache, metadata, options: {} };
       change(a);
-      const call = () =>
-        pagedAttention(a.query as tf.Tensor3D, a.keyCache, a.valueCache, a.metadata, a.options);
+      const call = () => pagedAttention(a.query, a.keyCache, a.valueCache, a.metadata, a.options);
       expectAttentionError(call, 'ERR_RANGE', `[pagedAttention] ${message}`);
     });
   }

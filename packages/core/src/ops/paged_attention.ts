@@ -1,5 +1,5 @@
-import type { Tensor, Tensor1D, Tensor2D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
+import type { Tensor, Tensor2D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
+import { Checks, countOf } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import {
@@ -19,14 +19,14 @@ export type AttentionPlan = object;
 /** Which tokens of a step belong to which sequence, and where its cache blocks are. Made once a step for all layers. */
 export interface AttentionMetadata {
   /** `[sequences, maxBlocks]` int32: the cache blocks of each sequence in order; entries past its last are ignored. */
-  blockTables: Tensor2D;
+  blockTables: Tensor;
   /** `[sequences]` int32: tokens of each sequence in the cache, this step's included; 0 for padding. */
-  contextLens: Tensor1D;
+  contextLens: Tensor;
   /**
    * `[sequences + 1]` int32: where each sequence's query rows start, non-decreasing from 0. Rows past the last are
    * padding. Absent: one query row a sequence (decode).
    */
-  cuSeqlensQ?: Tensor1D;
+  cuSeqlensQ?: Tensor;
   /** Hint: the longest query. Too small is slower, never wrong. */
   maxSeqlenQ?: number;
   /** Hint: the longest context. Too small is slower, never wrong. */
@@ -83,7 +83,7 @@ export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAtt
       checks.dtype('cuSeqlensQ', cuSeqlensQ, 'int32');
       checks.shape('cuSeqlensQ', cuSeqlensQ, [sequences + 1], ': sequences + 1');
     } else {
-      const expected = `${sequences} tokens, one a sequence, where cuSeqlensQ is not given`;
+      const expected = `${countOf(sequences, 'token')}, one a sequence, where cuSeqlensQ is not given`;
       checks.expect(tokens === sequences, 'ERR_SHAPE', 'query', expected, tokens);
     }
     checkHeadInputs(checks, inputs, heads);
@@ -97,7 +97,7 @@ export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAtt
 });
 
 function run(
-  query: Tensor3D,
+  query: Tensor,
   keyCache: Tensor,
   valueCache: Tensor,
   metadata: AttentionMetadata,
@@ -105,11 +105,11 @@ function run(
   withLse: boolean,
 ): Tensor[] {
   checks.tensor('query', query);
-  checks.object('options', options);
   checkAttentionOptions(checks, options);
   checks.object('metadata', metadata);
   const { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen, plan } = metadata;
-  const attrs = { ...attentionAttributes(options, query.shape[2]), withLse, maxSeqlenQ, maxContextLen, plan };
+  const shape: number[] = query.shape;
+  const attrs = { ...attentionAttributes(options, shape[2]), withLse, maxSeqlenQ, maxContextLen, plan };
   return withHeadTensors(checks, options, (heads) =>
     pagedAttentionOp({ query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, ...heads }, attrs),
   );
@@ -131,12 +131,13 @@ function run(
  * @returns `[tokens, heads, headSize]` in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them; `ERR_RANGE`
  * on `cpu` for a block table entry that is needed and out of range, and for a context other than 0 that is shorter than
- * its query; `ERR_UNSUPPORTED` for a block or head size that no kernel has.
+ * its query; `ERR_UNSUPPORTED` for a block or head size that no kernel has and
+ * an unknown option.
  * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; Dao,
  * "FlashAttention-2", 2023; the semantics of flash-attn's `flash_attn_varlen_func` with `block_table`.
  */
 export function pagedAttention(
-  query: Tensor3D,
+  query: Tensor,
   keyCache: Tensor,
   valueCache: Tensor,
   metadata: AttentionMetadata,
@@ -153,7 +154,7 @@ export function pagedAttention(
  * @throws AttentionError as {@link pagedAttention}.
  */
 export function pagedAttentionWithLse(
-  query: Tensor3D,
+  query: Tensor,
   keyCache: Tensor,
   valueCache: Tensor,
   metadata: AttentionMetadata,

@@ -220,6 +220,10 @@ describeOnBackends('sampleTokens', (backendName) => {
     [{ temperature: 1e39 }, 'temperature: expected a finite float32 >= 0, received 1e+39 for row 0'],
     [{ temperature: [1, NaN] }, 'temperature: expected a finite float32 >= 0, received NaN for row 1'],
     [{ topP: 0 }, 'topP: expected a number > 0 and <= 1, received 0 for row 0'],
+    [
+      { topP: [1, '0.5' as unknown as number] },
+      'topP: expected a number > 0 and <= 1, received "0.5" for row 1',
+    ],
     [{ topP: [1, 1.1] }, 'topP: expected a number > 0 and <= 1, received 1.1 for row 1'],
     [{ minP: -0.1 }, 'minP: expected a number >= 0 and <= 1, received -0.1 for row 0'],
     [{ minP: [0, 2] }, 'minP: expected a number >= 0 and <= 1, received 2 for row 1'],

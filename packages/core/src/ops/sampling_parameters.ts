@@ -1,3 +1,4 @@
+import { countOf, describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
 /** A number for all rows, or one for each row. */
@@ -97,13 +98,15 @@ export function packSamplingParameters(
       return;
     }
     if (typeof given !== 'number' && given.length !== rows) {
-      const received = given.length === undefined ? given : `${given.length} numbers`;
-      checks.fail('ERR_SHAPE', name, `a number, or one for each of ${rows} rows`, received);
+      const isList = typeof given === 'object' && given.length !== undefined;
+      const received = isList ? countOf(given.length, 'number') : describe(given);
+      checks.fail('ERR_SHAPE', name, `a number, or one for each of ${countOf(rows, 'row')}`, received);
     }
     const target = type === 'float32' ? floats : packed;
     for (let row = 0; row < rows; row++) {
       const value = typeof given === 'number' ? given : given[row];
-      if (!valid(value)) checks.fail('ERR_RANGE', name, expected, `${value} for row ${row}`);
+      if (typeof value !== 'number' || !valid(value))
+        checks.fail('ERR_RANGE', name, expected, `${describe(value)} for row ${row}`);
       target[start + row] = value;
     }
   });

@@ -22,9 +22,9 @@ const LENGTHS = [
 const [HEADS, KV_HEADS, HEAD_SIZE, PADDING] = [6, 2, 40, 2];
 
 interface Packed {
-  query: tf.Tensor3D;
-  key: tf.Tensor3D;
-  value: tf.Tensor3D;
+  query: tf.Tensor;
+  key: tf.Tensor;
+  value: tf.Tensor;
   metadata: { cuSeqlensQ: tf.Tensor1D; cuSeqlensK: tf.Tensor1D };
   reference: (options: OracleOptions, mask?: (head: number, row: number, key: number) => number) => number[];
 }
@@ -50,9 +50,9 @@ function makePacked(
   const key = randomTensor(random, [keyRows, kvHeads, headSize], storage);
   const value = randomTensor(random, [keyRows, kvHeads, headSize], storage);
   return {
-    query: query.tensor as tf.Tensor3D,
-    key: key.tensor as tf.Tensor3D,
-    value: value.tensor as tf.Tensor3D,
+    query: query.tensor,
+    key: key.tensor,
+    value: value.tensor,
     metadata: {
       cuSeqlensQ: tf.tensor1d(starts.queries, 'int32'),
       cuSeqlensK: tf.tensor1d(starts.keys, 'int32'),
@@ -195,7 +195,7 @@ describeOnBackends('varlenAttention', (backendName) => {
     ],
     [
       'keys of rank 2',
-      (a) => (a.key = tf.zeros([193, 80]) as unknown as tf.Tensor3D),
+      (a) => (a.key = tf.zeros([193, 80])),
       'ERR_SHAPE',
       'key: expected shape [keys, kvHeads, headSize], received [193, 80]',
     ],
@@ -252,6 +252,12 @@ describeOnBackends('varlenAttention', (backendName) => {
       (a) => (a.options.causal = 1 as unknown as boolean),
       'ERR_RANGE',
       'causal: expected one of true, false, received 1',
+    ],
+    [
+      'an option of another name',
+      (a) => Object.assign(a.options, { window: 4 }),
+      'ERR_UNSUPPORTED',
+      'options: expected only scale, causal, softcap, slidingWindow, alibiSlopes, sinks, attentionMask, received "window"',
     ],
     [
       'no metadata',

@@ -1,4 +1,4 @@
-import type { Tensor, Tensor1D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
@@ -16,9 +16,9 @@ import { varlenAttentionCpu } from './varlen_attention.cpu.ts';
 /** Where each sequence's rows start in packed queries and packed keys. */
 export interface VarlenMetadata {
   /** `[sequences + 1]` int32: non-decreasing from 0; query rows past the last are padding. */
-  cuSeqlensQ: Tensor1D;
+  cuSeqlensQ: Tensor;
   /** `[sequences + 1]` int32: the same for keys and values. */
-  cuSeqlensK: Tensor1D;
+  cuSeqlensK: Tensor;
   /** Hint: the longest query. Too small is slower, never wrong. */
   maxSeqlenQ?: number;
   /** Hint: the longest run of keys. Too small is slower, never wrong. */
@@ -112,22 +112,22 @@ function checkMask(mask: TensorInfo, full: number[]): void {
  * @param options See {@link VarlenAttentionOptions}.
  * @returns `[query rows, heads, headSize]` in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them;
- * `ERR_UNSUPPORTED` for a head size that no kernel has.
+ * `ERR_UNSUPPORTED` for a head size that no kernel has and an unknown option.
  * @see Dao, "FlashAttention-2", 2023; the semantics of flash-attn's `flash_attn_varlen_func`.
  */
 export function varlenAttention(
-  query: Tensor3D,
-  key: Tensor3D,
-  value: Tensor3D,
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
   metadata: VarlenMetadata,
   options: VarlenAttentionOptions = {},
 ): Tensor3D {
   checks.tensor('query', query);
-  checks.object('options', options);
-  checkAttentionOptions(checks, options);
+  checkAttentionOptions(checks, options, ['attentionMask']);
   checks.object('metadata', metadata);
   const { cuSeqlensQ, cuSeqlensK, maxSeqlenQ, maxSeqlenK } = metadata;
-  const attrs = { ...attentionAttributes(options, query.shape[2]), maxSeqlenQ, maxSeqlenK };
+  const shape: number[] = query.shape;
+  const attrs = { ...attentionAttributes(options, shape[2]), maxSeqlenQ, maxSeqlenK };
   const { attentionMask } = options;
   const inputs = { query, key, value, cuSeqlensQ, cuSeqlensK, attentionMask };
   return withHeadTensors(checks, options, (heads) =>

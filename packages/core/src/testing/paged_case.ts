@@ -31,7 +31,7 @@ export interface PagedCaseSpec {
 /** Tensors of a paged batch, and the same numbers as plain arrays for the oracle. */
 export interface PagedCase {
   spec: PagedCaseSpec;
-  query: tf.Tensor3D;
+  query: tf.Tensor;
   keyCache: tf.Tensor;
   valueCache: tf.Tensor;
   metadata: AttentionMetadata;
@@ -109,7 +109,7 @@ export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
     cuSeqlensQ.push(cuSeqlensQ[cuSeqlensQ.length - 1] + queryLength);
   return {
     spec,
-    query: make(Float32Array.from(queryRows.flat(2)), [queryRows.length, heads, headSize]) as tf.Tensor3D,
+    query: make(Float32Array.from(queryRows.flat(2)), [queryRows.length, heads, headSize]),
     keyCache: make(keys, shapes.key),
     valueCache: make(values, shapes.value),
     metadata: {

@@ -1,5 +1,5 @@
 import { linear } from '@attention-js/core';
-import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type { LoadOptions, Weights } from '../models/weights.ts';
 
 /** How a {@link Linear} is stored. */
@@ -15,16 +15,16 @@ export interface LinearOptions {
 
 /** `x · weightᵀ + bias`. */
 export class Linear {
-  readonly #weight: Tensor2D;
-  readonly #bias?: Tensor1D;
+  readonly #weight: Tensor;
+  readonly #bias?: Tensor;
 
   /**
    * @param weight `[outputs, inputs]`, as PyTorch stores it.
    * @param bias `[outputs]`.
    */
   constructor(weight: Tensor, bias?: Tensor) {
-    this.#weight = weight as Tensor2D;
-    this.#bias = bias as Tensor1D | undefined;
+    this.#weight = weight;
+    this.#bias = bias;
   }
 
   static async load(
