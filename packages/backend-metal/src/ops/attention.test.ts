@@ -114,8 +114,9 @@ describeOnMetal('attention kernels on metal', () => {
           const paged = makePagedCase(new Random(3), { ...SMALL, heads, sequences });
           const expected = oracleOf(paged).output;
           const table = paged.metadata.blockTables.dataSync().slice();
-          table[paged.metadata.blockTables.shape[1] + 5] = bad; // keys 80 to 89 of the second sequence
-          const blockTables = tf.tensor2d(table as Int32Array, paged.metadata.blockTables.shape, 'int32');
+          const [, columns] = paged.metadata.blockTables.shape as [number, number];
+          table[columns + 5] = bad; // keys 80 to 89 of the second sequence
+          const blockTables = tf.tensor2d(table as Int32Array, [2, columns], 'int32');
           const { query, keyCache, valueCache } = paged;
           const { output, lse } = pagedAttentionWithLse(query, keyCache, valueCache, {
             ...paged.metadata,
@@ -171,7 +172,7 @@ describeOnMetal('attention kernels on metal', () => {
     const sequences = [{ contextLength: 70, queryLength }];
     const paged = makePagedCase(new Random(5), { ...SMALL, heads, sequences });
     const { keyCache, valueCache, metadata } = paged;
-    const rows = paged.query.arraySync();
+    const rows = paged.query.arraySync() as number[][][];
     rows[queryLength - 1][heads - 1].fill(Number.NaN);
     const output = pagedAttention(tf.tensor3d(rows), keyCache, valueCache, metadata).dataSync();
     const good = output.length - SMALL.headSize;
