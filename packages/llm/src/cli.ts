@@ -1,4 +1,5 @@
-#!/usr/bin/env node
 import { main } from './cli/main.ts';
+import { endQuietly } from './cli/end_quietly.ts';
 
+endQuietly(process);
 process.exitCode = await main(process.argv.slice(2));

@@ -40,6 +40,10 @@ describe('parseArguments', () => {
     },
   );
 
+  test('offers the version', () => {
+    expect(parseArguments(['--version'])).toEqual({ command: 'version' });
+  });
+
   test('reads demo', () => {
     expect(parseArguments(['demo', '--backend', 'cuda'])).toEqual({ command: 'demo', backend: 'cuda' });
   });
@@ -51,7 +55,8 @@ describe('parseArguments', () => {
     [['generate', '--prompt', 'x', '--seed', 'y'], 'expected a number for --seed, received "y"'],
     [['generate', '--prompt', 'x', '--top-p', ''], 'expected a number for --top-p, received ""'],
     [['generate', '--promt', 'x'], "Unknown option '--promt'"],
-    [['generate', 'x'], "Unexpected argument 'x'"],
+    [['generate', 'x'], 'arguments (prompts: --prompt TEXT)'],
+    [['demo', 'x'], "Unexpected argument 'x'"],
     [['demo', '--model', 'x'], "Unknown option '--model'"],
   ])('refuses %j', (args, message) => {
     expect(() => parseArguments(args)).toThrow(UsageError);

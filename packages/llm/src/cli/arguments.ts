@@ -34,7 +34,7 @@ export interface DemoArguments {
 }
 
 /** What the command line asks for. */
-export type CliArguments = GenerateArguments | DemoArguments | { command: 'help' };
+export type CliArguments = GenerateArguments | DemoArguments | { command: 'help' | 'version' };
 
 export const HELP = `Text generation with language models on TensorFlow.js.
 
@@ -58,8 +58,10 @@ generate: continues or answers prompts, all at the same time, and prints the tex
 demo: asks the small model about texts, many questions at a time
 
 Both
-  --backend NAME            tfjs backend: cpu, cuda or metal (default: a GPU whose package is installed, else cpu)
+  --backend NAME            tfjs backend: cpu, or another one whose package @attention-js/backend-NAME is installed
+                            (default: an installed one, else cpu)
   --help                    this text
+  --version                 the version of this package
 `;
 
 const COMMON = {
@@ -97,6 +99,8 @@ export function parseArguments(args: readonly string[]): CliArguments {
     case '-h':
     case 'help':
       return { command: 'help' };
+    case '--version':
+      return { command: 'version' };
     case 'generate':
       return parseGenerate(rest);
     case 'demo': {
@@ -104,12 +108,14 @@ export function parseArguments(args: readonly string[]): CliArguments {
       return help ? { command: 'help' } : { command, backend };
     }
     default:
-      throw new UsageError(`expected a command, generate or demo, received "${command}"`);
+      throw new UsageError(
+        `expected a command, generate or demo, received "${command}" (prompts: generate --prompt TEXT)`,
+      );
   }
 }
 
 function parseGenerate(args: string[]): CliArguments {
-  const values = parse(args, GENERATE);
+  const values = parse(args, GENERATE, 'prompts: --prompt TEXT');
   if (values.help) return { command: 'help' };
   const { prompt: prompts = [], model, backend, chat, raw, stats = false, stop } = values;
   if (prompts.length === 0) throw new UsageError('expected at least one --prompt TEXT');
@@ -137,11 +143,14 @@ function parseGenerate(args: string[]): CliArguments {
 function parse<const Options extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],
   options: Options,
+  hint = '',
 ) {
   try {
     return parseArgs({ args, options }).values;
   } catch (error) {
-    throw new UsageError((error as Error).message, { cause: error });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const isPositional = code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL';
+    throw new UsageError(isPositional && hint ? `${message} (${hint})` : message, { cause: error });
   }
 }
 

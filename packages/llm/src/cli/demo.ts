@@ -16,7 +16,7 @@ const MAX_ANSWER_TOKENS = 40;
 
 /** `demo`: questions about a few texts, all at the same time; the answers as they are, and what they took. */
 export async function demo({ backend: requested }: DemoArguments, terminal: Terminal): Promise<void> {
-  const style = styles(terminal);
+  const style = styles(terminal.colors.out);
   const backend = await setBackend(requested);
   for (const note of backend.notes) terminal.info(`${note}\n`);
   using engine = await Engine.load(SHIPPED_MODEL, { maxTokensPerStep: MAX_TOKENS_PER_STEP });
@@ -44,8 +44,9 @@ export async function demo({ backend: requested }: DemoArguments, terminal: Term
     showText(context, style, terminal);
     for (const [i, stream] of streams.entries()) {
       const { question, answer, sentence } = context.questions[i];
-      terminal.out(`  ${style.cyan(question)} `);
-      for await (const piece of stream) terminal.out(style.bold(piece));
+      terminal.out(`  ${style.cyan(question)} ${style.bold.on}`);
+      for await (const piece of stream) terminal.out(piece);
+      terminal.out(style.bold.off);
       const result = await stream.result;
       terminal.out(
         result.text.includes(answer) ? '\n' : ` ${style.yellow(`(right would be: ${sentence})`)}\n`,

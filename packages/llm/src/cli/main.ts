@@ -2,6 +2,7 @@ import { AttentionError } from '@attention-js/core';
 import { HELP, UsageError, parseArguments } from './arguments.ts';
 import type { CliArguments } from './arguments.ts';
 import { processTerminal } from './terminal.ts';
+import { version } from './version.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs a command line; returns the exit code: 0, 1 for a failure, 2 for arguments that are not understood. */
@@ -14,7 +15,7 @@ export async function main(args: readonly string[], terminal = processTerminal()
       terminal.info(`${error.message}\nattention-llm --help shows what there is.\n`);
       return 2;
     }
-    if (!(error instanceof AttentionError)) throw error;
+    if (!(error instanceof AttentionError || isSystemError(error))) throw error;
     terminal.info(`${error.message}\n`);
     return 1;
   }
@@ -25,6 +26,9 @@ async function run(args: CliArguments, terminal: Terminal): Promise<void> {
     case 'help':
       terminal.out(HELP);
       break;
+    case 'version':
+      terminal.out(`${version()}\n`);
+      break;
     case 'generate':
       await (await import('./generate.ts')).generate(args, terminal);
       break;
@@ -32,4 +36,9 @@ async function run(args: CliArguments, terminal: Terminal): Promise<void> {
       await (await import('./demo.ts')).demo(args, terminal);
       break;
   }
+}
+
+/** An error of the operating system; its message says which file it is about. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return (error as NodeJS.ErrnoException | undefined)?.syscall !== undefined;
 }

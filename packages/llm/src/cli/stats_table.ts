@@ -1,4 +1,5 @@
 import type { EngineStats } from '../engine/index.ts';
+import { plural } from '../plural.ts';
 import { bytes, count } from './terminal.ts';
 
 /** Rows of name and value that tell how an engine did. */
@@ -8,19 +9,22 @@ export function statsTable(stats: EngineStats): [string, string][] {
   const peakBytes = cache.peakUsedBlocks * cache.blockBytes;
   const share = stats.promptTokens === 0 ? 0 : (100 * stats.cachedPromptTokens) / stats.promptTokens;
   return [
-    ['requests', `${count(ended)} in ${count(stats.steps)} steps`],
-    ['generated', `${count(stats.generatedTokens)} tokens, ${count(stats.tokensPerSecond)} a second`],
+    ['requests', `${count(ended)} in ${plural(count(stats.steps), 'step')}`],
+    [
+      'generated',
+      `${plural(count(stats.generatedTokens), 'token')}, ${count(stats.tokensPerSecond)} a second`,
+    ],
     [
       'first token',
       `after ${count(timeToFirstTokenMs.mean)} ms on average, ${count(timeToFirstTokenMs.max)} ms at most`,
     ],
     [
       'prefix hits',
-      `${count(stats.cachedPromptTokens)} of ${count(stats.promptTokens)} prompt tokens (${share.toFixed(0)} %)`,
+      `${count(stats.cachedPromptTokens)} of ${plural(count(stats.promptTokens), 'prompt token')} (${share.toFixed(0)} %)`,
     ],
     [
       'cache',
-      `${count(cache.peakUsedBlocks)} of ${count(cache.totalBlocks)} blocks of ${cache.blockSize} tokens at the peak, ` +
+      `${count(cache.peakUsedBlocks)} of ${plural(count(cache.totalBlocks), 'block')} of ${cache.blockSize} tokens at the peak, ` +
         bytes(peakBytes),
     ],
     ['preemptions', count(stats.preemptions)],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { bytes, count, wrap } from './terminal.ts';
+import { bytes, count, styles, wrap } from './terminal.ts';
 
 describe('wrap', () => {
   test('breaks lines at spaces and keeps paragraphs', () => {
@@ -9,6 +9,14 @@ describe('wrap', () => {
   test('does not break words', () => {
     expect(wrap('incomprehensibilities are rare', 5)).toEqual(['incomprehensibilities', 'are', 'rare']);
   });
+});
+
+test('styles a text, whole or in pieces, where there are colours', () => {
+  const { bold } = styles(true);
+  expect(bold('a')).toBe('\u001B[1ma\u001B[22m');
+  expect(`${bold.on}a${bold.off}`).toBe(bold('a'));
+  const plain = styles(false).bold;
+  expect([plain('a'), plain.on, plain.off]).toEqual(['a', '', '']);
 });
 
 test('numbers for people', () => {

@@ -6,8 +6,8 @@ export interface Terminal {
   out: (text: string) => void;
   /** Everything else. */
   info: (text: string) => void;
-  /** Whether texts go to a terminal, so that colours make sense. */
-  colors: boolean;
+  /** Whether each of them goes to a terminal, so that colours make sense. */
+  colors: { out: boolean; info: boolean };
   /** Characters per line. */
   width: number;
 }
@@ -18,22 +18,34 @@ export function processTerminal(): Terminal {
   return {
     out: (text) => void stdout.write(text),
     info: (text) => void stderr.write(text),
-    colors: (stdout as Partial<WriteStream>).hasColors?.() ?? false,
+    colors: { out: hasColors(stdout), info: hasColors(stderr) },
     width: Math.min(stdout.columns ?? 100, 100),
   };
 }
 
+function hasColors(stream: Partial<WriteStream>): boolean {
+  return stream.hasColors?.() ?? false;
+}
+
 const STYLES = { bold: [1, 22], dim: [2, 22], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
 
-/** Functions that colour a text, or leave it alone. */
-export type Styles = Record<keyof typeof STYLES, (text: string) => string>;
+/** Colours a text, or leaves it alone. */
+export interface Style {
+  (text: string): string;
+  /** What turns it on, and off again: for a text that comes in pieces. */
+  readonly on: string;
+  readonly off: string;
+}
 
-/** Styles for a terminal. */
-export function styles({ colors }: Terminal): Styles {
-  const entries = Object.entries(STYLES).map(([name, [on, off]]) => [
-    name,
-    (text: string) => (colors ? `\u001B[${on}m${text}\u001B[${off}m` : text),
-  ]);
+/** All styles by name. */
+export type Styles = Record<keyof typeof STYLES, Style>;
+
+/** Styles for a stream that shows colours, or does not. */
+export function styles(colors: boolean): Styles {
+  const entries = Object.entries(STYLES).map(([name, codes]) => {
+    const [on, off] = codes.map((code) => (colors ? `\u001B[${code}m` : ''));
+    return [name, Object.assign((text: string) => on + text + off, { on, off })];
+  });
   return Object.fromEntries(entries) as Styles;
 }
 
