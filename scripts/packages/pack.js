@@ -10,7 +10,12 @@ const UNWANTED = /\.test\.|(^|\/)(testing|fixtures|node_modules)\/|\.tsbuildinfo
 
 /** What packages hold besides their own folders: paths in the repository, put under the same path. */
 const EXTRA = {
-  'backend-metal': ['kernels/metal', 'native/metal/addon.cc', 'native/metal/device.h', 'native/metal/apple/device.mm'],
+  'backend-metal': [
+    'kernels/metal',
+    'native/metal/addon.cc',
+    'native/metal/device.h',
+    'native/metal/apple/device.mm',
+  ],
 };
 
 /** Packages with addons that were built elsewhere. They do not exist before a release, so that no package.json may name them. */
