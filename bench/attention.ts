@@ -107,6 +107,7 @@ console.log(
 for (const { title, tokens, runs, plain } of cases) {
   const step = makeStep(tokens);
   const paged = measure(runs, () => pagedStep(step));
+  console.log(`  ${title}: measured paged attention, now plain tfjs, which takes longer`);
   const reference = measure(runs, () => plain(step));
   const difference = tf.max(tf.abs(tf.sub(paged.output, reference.output))).dataSync()[0];
   const ratio = reference.milliseconds / paged.milliseconds;

@@ -1,5 +1,6 @@
-// Runs the programs in the README, as they stand there: each JavaScript block after a line <!-- example: NAME -->.
-// The folder of a model that they name is the shipped model's.
+// Runs the programs in the READMEs, as they stand there: each JavaScript block after a line <!-- example: NAME -->.
+// The folder of a model that they name is the shipped model's. Before, TypeScript checks them strictly, as far as it can
+// without types written into them.
 //
 //   npm run docs:examples
 import { spawnSync } from 'node:child_process';
@@ -10,15 +11,37 @@ const root = path.dirname(import.meta.dirname);
 const folder = path.join(root, 'node_modules/.cache/attention-js/readme');
 const model = path.join(root, 'packages/llm/model');
 
-const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
-const examples = [...readme.matchAll(/<!-- example: (\S+) -->\n```js\n(.*?)```/gs)];
-if (examples.length === 0) throw new Error('README.md has no <!-- example: NAME -->');
+const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+
+const readmes = ['README.md', 'packages/core/README.md', 'packages/llm/README.md'];
+const examples = readmes.flatMap((readme) => {
+  const text = readFileSync(path.join(root, readme), 'utf8');
+  return [...text.matchAll(/<!-- example: (\S+) -->\n```js\n(.*?)```/gs)];
+});
+if (examples.length === 0) throw new Error(`no <!-- example: NAME --> in ${readmes.join(', ')}`);
+
+function run(...args) {
+  const { status } = spawnSync(process.execPath, args, { cwd: folder, stdio: 'inherit', timeout: 300_000 });
+  if (status !== 0) process.exitCode = 1;
+}
 
 mkdirSync(folder, { recursive: true });
-for (const [, name, code] of examples) {
-  console.log(`\n${name}`);
+const files = examples.map(([, name, code]) => {
   const file = path.join(folder, `${name}.mjs`);
   writeFileSync(file, code.replaceAll('path/to/a/hugging-face/folder', model));
-  const { status } = spawnSync(process.execPath, [file], { stdio: 'inherit', timeout: 300_000 });
-  if (status !== 0) process.exitCode = 1;
+  return file;
+});
+const strict = [
+  '--noEmit',
+  '--ignoreConfig',
+  '--allowJs',
+  '--checkJs',
+  '--strict',
+  '--noImplicitAny',
+  'false',
+];
+run(tsc, ...strict, '--target', 'es2022', '--module', 'nodenext', '--skipLibCheck', ...files);
+for (const file of files) {
+  console.log(`\n${path.basename(file)}`);
+  run(file);
 }

@@ -17,6 +17,11 @@ clean() {
   npx tsc -p packages/core
   npx tsc -p tsconfig.test.json
   npx oxfmt --check packages/core/src
+  node -e '
+    const index = require("node:fs").readFileSync("packages/core/src/ops/index.ts", "utf8");
+    const files = [...index.matchAll(/from .\.\/(.*)\.ts/g)].map(([, file]) => file);
+    if (files.join() !== files.toSorted().join()) throw new Error(`not in alphabetical order: ${files.join(" ")}`);
+  '
   npx oxlint --type-aware --deny-warnings packages/core/src/ops/"$1"* packages/core/src/ops/index.ts
 }
 
@@ -39,6 +44,13 @@ for stem in probe_of_the_script squared_relu; do
   ' "$results"
   if node scripts/new_op/run.js "$stem" 2>/dev/null; then
     echo "an op was overwritten"
+    exit 1
+  fi
+done
+
+for stem in rsqrt custom_grad; do
+  if node scripts/new_op/run.js "$stem" 2>/dev/null; then
+    echo "an op got the name of one of tfjs-core's"
     exit 1
   fi
 done

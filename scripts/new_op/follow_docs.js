@@ -1,5 +1,5 @@
 // Does what docs/adding-an-op.md says, in the tree this file is in: writes each file that the page shows whole, and puts
-// the line it shows in the place of the last one. For check.sh, which runs it on a copy.
+// the line it shows in the place of the one that exports types of the same file. For check.sh, which runs it on a copy.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -9,6 +9,13 @@ const blocks = [...page.matchAll(/<!-- (file|line): (\S+) -->\n```ts\n(.*?)```\n
 if (blocks.length !== 4) throw new Error(`expected 4 marked blocks, found ${blocks.length}`);
 for (const [, kind, name, code] of blocks) {
   const file = path.join(root, name);
-  const before = kind === 'line' ? readFileSync(file, 'utf8').replace(/[^\n]+\n$/, '') : '';
-  writeFileSync(file, before + code);
+  if (kind === 'file') {
+    writeFileSync(file, code);
+    continue;
+  }
+  const [end] = /\} from .*\n/.exec(code);
+  const lines = readFileSync(file, 'utf8').split(/(?<=\n)/);
+  const at = lines.findIndex((line) => line.startsWith('export type') && line.endsWith(end));
+  if (at < 0) throw new Error(`${name} has no types${end}`);
+  writeFileSync(file, lines.with(at, code).join(''));
 }

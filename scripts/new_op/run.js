@@ -4,8 +4,9 @@
 //
 // They compile; the test fails until kernel and reference are written. See docs/adding-an-op.md.
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import * as tfjs from '@tensorflow/tfjs-core';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const ops = path.join(root, 'packages/core/src/ops');
@@ -23,6 +24,9 @@ if (existsSync(path.join(ops, `${stem}.ts`))) fail(`packages/core/src/ops/${stem
 
 const kernelName = stem.replaceAll(/(?:^|_)(.)/g, (_, letter) => letter.toUpperCase());
 const functionName = kernelName[0].toLowerCase() + kernelName.slice(1);
+for (const name of [functionName, `${functionName}Op`]) {
+  if (name in tfjs) fail(`tfjs-core exports ${name} already: choose another name`);
+}
 const named = (text) =>
   text.replaceAll('foo_bar', stem).replaceAll('fooBar', functionName).replaceAll('FooBar', kernelName);
 
@@ -33,8 +37,16 @@ const made = templates.map((template) => {
   return file;
 });
 const index = path.join(ops, 'index.ts');
-appendFileSync(index, named("export { fooBar, fooBarOp } from './foo_bar.ts';\n"));
-appendFileSync(index, named("export type { FooBarAttributes, FooBarInputs } from './foo_bar.ts';\n"));
+const statements = readFileSync(index, 'utf8').split(/(?<=;\n)/);
+const fileOf = (statement) => /from '(.*)'/.exec(statement)?.[1];
+const next = statements.findIndex((statement) => fileOf(statement) > `./${stem}.ts`);
+statements.splice(
+  next < 0 ? statements.length : next,
+  0,
+  named("export { fooBar, fooBarOp } from './foo_bar.ts';\n"),
+  named("export type { FooBarAttributes, FooBarInputs } from './foo_bar.ts';\n"),
+);
+writeFileSync(index, statements.join(''));
 
 const oxfmt = path.join(root, 'node_modules/oxfmt/bin/oxfmt');
 execFileSync(process.execPath, [oxfmt, ...made, index], { cwd: root });

@@ -85,7 +85,7 @@ try {
   install(...tarballs);
   node('esm.mjs');
   node('commonjs.cjs');
-  run('npx', '--no', 'attention-llm', '--help');
+  run('npx', '--no', '--', 'attention-llm', '--version');
   await checkBundles();
 
   install('@tensorflow/tfjs@4', '@types/node@20');

@@ -10,7 +10,7 @@ function fakeProcess() {
     stdout,
     exit: (code: number) => void exits.push(code),
   });
-  endQuietly(process as unknown as Parameters<typeof endQuietly>[0]);
+  endQuietly(process);
   return { process, stdout, exits, written };
 }
 

@@ -1,11 +1,13 @@
-import type { EventEmitter } from 'node:events';
-
 /** Exit code of programs that are interrupted: 128 and the number of SIGINT. */
 const INTERRUPTED = 130;
 
 /** What is used of `process`. */
-export interface EndingProcess extends Pick<EventEmitter, 'once'> {
-  stdout: Pick<NodeJS.WritableStream, 'on' | 'write'>;
+export interface EndingProcess {
+  stdout: {
+    on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
+    write(text: string): unknown;
+  };
+  once(event: 'SIGINT', listener: () => void): unknown;
   exit(code: number): void;
 }
 

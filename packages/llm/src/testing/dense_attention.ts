@@ -1,7 +1,7 @@
 import { PagedAttention, varlenAttention } from '@attention-js/core';
 import { jest } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import type { CausalLM } from '../models/index.ts';
 
 /** Keys and values `[tokens, kvHeads, headSize]` of each layer, concatenated as they come. */
@@ -32,9 +32,8 @@ export function denseForward(
     const key = tf.keep(earlier ? tf.concat([earlier.key, input.key]) : tf.clone(input.key));
     const value = tf.keep(earlier ? tf.concat([earlier.value, input.value]) : tf.clone(input.value));
     cache.push({ key, value });
-    const starts = (end: number) => tf.tensor1d([0, end], 'int32');
     const metadata = { cuSeqlensQ: starts(tokens.length), cuSeqlensK: starts(before + tokens.length) };
-    return varlenAttention(input.query as Tensor3D, key as Tensor3D, value as Tensor3D, metadata, { scale });
+    return varlenAttention(input.query, key, value, metadata, { scale });
   });
   try {
     return tf.tidy(() => {
@@ -48,4 +47,9 @@ export function denseForward(
   } finally {
     spy.mockRestore();
   }
+}
+
+/** Where the rows of one sequence start and end. */
+function starts(end: number): Tensor1D {
+  return tf.tensor1d([0, end], 'int32');
 }
