@@ -5,7 +5,7 @@ import type { AttentionErrorCode } from './errors.ts';
 import { storageOf } from './storage/storage_backend.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
-/** What {@link describe} shows of nested, long or endless values. */
+/** What `describe` shows of nested, long or endless values. */
 const [MAX_DEPTH, MAX_ELEMENTS, MAX_CHARACTERS] = [3, 8, 100];
 
 /**
@@ -51,7 +51,7 @@ export class Checks {
     this.op = op;
   }
 
-  /** Throws the error for `argument`. `received` is shown as {@link describe} does, but a string as it stands. */
+  /** Throws the error for `argument`. `received` is shown as `describe` does, but a string as it stands. */
   fail(code: AttentionErrorCode, argument: string, expected: string, received: unknown): never {
     const text = typeof received === 'string' ? received : describe(received);
     throw new AttentionError(code, `[${this.op}] ${argument}: expected ${expected}, received ${text}`);
