@@ -14,6 +14,8 @@ export class DeviceBuffer {
   readonly byteLength: number;
   /** Number of the last dispatch that used the buffer. */
   lastUse = 0;
+  /** Reads that are under way. */
+  readers = 0;
   readonly #memory: DeviceMemory;
   #contents: ArrayBuffer | undefined;
 
@@ -52,6 +54,7 @@ export class DeviceMemory {
   readonly #buffers = new Set<DeviceBuffer>();
   #dispatched = 0;
   #completed = 0;
+  #isDisposed = false;
 
   constructor(device: NativeDevice) {
     this.device = device;
@@ -70,9 +73,23 @@ export class DeviceMemory {
     this.device.freeBuffer(buffer.native);
   }
 
-  freeAll(): void {
+  /** Frees all buffers; those that are being read follow when they were. */
+  dispose(): void {
     this.wait();
-    for (const buffer of this.#buffers) this.free(buffer);
+    this.#isDisposed = true;
+    for (const buffer of this.#buffers) if (buffer.readers === 0) this.free(buffer);
+  }
+
+  /** What `read` returns once the device is done with `buffer`, which stays until then, whatever is disposed of. */
+  async whenDone<T>(buffer: DeviceBuffer, read: () => T): Promise<T> {
+    buffer.readers++;
+    try {
+      if (this.isPending(buffer)) await this.waitAsync();
+      return read();
+    } finally {
+      buffer.readers--;
+      if (this.#isDisposed && buffer.readers === 0) this.free(buffer);
+    }
   }
 
   /** Notes that what is dispatched next uses these buffers. */

@@ -124,8 +124,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
     if (data.complexTensorInfos || !allocatedBuffer) return this.readSync(dataId);
     data.retain(); // the tensor may be disposed of meanwhile
     try {
-      if (this.#memory.isPending(allocatedBuffer)) await this.#memory.waitAsync();
-      return data.copyValues();
+      return await this.#memory.whenDone(allocatedBuffer, () => data.copyValues());
     } finally {
       data.release();
     }
@@ -202,7 +201,7 @@ export class MetalBackend extends KernelBackend implements StorageBackend {
 
   /** @internal */
   override dispose(): void {
-    this.#memory.freeAll();
+    this.#memory.dispose();
   }
 
   // Storage types.

@@ -1,0 +1,39 @@
+import { expect, test } from '@jest/globals';
+import type { NativeBuffer, NativeDevice } from './addon.ts';
+import { DeviceMemory } from './device_memory.ts';
+
+/** A device whose work ends when the test says so. */
+function makeDevice() {
+  const freed: NativeBuffer[] = [];
+  let finish!: () => void;
+  const done = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const device = {
+    makeBuffer: (byteLength: number) => ({ byteLength }) as unknown as NativeBuffer,
+    freeBuffer: (buffer: NativeBuffer) => freed.push(buffer),
+    wait: () => {},
+    waitAsync: () => done,
+  } as unknown as NativeDevice;
+  return { memory: new DeviceMemory(device), freed, finish };
+}
+
+test('a read that is under way outlives the disposal of all memory', async () => {
+  const { memory, freed, finish } = makeDevice();
+  const [read, other] = [memory.allocate(64), memory.allocate(64)];
+  memory.use([read, other]);
+  const freedDuringRead = memory.whenDone(read, () => [...freed]);
+  memory.dispose();
+  finish();
+  expect(await freedDuringRead).toEqual([other.native]);
+  expect(freed).toEqual([other.native, read.native]);
+});
+
+test('a read leaves the buffer alone while the memory is in use', async () => {
+  const { memory, freed, finish } = makeDevice();
+  const buffer = memory.allocate(64);
+  memory.use([buffer]);
+  finish();
+  expect(await memory.whenDone(buffer, () => 1)).toBe(1);
+  expect(freed).toEqual([]);
+});
