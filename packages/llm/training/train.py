@@ -248,8 +248,8 @@ Put the text first and the question last, in one user message.
 
 ## How it was made
 
-Trained from scratch on {seen / 1e6:.0f} million tokens that a grammar generates, on one GPU in minutes. No text written by
-people was used. `../training` holds the generator and the training script.
+Trained from scratch on {seen / 1e6:.0f} million tokens that a grammar generates, on one {torch.cuda.get_device_name()} in minutes. No text written by
+people was used. The generator and the training script are in `packages/llm/training` of the attention.js repository.
 
 `questions.json` has 50 questions about ten texts that are not in the training corpus. Greedy answers in float32, as
 transformers computes them: {figures["shipped"]} right, and {figures["held_out"]} of further random ones.
