@@ -1,0 +1,18 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace attention {
+
+/// What becomes an AttentionError of JavaScript's, with this code.
+class DeviceError : public std::runtime_error {
+ public:
+  DeviceError(const char* code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  const char* code() const { return code_; }
+
+ private:
+  const char* code_;  // a literal
+};
+
+}  // namespace attention

@@ -1,0 +1,236 @@
+#include "context.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "architecture.h"
+#include "upload.h"
+
+namespace attention::cuda {
+namespace {
+
+constexpr size_t largest_staged = 4 << 20;  // beyond it the driver copies from the caller's memory itself
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+int driver_version() {
+  int version = 0;
+  cudaDriverGetVersion(&version);
+  return version;
+}
+
+/// Throws unless there is a device `ordinal` that this addon has code for.
+void check_available(int ordinal) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  const int driver = driver_version();
+  if (driver == 0) {
+    throw DeviceError("ERR_NO_DRIVER", "expected an NVIDIA driver, found none: install the driver of your GPU");
+  }
+  if (status == cudaErrorInsufficientDriver) {
+    int runtime = 0;
+    cudaRuntimeGetVersion(&runtime);
+    throw DeviceError("ERR_DRIVER_TOO_OLD", "expected a driver for CUDA " + version_text(runtime / 1000 * 1000) +
+                                                " or newer, received one for CUDA " + version_text(driver) +
+                                                ": update the NVIDIA driver");
+  }
+  if (status != cudaSuccess && status != cudaErrorNoDevice) check(status, "cudaGetDeviceCount");
+  if (ordinal < 0 || ordinal >= count) {
+    throw DeviceError("ERR_NO_DEVICE", "expected an NVIDIA GPU with index " + std::to_string(ordinal) + ", found " +
+                                           std::to_string(count) + (count == 1 ? " GPU" : " GPUs") +
+                                           " (CUDA_VISIBLE_DEVICES may hide some)");
+  }
+}
+
+int attribute(cudaDeviceAttr which, int ordinal) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, ordinal), "cudaDeviceGetAttribute");
+  return value;
+}
+
+DeviceLimits device_limits(int ordinal) {
+  DeviceLimits limits;
+  limits.ordinal = ordinal;
+  limits.architecture = 10 * attribute(cudaDevAttrComputeCapabilityMajor, ordinal) +
+                        attribute(cudaDevAttrComputeCapabilityMinor, ordinal);
+  limits.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, ordinal);
+  limits.shared_bytes_per_block = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal);
+  limits.l2_bytes = size_t(attribute(cudaDevAttrL2CacheSize, ordinal));
+  return limits;
+}
+
+}  // namespace
+
+Context::Context(int ordinal) : driver_version_(cuda::driver_version()) {
+  check_available(ordinal);
+  check(cudaSetDevice(ordinal), "cudaSetDevice");
+  launch_.device = device_limits(ordinal);
+  if (!has_code_for_device()) {
+    throw DeviceError("ERR_ARCH", "expected a GPU of one of the architectures " + built_architectures() +
+                                      ", received compute capability " +
+                                      version_text(launch_.device.architecture * 100) +
+                                      ": build the addon for it with npx attention-cuda");
+  }
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
+  device_name_ = properties.name;
+  const char* synchronous = std::getenv("ATTENTION_CUDA_SYNC");
+  is_synchronous_ = synchronous && std::strcmp(synchronous, "1") == 0;
+
+  check(cudaStreamCreateWithFlags(&launch_.stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  cudaMemPoolProps pool{};
+  pool.allocType = cudaMemAllocationTypePinned;
+  pool.location.type = cudaMemLocationTypeDevice;
+  pool.location.id = ordinal;
+  check(cudaMemPoolCreate(&launch_.pool, &pool), "cudaMemPoolCreate");
+  uint64_t keep_all = UINT64_MAX;  // freed memory is kept for reuse, until an allocation fails
+  check(cudaMemPoolSetAttribute(launch_.pool, cudaMemPoolAttrReleaseThreshold, &keep_all), "cudaMemPoolSetAttribute");
+}
+
+Context::~Context() {
+  cudaSetDevice(launch_.device.ordinal);
+  if (launch_.stream) cudaStreamSynchronize(launch_.stream);
+  for (const auto& [address, bytes] : host_allocations_) cudaFreeHost(address);
+  // A pool lives on until all of its memory was freed.
+  for (const auto& [address, bytes] : allocations_) cudaFreeAsync(address, launch_.stream);
+  if (launch_.stream) cudaStreamSynchronize(launch_.stream);
+  if (launch_.pool) cudaMemPoolDestroy(launch_.pool);
+  if (launch_.stream) cudaStreamDestroy(launch_.stream);
+}
+
+void Context::make_current() const { check(cudaSetDevice(launch_.device.ordinal), "cudaSetDevice"); }
+
+cudaError_t Context::try_allocate(void** address, size_t bytes) {
+  const cudaError_t status = cudaMallocFromPoolAsync(address, bytes, launch_.pool, launch_.stream);
+  if (status != cudaSuccess) cudaGetLastError();
+  return status;
+}
+
+void* Context::allocate(size_t bytes) {
+  if (bytes == 0) return nullptr;
+  void* address = nullptr;
+  cudaError_t status = try_allocate(&address, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    // What is kept for reuse may not fit together: give it back to the device, and try once more.
+    wait();
+    check(cudaMemPoolTrimTo(launch_.pool, 0), "cudaMemPoolTrimTo");
+    status = try_allocate(&address, bytes);
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    size_t free = 0;
+    size_t total = 0;
+    cudaMemGetInfo(&free, &total);
+    throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of GPU memory, free are " +
+                                               std::to_string(free) + " of " + std::to_string(total));
+  }
+  check_device(status, "cudaMallocFromPoolAsync");
+  allocations_.emplace(address, bytes);
+  return address;
+}
+
+void Context::free(void* address) {
+  if (allocations_.erase(address) > 0) check_device(cudaFreeAsync(address, launch_.stream), "cudaFreeAsync");
+}
+
+void* Context::allocate_host(size_t bytes) {
+  if (bytes == 0) return nullptr;
+  void* address = nullptr;
+  const cudaError_t status = cudaHostAlloc(&address, bytes, cudaHostAllocPortable | cudaHostAllocMapped);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of pinned host memory");
+  }
+  check_device(status, "cudaHostAlloc");
+  host_allocations_[address] = bytes;
+  host_bytes_ += bytes;
+  return address;
+}
+
+void Context::free_host(void* address) {
+  const auto found = host_allocations_.find(address);
+  if (found == host_allocations_.end()) return;
+  wait();  // kernels may still use it
+  host_bytes_ -= found->second;
+  host_allocations_.erase(found);
+  check(cudaFreeHost(address), "cudaFreeHost");
+}
+
+void Context::upload(void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  if (bytes <= largest_upload_by_value) return upload_by_value(launch_, to, from, bytes);
+  if (bytes > largest_staged) {
+    check_device(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, launch_.stream), "cudaMemcpyAsync");
+    return;
+  }
+  auto staging = pinned_.take(bytes);
+  std::memcpy(staging->data(), from, bytes);
+  check_device(cudaMemcpyAsync(to, staging->data(), bytes, cudaMemcpyHostToDevice, launch_.stream), "cudaMemcpyAsync");
+  staging->record(launch_.stream);
+  pinned_.put_back(std::move(staging));
+}
+
+void Context::fill(void* to, int byte, size_t bytes) {
+  if (bytes > 0) check_device(cudaMemsetAsync(to, byte, bytes, launch_.stream), "cudaMemsetAsync");
+}
+
+void Context::download(void* to, const void* from, size_t bytes) {
+  if (bytes > 0) {
+    check_device(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, launch_.stream), "cudaMemcpyAsync");
+  }
+  wait();
+}
+
+std::unique_ptr<PinnedBuffer> Context::start_download(const void* from, size_t bytes) {
+  auto buffer = pinned_.take(bytes);
+  if (bytes > 0) {
+    check_device(cudaMemcpyAsync(buffer->data(), from, bytes, cudaMemcpyDefault, launch_.stream), "cudaMemcpyAsync");
+  }
+  buffer->record(launch_.stream);
+  return buffer;
+}
+
+void Context::wait() {
+  check_device(cudaStreamSynchronize(launch_.stream), "cudaStreamSynchronize");
+  launches_ = 0;
+}
+
+MemoryFigures Context::memory() const {
+  MemoryFigures figures{};
+  cudaMemPoolGetAttribute(launch_.pool, cudaMemPoolAttrUsedMemCurrent, &figures.used);
+  cudaMemPoolGetAttribute(launch_.pool, cudaMemPoolAttrReservedMemCurrent, &figures.reserved);
+  cudaMemPoolGetAttribute(launch_.pool, cudaMemPoolAttrUsedMemHigh, &figures.used_peak);
+  figures.host = host_bytes_;
+  size_t free = 0;
+  size_t total = 0;
+  cudaMemGetInfo(&free, &total);
+  figures.device_free = free;
+  figures.device_total = total;
+  return figures;
+}
+
+void Context::note_launch(const char* name) { recent_[launches_++ % recent_.size()] = name; }
+
+std::string Context::recent_launches() const {
+  std::string names;
+  const size_t kept = std::min(launches_, recent_.size());
+  for (size_t i = launches_ - kept; i < launches_; i++) {
+    names += (names.empty() ? "" : ", ") + std::string(recent_[i % recent_.size()]);
+  }
+  return names;
+}
+
+void Context::check_device(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();
+  std::string message = std::string(what) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status);
+  if (launches_ > 0 && !is_synchronous_) {
+    message += "; launched last: " + recent_launches() + " (ATTENTION_CUDA_SYNC=1 finds the one that failed)";
+  }
+  throw DeviceError(status == cudaErrorMemoryAllocation ? "ERR_OUT_OF_MEMORY" : "ERR_DEVICE", message);
+}
+
+}  // namespace attention::cuda

@@ -1,0 +1,83 @@
+#pragma once
+// A device as one backend uses it: a stream on which everything runs in order, a memory pool, pinned staging memory.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "launch.h"
+#include "pinned_memory.h"
+
+namespace attention::cuda {
+
+struct MemoryFigures {
+  uint64_t used;         // bytes in allocations
+  uint64_t reserved;     // bytes that the pool holds, those in use and those kept for reuse
+  uint64_t used_peak;
+  uint64_t host;         // bytes in pinned allocations
+  uint64_t device_free;  // of the whole device, as the driver tells it
+  uint64_t device_total;
+};
+
+/// Used from one thread at a time, that of its JavaScript. Errors are DeviceErrors.
+class Context {
+ public:
+  /// Throws ERR_NO_DRIVER, ERR_DRIVER_TOO_OLD, ERR_NO_DEVICE or ERR_ARCH with the fix.
+  explicit Context(int ordinal);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const LaunchContext& launch_context() const { return launch_; }
+  const std::string& device_name() const { return device_name_; }
+  int driver_version() const { return driver_version_; }
+
+  /// Makes the device that of the calling thread.
+  void make_current() const;
+
+  /// Device memory of undefined content, null for 0 bytes. Throws ERR_OUT_OF_MEMORY with what was needed and is free; the
+  /// context goes on working.
+  void* allocate(size_t bytes);
+  /// Gives memory back once what was launched before is done with it.
+  void free(void* address);
+  /// Pinned host memory, which kernels reach under the same address.
+  void* allocate_host(size_t bytes);
+  void free_host(void* address);
+
+  /// Copies `bytes` from the caller's memory, which is free to change when this returns.
+  void upload(void* to, const void* from, size_t bytes);
+  void fill(void* to, int byte, size_t bytes);
+  /// Blocks until the bytes are there.
+  void download(void* to, const void* from, size_t bytes);
+  /// Starts a copy into pinned memory; `done` of the result tells when it has arrived.
+  std::unique_ptr<PinnedBuffer> start_download(const void* from, size_t bytes);
+  void finish_download(std::unique_ptr<PinnedBuffer> buffer) { pinned_.put_back(std::move(buffer)); }
+
+  void wait();
+  MemoryFigures memory() const;
+
+  /// Notes an operation that was launched, for the message of a fault that shows up later.
+  void note_launch(const char* name);
+  /// Throws what the device reports, with the operations that may have caused it.
+  void check_device(cudaError_t status, const char* what);
+  bool is_synchronous() const { return is_synchronous_; }
+
+ private:
+  std::string recent_launches() const;
+  cudaError_t try_allocate(void** address, size_t bytes);
+
+  LaunchContext launch_;
+  std::string device_name_;
+  int driver_version_ = 0;
+  bool is_synchronous_ = false;  // ATTENTION_CUDA_SYNC=1
+  PinnedMemory pinned_;
+  std::unordered_map<void*, size_t> allocations_;
+  std::unordered_map<void*, size_t> host_allocations_;
+  uint64_t host_bytes_ = 0;
+  std::array<const char*, 8> recent_{};  // names since the last wait, newest last
+  size_t launches_ = 0;
+};
+
+}  // namespace attention::cuda

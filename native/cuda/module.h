@@ -1,0 +1,33 @@
+#pragma once
+// Kernels that come as PTX or cubin, of authors' own ops.
+
+#include <cuda_runtime.h>
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "launch.h"
+
+namespace attention::cuda {
+
+class Module {
+ public:
+  /// Compiles PTX, or takes a cubin. Throws ERR_DEVICE with what the compiler says.
+  explicit Module(const std::vector<char>& image);
+  ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// `parameters`: the kernel's parameters one after another, each at its `offsets`.
+  void launch(const LaunchContext& context, const std::string& function, const Grid& grid,
+              std::vector<unsigned char> parameters, const std::vector<int64_t>& offsets);
+
+ private:
+  cudaKernel_t find(const std::string& function);
+
+  cudaLibrary_t library_ = nullptr;
+  std::unordered_map<std::string, cudaKernel_t> kernels_;
+};
+
+}  // namespace attention::cuda

@@ -1,0 +1,48 @@
+#include "pinned_memory.h"
+
+#include <algorithm>
+
+#include "launch.h"
+
+namespace attention::cuda {
+
+PinnedBuffer::PinnedBuffer(size_t bytes) : bytes_(bytes) {
+  check(cudaHostAlloc(&data_, bytes, cudaHostAllocPortable), "pinned memory");
+  const cudaError_t status = cudaEventCreateWithFlags(&done_, cudaEventDisableTiming | cudaEventBlockingSync);
+  if (status != cudaSuccess) cudaFreeHost(data_);
+  check(status, "cudaEventCreate");
+}
+
+PinnedBuffer::~PinnedBuffer() {
+  cudaEventSynchronize(done_);
+  cudaEventDestroy(done_);
+  cudaFreeHost(data_);
+}
+
+void PinnedBuffer::record(cudaStream_t stream) { check(cudaEventRecord(done_, stream), "cudaEventRecord"); }
+
+bool PinnedBuffer::is_done() const { return cudaEventQuery(done_) == cudaSuccess; }
+
+cudaError_t PinnedBuffer::wait() const { return cudaEventSynchronize(done_); }
+
+std::unique_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
+  auto best = kept_.end();
+  for (auto it = kept_.begin(); it != kept_.end(); ++it) {
+    const bool fits = (*it)->bytes() >= bytes && (*it)->is_done();
+    if (fits && (best == kept_.end() || (*it)->bytes() < (*best)->bytes())) best = it;
+  }
+  if (best == kept_.end()) {
+    size_t rounded = 4096;
+    while (rounded < bytes) rounded *= 2;
+    return std::make_unique<PinnedBuffer>(rounded);
+  }
+  auto taken = std::move(*best);
+  kept_.erase(best);
+  return taken;
+}
+
+void PinnedMemory::put_back(std::unique_ptr<PinnedBuffer> buffer) {
+  if (buffer->bytes() <= largest_kept_ && kept_.size() < most_kept_) kept_.push_back(std::move(buffer));
+}
+
+}  // namespace attention::cuda

@@ -1,0 +1,93 @@
+#!/usr/bin/env node
+// Builds the addon with CMake and Ninja.
+//
+//   npm run build:native -w packages/backend-cuda      in the repository
+//   npx attention-cuda                                 where the package is installed
+//
+//   --architectures 80,90a   what to compile for; by default the GPU of this machine, 90a where there is none
+//   --release                all architectures from sm_75 to sm_120
+//   --host-device            kernels as C++ that runs on the CPU, into build/host: for tests; needs clang, no CUDA
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+const RELEASE = ['75-real', '80-real', '86-real', '89-real', '90a-real', '100-real', '120'];
+const DEFAULT = ['90a'];
+
+const { values: options } = parseArgs({
+  options: {
+    architectures: { type: 'string' },
+    release: { type: 'boolean', default: false },
+    'host-device': { type: 'boolean', default: false },
+  },
+});
+const require = createRequire(import.meta.url);
+const packageFolder = path.dirname(import.meta.dirname);
+
+/** The published package has the sources inside; in the repository they lie at its root. */
+function sources(name) {
+  const found = [name, path.join('../..', name)]
+    .map((folder) => path.resolve(packageFolder, folder))
+    .find((folder) => existsSync(folder));
+  if (!found) fail(`expected the folder ${name} in the package, found none`);
+  return found;
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+/** Compute capability of this machine's first GPU, as CMake writes architectures. */
+function architectureOfMachine() {
+  const query = spawnSync('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader'], {
+    encoding: 'utf8',
+  });
+  const [capability] = query.status === 0 ? query.stdout.trim().split('\n') : [''];
+  if (!/^\d+\.\d+$/.test(capability)) return undefined;
+  const architecture = capability.replace('.', '');
+  return [architecture === '90' ? '90a' : architecture];
+}
+
+function architectures() {
+  if (options.release) return RELEASE;
+  if (options.architectures) return options.architectures.split(',');
+  return architectureOfMachine() ?? DEFAULT;
+}
+
+function run(command, args, fix) {
+  const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
+  if (error) fail(`${command} not found: ${fix}`);
+  if (status !== 0) fail(`${command} failed`);
+}
+
+const isHost = options['host-device'];
+const buildFolder = path.join(packageFolder, 'build', isHost ? 'host' : 'cuda');
+const nodeIncludes = [
+  require('node-api-headers').include_dir,
+  path.dirname(require.resolve('node-addon-api/package.json')),
+];
+const nvcc = ['/usr/local/cuda/bin/nvcc'].find((file) => !process.env.CUDACXX && existsSync(file));
+const compilers = isHost
+  ? [`-DCMAKE_CXX_COMPILER=${process.env.CXX ?? 'clang++'}`]
+  : [
+      `-DCMAKE_CUDA_ARCHITECTURES=${architectures().join(';')}`,
+      ...(nvcc ? [`-DCMAKE_CUDA_COMPILER=${nvcc}`] : []),
+    ];
+const debian = (names) => `apt-get install ${names}`;
+run(
+  'cmake',
+  [
+    ...['-S', sources('native/cuda'), '-B', buildFolder, '-G', 'Ninja'],
+    `-DKERNELS=${sources('kernels/cuda')}`,
+    `-DNODE_API_INCLUDE=${nodeIncludes.join(';')}`,
+    `-DATTENTION_HOST_DEVICE=${isHost ? 'ON' : 'OFF'}`,
+    ...compilers,
+  ],
+  debian('cmake ninja-build'),
+);
+run('cmake', ['--build', buildFolder, '--parallel', String(availableParallelism())], debian('cmake ninja-build'));
+console.log(path.relative(process.cwd(), path.join(buildFolder, 'attention_cuda.node')));

@@ -1,0 +1,115 @@
+import { fileURLToPath } from 'node:url';
+import { loadAddon } from '@attention-js/backend-common';
+import { AttentionError } from '@attention-js/core';
+import type { AttentionErrorCode } from '@attention-js/core';
+
+/** Compiled kernels of an author's. */
+export interface NativeModule {
+  readonly __module: unique symbol;
+}
+
+/** Two points of the device's time. */
+export interface NativeStopwatch {
+  readonly __stopwatch: unique symbol;
+}
+
+/** What the device's memory is used for, in bytes. */
+export interface NativeMemory {
+  used: number;
+  reserved: number;
+  usedPeak: number;
+  host: number;
+  deviceFree: number;
+  deviceTotal: number;
+}
+
+/** An argument of an operation: addresses, sizes, types and flags, in the order in which its binding takes them. */
+export type NativeArgument = number | boolean | string | Float64Array | Uint8Array;
+
+/**
+ * A device, its stream and its memory pool, as native/cuda/addon.cc exports it. Addresses are numbers: those of today's
+ * GPUs have 47 bits. Each operation of native/cuda is a method too. Errors have a `code` of AttentionError.
+ */
+export interface NativeContext {
+  readonly deviceName: string;
+  /** 90 for compute capability 9.0. */
+  readonly architecture: number;
+  readonly multiprocessors: number;
+  /** 13000 for CUDA 13.0. */
+  readonly driverVersion: number;
+  /** Whether kernels run on the CPU, for tests. */
+  readonly isHost: boolean;
+  /** Device memory of undefined content; 0 for 0 bytes. */
+  allocate(byteLength: number): number;
+  /** Gives memory back once what was launched before is done with it. */
+  free(address: number): void;
+  /** Pinned host memory, which kernels reach under the same address. */
+  allocateHost(byteLength: number): number;
+  /** Waits for the device. */
+  freeHost(address: number): void;
+  /** Keeps no reference to `bytes`. */
+  upload(address: number, bytes: Uint8Array): void;
+  fill(address: number, byte: number, byteLength: number): void;
+  /** Blocks until `bytes` is filled. */
+  download(address: number, bytes: Uint8Array): void;
+  /** The bytes as they are after all that was launched before the call. */
+  downloadAsync(address: number, byteLength: number): Promise<ArrayBuffer>;
+  wait(): void;
+  memory(): NativeMemory;
+  startStopwatch(): NativeStopwatch;
+  stopStopwatch(stopwatch: NativeStopwatch): void;
+  /** Once the device has passed the end. */
+  milliseconds(stopwatch: NativeStopwatch): number;
+  loadModule(image: Uint8Array): NativeModule;
+  /** `sizes`: blocks x, y, z, threads x, y, z, bytes of dynamic shared memory. */
+  launchModule(
+    module: NativeModule,
+    functionName: string,
+    sizes: Float64Array,
+    parameters: Uint8Array,
+    offsets: Float64Array,
+  ): void;
+}
+
+interface NativeAddon {
+  NativeContext: new (
+    makeError: (code: AttentionErrorCode, message: string) => AttentionError,
+    ordinal: number,
+  ) => NativeContext;
+}
+
+const PLATFORM_PACKAGE = `@attention-js/backend-cuda-${process.platform}-${process.arch}`;
+
+/** The host device exists for tests, on machines without a GPU; nothing else shall run on it without being told to. */
+const wantsHostDevice = (): boolean => process.env.ATTENTION_CUDA_HOST_DEVICE === '1';
+
+const built = (variant: 'cuda' | 'host'): string =>
+  fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
+
+/**
+ * Opens the device with index `ordinal`.
+ *
+ * @throws AttentionError `ERR_ADDON_MISSING`, `ERR_NO_DRIVER`, `ERR_DRIVER_TOO_OLD`, `ERR_NO_DEVICE`, `ERR_ARCH`, each
+ * with the fix.
+ */
+export function openContext(ordinal: number): NativeContext {
+  const addon = loadAddon(
+    'cuda',
+    wantsHostDevice()
+      ? [
+          {
+            specifier: built('host'),
+            fix: 'npx attention-cuda --host-device (builds it; needs clang++, cmake, ninja)',
+          },
+        ]
+      : [
+          {
+            specifier: built('cuda'),
+            fix: 'npx attention-cuda (builds it; needs the CUDA toolkit 13, cmake, ninja)',
+          },
+          { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE}` },
+        ],
+    import.meta.url,
+  ) as NativeAddon;
+  return new addon.NativeContext((code, message) => new AttentionError(code, message), ordinal);
+}

@@ -1,0 +1,135 @@
+import { DeviceBackend } from '@attention-js/backend-common';
+import type { Launches } from '@attention-js/backend-common';
+import type { StorageMemory, StorageType } from '@attention-js/core';
+import { util } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { NativeArgument, NativeContext } from './addon.ts';
+import { CudaMemory } from './cuda_memory.ts';
+import type { CudaBuffer } from './cuda_memory.ts';
+import { CudaModule } from './cuda_module.ts';
+import { elementType } from './element_type.ts';
+import { cudaLaunches } from './kernels/index.ts';
+
+/** What {@link CudaBackend.run} hands to an operation. A tensor becomes its address and its element type. */
+export type OperationArgument = NativeArgument | TensorInfo | undefined;
+
+type Operation = (...values: NativeArgument[]) => void;
+
+/** Figures of {@link CudaBackend.memory}, in bytes. */
+export interface CudaMemoryInfo {
+  unreliable: boolean;
+  /** In tensors, wherever they are. */
+  numBytes: number;
+  /** In tensors on the GPU. */
+  numBytesInGPU: number;
+  /** In tensors in pinned memory of the host: caches that blocks are swapped to. */
+  numBytesPinned: number;
+  /** The most that tensors and what kernels need besides took so far. */
+  numBytesPeak: number;
+  /** What the memory pool holds: what is in use and what is kept for reuse. */
+  numBytesReserved: number;
+  /** Of the GPU's memory, free for everyone. */
+  numBytesFree: number;
+}
+
+/**
+ * tfjs on an NVIDIA GPU. Tensors live in the memory of the GPU, and all that runs on it runs in order, on one stream,
+ * while JavaScript goes on. Kernels reach it with {@link makeOutput} and {@link run}, authors' own with {@link loadModule}.
+ */
+export class CudaBackend extends DeviceBackend<CudaBuffer> {
+  /** @internal */
+  override readonly launches: Launches;
+  readonly #context: NativeContext;
+  readonly #memory: CudaMemory;
+
+  /** @internal The package makes the instances. */
+  constructor(name: string, context: NativeContext) {
+    const memory = new CudaMemory(name, context);
+    super(memory);
+    this.#context = context;
+    this.#memory = memory;
+    this.launches = cudaLaunches(this);
+  }
+
+  /** What the device calls itself: `NVIDIA H200`. */
+  get deviceName(): string {
+    return this.#context.deviceName;
+  }
+
+  /** Compute capability times ten: 90 for 9.0. */
+  get architecture(): number {
+    return this.#context.architecture;
+  }
+
+  /** Whether kernels run on the CPU, on the host device, which is for tests. */
+  get isHost(): boolean {
+    return this.#context.isHost;
+  }
+
+  /** Real bytes, with figures of the memory pool. */
+  override memory(): CudaMemoryInfo {
+    const { reserved, usedPeak, host, deviceFree } = this.#context.memory();
+    const { unreliable, numBytes, numBytesInGPU } = super.memory();
+    return {
+      unreliable,
+      numBytes: numBytes + host,
+      numBytesInGPU,
+      numBytesPinned: host,
+      numBytesPeak: usedPeak,
+      numBytesReserved: reserved,
+      numBytesFree: deviceFree,
+    };
+  }
+
+  /** The GPU's time for what `run` launches, in milliseconds. */
+  override async time(run: () => void): Promise<{ kernelMs: number }> {
+    const stopwatch = this.#context.startStopwatch();
+    run(); // before the first await: tfjs's profiler wants its outputs at once
+    this.#context.stopStopwatch(stopwatch);
+    await this.#memory.waitAsync();
+    return { kernelMs: this.#context.milliseconds(stopwatch) };
+  }
+
+  /** A cache of zeros: on the GPU, or with `memory: 'host'` in pinned memory of the host, which the GPU reaches too. */
+  override zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo {
+    if (memory !== 'host') return super.zeros(shape, storage, memory);
+    const bytes = util.sizeFromShape(shape) * (storage === 'float32' ? 4 : 2);
+    const tensor = this.makeTensorInBuffer(this.#memory.allocate(bytes, true), shape, 'float32', storage);
+    this.fill(tensor, 0);
+    return tensor;
+  }
+
+  /**
+   * Runs an operation of the addon on tensors, after all that was launched before. Nothing waits for it but reads.
+   *
+   * @param name Name of its binding in native/cuda.
+   * @throws AttentionError `ERR_DEVICE` for a launch that fails, or with the fault of an earlier one.
+   */
+  run(name: string, args: readonly OperationArgument[]): void {
+    const values: NativeArgument[] = [];
+    for (const argument of args) {
+      if (argument === undefined) {
+        values.push(0, 0);
+      } else if (typeof argument === 'object' && 'dataId' in argument) {
+        values.push(this.pointer(argument), elementType(argument.dtype, this.storageOf(argument.dataId)));
+      } else {
+        values.push(argument);
+      }
+    }
+    (this.#context as unknown as Record<string, Operation>)[name](...values);
+  }
+
+  /** Address of a tensor's elements on the GPU, which stays as long as the tensor. 0 for a tensor without elements. */
+  pointer(tensor: TensorInfo): number {
+    return this.bufferOf(tensor).address;
+  }
+
+  /**
+   * Kernels of your own, compiled to PTX (`nvcc -ptx`, for any later GPU) or to a cubin (for one architecture).
+   *
+   * @throws AttentionError `ERR_DEVICE` for an image that the driver does not take.
+   */
+  loadModule(image: Uint8Array): CudaModule {
+    return new CudaModule(this, this.#context, image);
+  }
+}

@@ -1,0 +1,53 @@
+import {
+  registerHostKernels,
+  registerTfjsKernels,
+  unavailableBackend,
+} from '@attention-js/backend-common';
+import { AttentionError } from '@attention-js/core';
+import { backend_util, findBackendFactory, registerBackend } from '@tensorflow/tfjs-core';
+import type { KernelBackend } from '@tensorflow/tfjs-core';
+import { openContext } from './addon.ts';
+import { CudaBackend } from './cuda_backend.ts';
+import { registerCudaKernels } from './cuda_kernel.ts';
+
+function makeBackend(name: string, ordinal: number): KernelBackend {
+  try {
+    const context = openContext(ordinal);
+    if (context.isHost)
+      backend_util.warn('[cuda] kernels run on the CPU, on the host device, which is for tests only');
+    return new CudaBackend(name, context);
+  } catch (error) {
+    // tfjs would swallow what a factory throws, and go on with another backend.
+    if (error instanceof AttentionError) return unavailableBackend(error, CudaBackend);
+    throw error;
+  }
+}
+
+function register(name: string, ordinal: number): void {
+  const backend = { name, kernelTerm: 'CUDA kernel', fallbackFlag: 'CUDA_HOST_FALLBACK' };
+  registerBackend(name, () => makeBackend(name, ordinal), 0); // priority 0: never chosen without being asked for
+  registerHostKernels(backend);
+  registerTfjsKernels(backend);
+  registerCudaKernels(name);
+}
+
+/**
+ * Registers a further GPU as a tfjs backend. `cuda` itself is the one with index 0.
+ *
+ * @param index Index of the GPU as CUDA counts them (`CUDA_VISIBLE_DEVICES` may hide some and change their order).
+ * @returns Name of the backend, `cuda:1` for index 1, for `tf.setBackend`, which rejects where there is no such GPU.
+ * @throws AttentionError `ERR_RANGE` for an index that is no integer of at least 0.
+ */
+export function registerCudaDevice(index: number): string {
+  if (!Number.isInteger(index) || index < 0) {
+    throw new AttentionError(
+      'ERR_RANGE',
+      `[registerCudaDevice] index: expected an integer of at least 0, received ${index}`,
+    );
+  }
+  const name = `cuda:${index}`;
+  if (!findBackendFactory(name)) register(name, index);
+  return name;
+}
+
+register('cuda', 0);
