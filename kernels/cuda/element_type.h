@@ -30,7 +30,7 @@ struct Operand {
   ElementType type = ElementType::float32;
 
   template <typename T>
-  T* as() const {
+  __host__ __device__ T* as() const {
     return static_cast<T*>(data);
   }
   explicit operator bool() const { return data != nullptr; }
