@@ -1,0 +1,67 @@
+import type { AttentionAttributes, HeadInputs, OutputSpec } from '@attention-js/core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { CudaBackend, OperationArgument } from '../cuda_backend.ts';
+
+const MAX_WINDOW = 2 ** 30;
+const MAX_INT = 2 ** 31 - 1;
+
+/** A call of one of the two attention bindings, whose arguments follow `AttentionParams` of kernels/cuda/attention.h. */
+export interface AttentionCall {
+  binding: 'pagedAttention' | 'varlenAttention';
+  /** `[tokens, heads, headSize]`. */
+  query: TensorInfo;
+  /** Cache, or contiguous rows. */
+  key: TensorInfo;
+  /** Like the key. */
+  value: TensorInfo;
+  /** Tensors of the lengths, in the binding's order. */
+  lengths: readonly (TensorInfo | undefined)[];
+  /** Slopes and sinks. */
+  heads: HeadInputs;
+  /** Contiguous: the mask that is added. */
+  mask?: readonly [TensorInfo | undefined];
+  /** Scale, causality, softcap, window. */
+  attrs: AttentionAttributes;
+  /** The output and, where there are two, the log-sum-exp. */
+  outputs: OutputSpec[];
+  /** Number of sequences. */
+  sequences: number;
+  /** Number of KV heads. */
+  kvHeads: number;
+  /** What describes the keys, in the binding's order. */
+  keySizes: readonly OperationArgument[];
+  /** Hints: they choose kernels and grids, never the result. */
+  longest: { query?: number; context?: number };
+  /** Keys that there are at most for a sequence. */
+  maxKeys: number;
+}
+
+/** Runs attention. */
+export function attend(backend: CudaBackend, call: AttentionCall): TensorInfo[] {
+  const { query, attrs, longest, maxKeys } = call;
+  const { alibiSlopes, sinks } = call.heads;
+  const [tokens, heads, headSize] = query.shape;
+  const made = call.outputs.map((spec) => backend.makeOutput(spec));
+  const [output, lse] = made;
+  backend.run(call.binding, [
+    ...[query, call.key, call.value, output, lse],
+    ...[...call.lengths, alibiSlopes, sinks, ...(call.mask ?? [])],
+    ...[tokens, call.sequences, heads, call.kvHeads, headSize],
+    ...[attrs.scale, attrs.softcap, Math.min(attrs.slidingWindow, MAX_WINDOW), attrs.causal],
+    ...call.keySizes,
+    ...[upperBound(longest.query, tokens), upperBound(longest.context, maxKeys), forcedSplits()],
+  ]);
+  return made;
+}
+
+/** A hint that a kernel can count on to be an integer in [1, most]. */
+function upperBound(hint: number | undefined, most: number): number {
+  const bound = hint !== undefined && hint >= 1 ? Math.min(Math.ceil(hint), most) : most;
+  return Math.max(1, Math.min(bound, MAX_INT));
+}
+
+/** How many parts the keys are split into where `ATTENTION_CUDA_SPLITS` decides it, in tests; else 0. */
+function forcedSplits(): number {
+  const splits = Number(process.env.ATTENTION_CUDA_SPLITS);
+  return Number.isInteger(splits) && splits > 0 ? splits : 0;
+}
