@@ -1,0 +1,11 @@
+#include "silu_and_mul.h"
+
+#include "gated_activation.cuh"
+
+namespace attention {
+
+void silu_and_mul(const LaunchContext& context, const GatedActivationParams& params) {
+  gated_activation<Silu>(context, params);
+}
+
+}  // namespace attention
