@@ -1,0 +1,55 @@
+#pragma once
+// What the files of the host device share: the running grid, its stacks and its faults.
+
+#include <cstdint>
+#include <string>
+
+#include "fibers.h"
+
+namespace attention::host {
+
+constexpr size_t stack_bytes = 128 * 1024;  // the lowest page is a guard
+constexpr size_t page_bytes = 4096;
+constexpr size_t most_shared_bytes = 256 * 1024;
+
+/// Memory of the grid that runs. One runs at a time.
+struct Grid {
+  unsigned char* stacks = nullptr;  // of most_threads threads, then one for faults
+  unsigned char* shared = nullptr;  // most_shared_bytes and a guard
+  Fiber fibers[most_threads];
+  Warp warps[most_warps];
+  Barrier barriers[most_barriers];
+  Copy* copies = nullptr;     // most_copies of each thread
+  bool reversed = false;
+  bool running = false;
+  void (*body)(void*) = nullptr;
+  void* argument = nullptr;
+  void* return_to = nullptr;  // stack pointer of the launch
+  std::string error;
+};
+extern Grid grid;
+
+/// Abandons the launch with a message that already says where.
+[[noreturn]] void abandon(std::string message);
+/// `rms_norm.cuh:12`
+std::string place(const Site& site);
+/// Block and thread that run.
+std::string position();
+
+/// Turns faults of kernels into errors while it lives.
+class FaultHandlers {
+ public:
+  FaultHandlers();
+  ~FaultHandlers();
+  FaultHandlers(const FaultHandlers&) = delete;
+  FaultHandlers& operator=(const FaultHandlers&) = delete;
+
+ private:
+  struct Saved;
+  Saved* saved_;
+};
+
+/// What an address is to the allocations of the device: `16 bytes past the end of 64 bytes of device memory`.
+std::string describe_address(const void* address);
+
+}  // namespace attention::host

@@ -1,0 +1,15 @@
+# The variant of the addon whose kernels run on the CPU: included by ../CMakeLists.txt.
+set(host ${CMAKE_CURRENT_LIST_DIR})
+file(GLOB host_sources CONFIGURE_DEPENDS ${host}/*.cc)
+target_sources(attention_cuda PRIVATE ${host_sources})
+set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)
+set_source_files_properties(
+  ${KERNELS}/architecture.cu PROPERTIES COMPILE_DEFINITIONS "ATTENTION_CUDA_ARCHITECTURES=\"the CPU\"")
+target_compile_definitions(attention_cuda PRIVATE ATTENTION_CUDA_HOST_DEVICE)
+target_include_directories(attention_cuda BEFORE PRIVATE ${host}/include ${host})
+# Line tables tell where a kernel faults.
+target_compile_options(attention_cuda PRIVATE -O2 -gline-tables-only -fno-stack-protector -Wall -Wextra)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(attention_cuda PRIVATE -march=x86-64-v3)
+endif()
+target_link_libraries(attention_cuda PRIVATE pthread dl)

@@ -1,0 +1,74 @@
+#pragma once
+// What kernels/cuda/ptx.cuh has, for the host device. Functions of a warp are done once, by the last of its lanes.
+
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+namespace attention {
+
+namespace host {
+void check_address(const void* address, size_t alignment, bool in_shared_memory, const Site& site);
+void load_matrices(uint32_t (&fragments)[4], const void* row, bool transposed, const Site& site);
+void multiply_matrices(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], bool is_bfloat16,
+                       const Site& site);
+}  // namespace host
+
+inline uint32_t shared_address(const void* shared) {
+  return uint32_t(static_cast<const unsigned char*>(shared) - host::state.shared);
+}
+
+/// The copy is there when it is waited for; until then there is NaN.
+inline void copy_async(void* shared, const void* global, bool valid = true, ATTENTION_CALLER) {
+  host::start_copy(shared, global, valid, ATTENTION_SITE("copy_async"));
+}
+
+inline void copy_async_commit() { host::commit_copies(); }
+
+template <int Pending>
+void copy_async_wait() {
+  host::finish_copies(Pending);
+}
+
+inline void load_matrices(uint32_t (&fragments)[4], const void* shared_row, ATTENTION_CALLER) {
+  host::load_matrices(fragments, shared_row, false, ATTENTION_SITE("load_matrices"));
+}
+
+inline void load_matrices_transposed(uint32_t (&fragments)[4], const void* shared_row, ATTENTION_CALLER) {
+  host::load_matrices(fragments, shared_row, true, ATTENTION_SITE("load_matrices_transposed"));
+}
+
+template <typename T>
+void multiply_matrices(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], ATTENTION_CALLER) {
+  static_assert(std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>);
+  host::multiply_matrices(d, a, b, std::is_same_v<T, bfloat16>, ATTENTION_SITE("multiply_matrices"));
+}
+
+template <typename T>
+uint32_t pack_pair(float low, float high) {
+  static_assert(std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>);
+  const T pair[2] = {from_float<T>(low), from_float<T>(high)};
+  return std::bit_cast<uint32_t>(pair);
+}
+
+inline float tanh_coarse(float value) {
+  const float result = tanhf(value);
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(result) & ~0xfffu);  // no better than the device's
+}
+
+inline float exp2_approximate(float value) {
+  const float normal = fabsf(value) < 0x1p-126f ? 0.0f : value;
+  const float result = exp2f(normal);
+  return result < 0x1p-126f ? 0.0f : result;
+}
+
+inline void named_barrier(int id, int threads, ATTENTION_CALLER) {
+  host::join_block(unsigned(id), unsigned(threads), 0, ATTENTION_SITE("named_barrier"));
+}
+
+inline uint4 load_once(const void* global, ATTENTION_CALLER) {
+  host::check_address(global, 16, false, ATTENTION_SITE("load_once"));
+  return *static_cast<const uint4*>(global);
+}
+
+}  // namespace attention
