@@ -137,19 +137,23 @@ bool is_allocated(const void* address, size_t bytes) {
 std::string describe_address(const void* address) {
   const std::lock_guard<std::mutex> lock(mutex);
   const auto* at = static_cast<const unsigned char*>(address);
-  constexpr ptrdiff_t near = 1 << 20;
+  ptrdiff_t nearest = 1 << 20;
+  std::string text = "to no device memory";
   if (const auto* allocation = before(address)) {
     const unsigned char* end = allocation->first + allocation->second.bytes;
     const std::string size = std::to_string(allocation->second.bytes) + " bytes of device memory";
     if (at < end) return "to " + size;
-    if (at - end < near) return std::to_string(at - end) + " bytes past the end of " + size;
+    if (at - end < nearest) {
+      nearest = at - end;
+      text = std::to_string(nearest) + " bytes past the end of " + size;
+    }
   }
   const auto next = allocations.upper_bound(at);
-  if (next != allocations.end() && next->first - at < near) {
-    return std::to_string(next->first - at) + " bytes before the start of " + std::to_string(next->second.bytes) +
+  if (next != allocations.end() && next->first - at < nearest) {
+    text = std::to_string(next->first - at) + " bytes before the start of " + std::to_string(next->second.bytes) +
            " bytes of device memory";
   }
-  return "to no device memory";
+  return text;
 }
 
 void fill(void* memory, int value, size_t bytes) {

@@ -5,6 +5,8 @@
 
 #include <cuda_runtime.h>
 
+#include "element_type.h"
+
 namespace attention {
 
 namespace host {
@@ -47,7 +49,7 @@ void multiply_matrices(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b
 template <typename T>
 uint32_t pack_pair(float low, float high) {
   static_assert(std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>);
-  const T pair[2] = {from_float<T>(low), from_float<T>(high)};
+  const T pair[2] = {T(low), T(high)};
   return std::bit_cast<uint32_t>(pair);
 }
 
