@@ -44,7 +44,7 @@ unsigned next_of(unsigned bits, unsigned last) {
   for (unsigned i = 0; i < state.warp_count * warp_lanes; i++) {
     const Fiber& fiber = grid.fibers[i];
     if (!(fiber.warp->live >> fiber.lane & 1)) continue;
-    const std::string where = std::string(fiber.waits_at.function) + " (" + place(fiber.waits_at) + ")";
+    const std::string where = std::string(fiber.waits_at->function) + " (" + place(*fiber.waits_at) + ")";
     auto found = std::find_if(places.begin(), places.end(), [&](auto& p) { return p.first == where; });
     if (found == places.end()) found = places.insert(places.end(), {where, {i, 0}});
     found->second.second++;
@@ -109,14 +109,13 @@ void run_thread() {
   const unsigned bit = 1u << self.lane;
   for (unsigned rest = warp.pending; rest; rest &= rest - 1) {
     const Join& join = warp.joins[std::countr_zero(rest)];
-    if (join.mask & bit) fail(join.site, "a lane of the mask returns from the kernel while others wait for it");
+    if (join.mask & bit) fail(*join.site, "a lane of the mask returns from the kernel while others wait for it");
   }
   warp.live &= ~bit;
   warp.ready &= ~bit;
   state.live--;
   Barrier& all = grid.barriers[0];
   if (all.arrived && all.arrived == state.live) complete(all);
-  self.waits_at = {};
   run_next(self);
   __builtin_unreachable();
 }
@@ -211,7 +210,6 @@ void run_block(unsigned count) {
     frame[11] = reinterpret_cast<uintptr_t>(run_thread);
 #endif
     fiber.stack_pointer = frame;
-    fiber.waits_at = {};
     fiber.first_copy = fiber.copies = fiber.copy_group = 0;
   }
   std::memset(state.shared, 0xff, size_t(grid.shared + most_shared_bytes - state.shared));
@@ -280,19 +278,19 @@ void join_warp(unsigned mask, void* operands, Finish* finish, const Site& site) 
     for (unsigned rest = warp.pending; rest; rest &= rest - 1) {
       const Join& other = warp.joins[std::countr_zero(rest)];
       if (!(other.mask & mask)) continue;
-      if (other.mask != mask || differ(other.site, site)) {
-        const std::string text = std::string("diverged: other lanes of the mask wait at ") + other.site.function + " (" +
-                                 place(other.site) + ")";
+      if (other.mask != mask || differ(*other.site, site)) {
+        const std::string text = std::string("diverged: other lanes of the mask wait at ") + other.site->function + " (" +
+                                 place(*other.site) + ")";
         fail(site, text.c_str());
       }
     }
   }
   if (!(warp.pending >> key & 1)) {
     warp.pending |= 1u << key;
-    join = {mask, 0, finish, site};
+    join = {mask, 0, finish, &site};
   }
   warp.operands[self.lane] = operands;
-  self.waits_at = site;
+  self.waits_at = &site;
   warp.ready &= ~bit;
   if ((join.arrived |= bit) == mask) {
     warp.pending &= ~(1u << key);
@@ -311,13 +309,13 @@ const int* join_block(unsigned id, unsigned threads, int predicate, const Site& 
   Barrier& barrier = grid.barriers[id];
   const unsigned expected = id == 0 ? state.live : threads;
   if (barrier.arrived == 0) {
-    barrier.site = site;
+    barrier.site = &site;
     barrier.expected = expected;
     barrier.count = barrier.any = 0;
     barrier.all = 1;
-  } else if (id == 0 && differ(barrier.site, site)) {
-    const std::string text = std::string("diverged: other threads of the block wait at ") + barrier.site.function +
-                             " (" + place(barrier.site) + ")";
+  } else if (id == 0 && differ(*barrier.site, site)) {
+    const std::string text = std::string("diverged: other threads of the block wait at ") + barrier.site->function +
+                             " (" + place(*barrier.site) + ")";
     fail(site, text.c_str());
   } else if (id > 0 && barrier.expected != threads) {
     fail(site, "threads join the same barrier with different numbers of threads");
@@ -325,7 +323,7 @@ const int* join_block(unsigned id, unsigned threads, int predicate, const Site& 
   barrier.count += predicate != 0;
   barrier.all &= predicate != 0;
   barrier.any |= predicate != 0;
-  self.waits_at = site;
+  self.waits_at = &site;
   self.warp->ready &= ~(1u << self.lane);
   barrier.waiting[self.warp->index] |= 1u << self.lane;
   if (++barrier.arrived == expected) complete(barrier);

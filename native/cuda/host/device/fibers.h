@@ -31,7 +31,7 @@ struct Join {
   unsigned mask;
   unsigned arrived;
   Finish* finish;
-  Site site;
+  const Site* site;  // of a lane that waits
 };
 
 struct Warp {
@@ -47,7 +47,7 @@ struct Warp {
 struct Barrier {
   unsigned arrived;
   unsigned expected;
-  Site site;
+  const Site* site;  // of a thread that waits
   unsigned waiting[most_warps];
   int count, all, any;     // of the arrivals so far
   int result[3];           // count, all and any of the last barrier
@@ -66,7 +66,7 @@ struct alignas(64) Fiber {
   unsigned index;
   unsigned lane;
   Warp* warp;
-  Site waits_at;  // function is null: it does not
+  const Site* waits_at;  // while it waits
   unsigned first_copy, copies, copy_group;
 };
 
