@@ -7,15 +7,14 @@
 namespace attention {
 namespace {
 
-constexpr int blocks_per_multiprocessor = 4;
 constexpr int min_keys_per_split = 256;
 constexpr int max_splits = 65535;  // of a grid
 
 // By rows of a tile. The widest heads leave no registers for more rows.
-using NarrowShape = ScalarShape<4, 128, 4, 1, 4, 2>;
-using MiddleShape = ScalarShape<16, 64, 2, 4, 4, 2>;
-using WideShape = ScalarShape<64, 32, 4, 4, 8, 2>;
-using LongHeadShape = ScalarShape<16, 64, 2, 4, 4, 8>;
+using NarrowShape = ScalarShape<4, 128, 4, 1, 4, 2, 4>;
+using MiddleShape = ScalarShape<16, 64, 2, 4, 4, 2, 3>;
+using WideShape = ScalarShape<64, 32, 4, 4, 8, 2, 3>;
+using LongHeadShape = ScalarShape<16, 64, 2, 4, 4, 8, 2>;
 
 /// Query tokens that are expected of a sequence.
 int expected_query_length(const AttentionParams& params) {
@@ -24,12 +23,12 @@ int expected_query_length(const AttentionParams& params) {
   return std::max(1, std::min(params.max_query_length, average));
 }
 
-/// How many parts the keys are split into: so many that all multiprocessors are busy.
-int choose_splits(const LaunchContext& context, const AttentionParams& params, int64_t busy_blocks, int query_length) {
+/// How many parts the keys are split into: as many as let `busy_blocks` grow to `wanted_blocks`.
+int choose_splits(const AttentionParams& params, int64_t busy_blocks, int64_t wanted_blocks, int query_length) {
   if (params.forced_splits > 0) return std::min(params.forced_splits, max_splits);
   int64_t keys = params.max_context_length;
   if (params.window > 0) keys = std::min<int64_t>(keys, int64_t(params.window) + query_length);
-  const int64_t wanted = context.device.multiprocessors * blocks_per_multiprocessor / std::max<int64_t>(1, busy_blocks);
+  const int64_t wanted = wanted_blocks / std::max<int64_t>(1, busy_blocks);
   return int(std::clamp<int64_t>(keys / min_keys_per_split, 1, std::clamp<int64_t>(wanted, 1, max_splits)));
 }
 
@@ -39,7 +38,8 @@ void launch_scalar(const LaunchContext& context, const AttentionParams& params, 
   const int64_t rows = int64_t(params.tokens) * params.heads;
   const int64_t busy_tiles =
       std::max<int64_t>(params.sequences, divide_up<int64_t>(int64_t(params.tokens) * group, Shape::rows));
-  const int splits = choose_splits(context, params, busy_tiles * params.kv_heads, query_length);
+  const int splits = choose_splits(params, busy_tiles * params.kv_heads,
+                                   int64_t(context.device.multiprocessors) * Shape::blocks, query_length);
   const size_t partial_rows = splits > 1 ? size_t(splits) * rows : 0;
   const Scratch outputs(context, partial_rows * params.head_size * sizeof(float));
   const Scratch lses(context, partial_rows * sizeof(float));

@@ -18,8 +18,8 @@ constexpr int scalar_stride = scalar_chunk + 4;    // of a key in shared memory;
 constexpr int scalar_columns = scalar_chunk / 4;  // threads along a chunk, 4 elements each
 
 /// `Rows` x `Keys` scores at a time, of which a thread has ScoreRows x ScoreKeys; of the sums it has ValueRows x 4 in each of
-/// at most MaxChunks chunks.
-template <int Rows, int Keys, int ScoreRows, int ScoreKeys, int ValueRows, int MaxChunks>
+/// at most MaxChunks chunks. Registers are for `Blocks` blocks on a multiprocessor.
+template <int Rows, int Keys, int ScoreRows, int ScoreKeys, int ValueRows, int MaxChunks, int Blocks>
 struct ScalarShape {
   static constexpr int rows = Rows;
   static constexpr int keys = Keys;
@@ -27,6 +27,7 @@ struct ScalarShape {
   static constexpr int score_keys = ScoreKeys;
   static constexpr int value_rows = ValueRows;
   static constexpr int max_chunks = MaxChunks;
+  static constexpr int blocks = Blocks;
   static constexpr int max_head_size = MaxChunks * scalar_chunk;
 
   static constexpr int score_columns = Keys / ScoreKeys;        // threads along the keys
@@ -101,12 +102,12 @@ __device__ __forceinline__ KeyRange split_keys(const AttentionParams& params, co
   KeyRange range;
   range.begin = kept_keys(params, first, context, capacity).begin;
   range.end = kept_keys(params, last, context, capacity).end;
-  const int first_tile = range.begin / keys_per_tile;
-  const int tiles = range.end / keys_per_tile + (range.end % keys_per_tile > 0) - first_tile;
+  const int start = range.begin / keys_per_tile;
+  const int tiles = range.end / keys_per_tile + (range.end % keys_per_tile > 0) - start;
   const int tiles_per_split = tiles / splits + (tiles % splits > 0);
-  const int64_t begin = int64_t(first_tile + min(int64_t(split) * tiles_per_split, int64_t(tiles))) * keys_per_tile;
+  const int64_t begin = (start + int64_t(split) * tiles_per_split) * keys_per_tile;
   const int64_t end = begin + int64_t(tiles_per_split) * keys_per_tile;
-  range.begin = int(max(int64_t(range.begin), begin));
+  range.begin = int(min(max(int64_t(range.begin), begin), int64_t(range.end)));
   range.end = int(min(int64_t(range.end), end));
   return range;
 }
@@ -183,7 +184,7 @@ __device__ __forceinline__ float4 load4(const float* from) { return *reinterpret
 template <typename Shape>
 __device__ __forceinline__ void add_scores(float (&scores)[Shape::score_rows][Shape::score_keys], const float* query,
                                            int query_stride, const float* keys, int first_key, int width) {
-#pragma unroll 4
+#pragma unroll 2
   for (int d = 0; d < width; d += 4) {
     float4 q[Shape::score_rows];
 #pragma unroll
@@ -308,7 +309,7 @@ __device__ __forceinline__ void store_sums(const float4 (&sums)[Shape::max_chunk
 
 /// Grid: (tiles of rows, KV heads, splits).
 template <typename T, typename Shape>
-__global__ void __launch_bounds__(scalar_threads) attend_scalar_kernel(AttentionParams params, ScalarSplits splits) {
+__global__ void __launch_bounds__(scalar_threads, Shape::blocks) attend_scalar_kernel(AttentionParams params, ScalarSplits splits) {
   __shared__ KeySlot slots[Shape::keys];
   __shared__ float row_factors[Shape::rows];
   const int group = params.heads / params.kv_heads;
