@@ -1,6 +1,8 @@
 #pragma once
 // Sums and maxima over the lanes of a warp and the warps of a block.
 
+#include <cuda_runtime.h>
+
 namespace attention {
 
 constexpr int warp_size = 32;
@@ -31,6 +33,18 @@ __device__ __forceinline__ float block_sum(float value, float* partial_sums) {
   if (lane == 0) partial_sums[warp] = value;
   __syncthreads();
   return warp_sum(lane < warps ? partial_sums[lane] : 0.0f);
+}
+
+/// Likewise the maximum; NaN is left out.
+__device__ __forceinline__ float block_max(float value, float* partial_maxima) {
+  const int lane = threadIdx.x % warp_size;
+  const int warp = threadIdx.x / warp_size;
+  const int warps = blockDim.x / warp_size;
+  value = warp_max(value);
+  if (warps == 1) return value;
+  if (lane == 0) partial_maxima[warp] = value;
+  __syncthreads();
+  return warp_max(lane < warps ? partial_maxima[lane] : -INFINITY);
 }
 
 }  // namespace attention

@@ -6,7 +6,7 @@
 //   typename Tile::Sums sums;
 //   Tile::multiply(sums, shared_memory<uint4>(), a, b, 0, depth);     // by all of Tile::threads threads
 //   Tile::for_each_pair(sums, [&](int row, int column, float x, float y) {…});   // from registers; or:
-//   const float* products = Tile::gather(sums, shared_memory<float>());         // [row * Tile::pitch + column]
+//   float* products = Tile::gather(sums, shared_memory<float>());         // [row * Tile::pitch + column]
 //
 // with Tile::shared_bytes of dynamic shared memory.
 
@@ -51,7 +51,7 @@ struct GemmStager<DepthContiguous<T, LineSource>, Lines, Depth, Threads> {
   int chunk;
   bool aligned;
 
-  __device__ __forceinline__ GemmStager(const DepthContiguous<T, LineSource>& operand, int /*first*/, bool is_aligned) {
+  __device__ __forceinline__ GemmStager(const DepthContiguous<T, LineSource>& operand, int, bool is_aligned) {
     line = threadIdx.x / chunks;
     chunk = threadIdx.x % chunks;
     aligned = is_aligned;
@@ -114,6 +114,7 @@ struct GemmTile {
   static constexpr int columns = Columns;
   static constexpr int depth = Depth;
   static constexpr int threads = WarpRows * WarpColumns * warp_size;
+  static constexpr int min_blocks = 1;  // of a multiprocessor, for __launch_bounds__
   static constexpr int pitch = Columns + 8;  // floats from one row of gathered products to the next
 
   static constexpr int row_matrices = Rows / WarpRows / 16;
@@ -223,7 +224,7 @@ struct GemmTile {
   }
 
   /// Leaves the products in shared memory, row r, column c at [r * pitch + c], to all threads.
-  static __device__ __forceinline__ const float* gather(const Sums& sums, float* shared) {
+  static __device__ __forceinline__ float* gather(const Sums& sums, float* shared) {
     for_each_pair(sums, [&](int row, int column, float x, float y) {
       *reinterpret_cast<float2*>(shared + row * pitch + column) = float2{x, y};
     });

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "error.h"
@@ -24,11 +25,14 @@ struct DeviceLimits {
   size_t l2_bytes = 0;
 };
 
+class Cublaslt;
+
 /// Where a launcher launches. One per backend; work on it runs in order.
 struct LaunchContext {
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   DeviceLimits device;
+  std::shared_ptr<Cublaslt> cublaslt;  // for matrix products, or none
 };
 
 inline void check(cudaError_t status, const char* what) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "architecture.h"
+#include "cublaslt.h"
 #include "upload.h"
 
 namespace attention::cuda {
@@ -89,11 +90,13 @@ Context::Context(int ordinal) : driver_version_(cuda::driver_version()) {
   check(cudaMemPoolCreate(&launch_.pool, &pool), "cudaMemPoolCreate");
   uint64_t keep_all = UINT64_MAX;  // freed memory is kept for reuse, until an allocation fails
   check(cudaMemPoolSetAttribute(launch_.pool, cudaMemPoolAttrReleaseThreshold, &keep_all), "cudaMemPoolSetAttribute");
+  launch_.cublaslt = std::make_shared<Cublaslt>();
 }
 
 Context::~Context() {
   cudaSetDevice(launch_.device.ordinal);
   if (launch_.stream) cudaStreamSynchronize(launch_.stream);
+  launch_.cublaslt.reset();
   for (const auto& [address, bytes] : host_allocations_) cudaFreeHost(address);
   // A pool lives on until all of its memory was freed.
   for (const auto& [address, bytes] : allocations_) cudaFreeAsync(address, launch_.stream);

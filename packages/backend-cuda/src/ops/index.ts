@@ -3,6 +3,7 @@ import './assign_storage.ts';
 import './cast_storage.ts';
 import './copy_blocks.ts';
 import './gelu_and_mul.ts';
+import './linear.ts';
 import './merge_attention_states.ts';
 import './paged_attention.ts';
 import './reshape_and_cache.ts';

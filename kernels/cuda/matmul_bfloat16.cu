@@ -1,0 +1,7 @@
+#include "matmul_launch.cuh"
+
+namespace attention {
+
+template void launch_matmul<bfloat16>(const LaunchContext& context, const MatmulParams& params);
+
+}  // namespace attention

@@ -1,0 +1,190 @@
+#pragma once
+// Products of few rows: all the time goes into reading b, once. Blocks keep many loads under way.
+
+#include "matmul.cuh"
+
+namespace attention {
+
+constexpr int most_stream_warps = 16;
+constexpr int stream_columns = 16;  // of a block
+constexpr int stream_step = 64;     // of the depth, by a warp at a time
+
+/// Up to 8 `RowTiles` rows, b contiguous along the depth, on tensor cores: the warps of a block share out the depth of 16
+/// columns. What a lane reads, 16 bytes of a line, is its part of the fragments for some order of the depth; as both
+/// operands have the same order, the sums are right.
+template <typename T, int RowTiles>
+__global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_kernel(const MatmulOperands<T> operands) {
+  constexpr int stages = 4;
+  __shared__ float partial_sums[most_stream_warps][RowTiles * 8][stream_columns + 1];
+  const int lane = threadIdx.x % warp_size;
+  const int warp = threadIdx.x / warp_size;
+  const int warps = blockDim.x / warp_size;
+  const int group = lane / 4;
+  const int offset = lane % 4 * 8;
+  const int first_column = blockIdx.x * stream_columns;
+  const int batch = blockIdx.y;
+  const int64_t depth = operands.depth;
+  const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch) + offset;
+  const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch) + offset;
+  // Beyond the last line, the last again: sums that nobody stores.
+  const T* columns[2];
+  const T* rows[RowTiles];
+#pragma unroll
+  for (int i = 0; i < 2; i++) columns[i] = b + min(first_column + i * 8 + group, operands.columns - 1) * depth;
+#pragma unroll
+  for (int i = 0; i < RowTiles; i++) rows[i] = a + min(i * 8 + group, operands.rows - 1) * depth;
+
+  const auto fetch = [&](uint4(&to)[2][2], int step) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int k = step * stream_step + half * 32;
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        to[half][i] = k + offset < depth ? load_once(columns[i] + k) : uint4{0, 0, 0, 0};
+      }
+    }
+  };
+  float sums[RowTiles][4] = {};
+  uint4 weights[stages][2][2];
+#pragma unroll
+  for (int stage = 0; stage < stages; stage++) fetch(weights[stage], warp + stage * warps);
+  const int steps = int((depth + stream_step - 1) / stream_step);
+  for (int first = warp; first < steps; first += stages * warps) {
+#pragma unroll
+    for (int stage = 0; stage < stages; stage++) {
+      const int step = first + stage * warps;
+      if (step >= steps) break;
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int k = step * stream_step + half * 32;
+        const uint4 low = weights[stage][half][0];
+        const uint4 high = weights[stage][half][1];
+#pragma unroll
+        for (int i = 0; i < RowTiles; i++) {
+          uint4 row = {0, 0, 0, 0};
+          if (k + offset < depth) row = *reinterpret_cast<const uint4*>(rows[i] + k);
+          multiply_matrices<T>(sums[i], {low.x, high.x, low.y, high.y}, {row.x, row.y});
+          multiply_matrices<T>(sums[i], {low.z, high.z, low.w, high.w}, {row.z, row.w});
+        }
+      }
+      fetch(weights[stage], step + stages * warps);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < RowTiles; i++) {
+#pragma unroll
+    for (int n = 0; n < 4; n++) {
+      partial_sums[warp][i * 8 + lane % 4 * 2 + n % 2][group + n / 2 * 8] = sums[i][n];
+    }
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < operands.rows * stream_columns; i += blockDim.x) {
+    const int row = i / stream_columns;
+    const int column = first_column + i % stream_columns;
+    if (column >= operands.columns) continue;
+    float sum = 0.0f;
+    for (int w = 0; w < warps; w++) sum += partial_sums[w][row][i % stream_columns];
+    store_sum(operands, {nullptr, 0}, 0, batch, row, column, sum);
+  }
+}
+
+constexpr int vector_warps = 8;
+constexpr int dot_columns = 8;  // of a block
+
+/// `Rows` rows a block, b contiguous along the depth, in true float32: lanes along the depth, N elements an access, and
+/// warps share it out. Blocks with the same columns follow one another, so that b comes from the cache for all but one.
+template <typename T, int Rows, int N>
+__global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(const MatmulOperands<T> operands) {
+  __shared__ float partial_sums[vector_warps][Rows][dot_columns];
+  const int lane = threadIdx.x % warp_size;
+  const int warp = threadIdx.x / warp_size;
+  const int row_blocks = (operands.rows + Rows - 1) / Rows;
+  const int first_row = blockIdx.x % row_blocks * Rows;
+  const int first_column = blockIdx.x / row_blocks * dot_columns;
+  const int batch = blockIdx.y;
+  const int64_t depth = operands.depth;
+  const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch);
+  const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch);
+  // Beyond the last line, the last again: sums that nobody stores.
+  float sums[Rows][dot_columns] = {};
+  for (int k = threadIdx.x * N; k < depth; k += vector_warps * warp_size * N) {
+    float right[dot_columns][N];
+#pragma unroll
+    for (int j = 0; j < dot_columns; j++) {
+      load_pack<N>(right[j], b + min(first_column + j, operands.columns - 1) * depth + k);
+    }
+#pragma unroll
+    for (int i = 0; i < Rows; i++) {
+      float left[N];
+      load_pack<N>(left, a + min(first_row + i, operands.rows - 1) * depth + k);
+#pragma unroll
+      for (int j = 0; j < dot_columns; j++) {
+#pragma unroll
+        for (int n = 0; n < N; n++) sums[i][j] = fmaf(left[n], right[j][n], sums[i][j]);
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < Rows; i++) {
+#pragma unroll
+    for (int j = 0; j < dot_columns; j++) {
+      const float sum = warp_sum(sums[i][j]);
+      if (lane == 0) partial_sums[warp][i][j] = sum;
+    }
+  }
+  __syncthreads();
+  const int row = first_row + threadIdx.x / dot_columns;
+  const int column = first_column + threadIdx.x % dot_columns;
+  if (threadIdx.x >= Rows * dot_columns || row >= operands.rows || column >= operands.columns) return;
+  float sum = 0.0f;
+  for (int w = 0; w < vector_warps; w++) sum += partial_sums[w][row - first_row][column - first_column];
+  store_sum(operands, {nullptr, 0}, 0, batch, row, column, sum);
+}
+
+/// Up to `Rows` rows, b contiguous across the depth: N neighbouring columns a lane, warps and blocks share out the depth.
+template <typename T, int Rows, int N>
+__global__ __launch_bounds__(vector_warps* warp_size) void matmul_columns_kernel(const MatmulOperands<T> operands,
+                                                                                 const MatmulSplits splits) {
+  constexpr int width = warp_size * N;
+  float* partial_sums = shared_memory<float>();  // [warp][row][column]
+  const int lane = threadIdx.x % warp_size;
+  const int warp = threadIdx.x / warp_size;
+  const int first_column = blockIdx.x * width;
+  const int column = first_column + lane * N;
+  const int batch = blockIdx.z;
+  const int first = blockIdx.y * splits.depth;
+  const int limit = min(operands.depth, first + splits.depth);
+  const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch);
+  const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch) + column;
+  float sums[Rows][N] = {};
+  if (column < operands.columns) {
+#pragma unroll 8
+    for (int k = first + warp; k < limit; k += vector_warps) {
+      float right[N];
+      load_pack<N>(right, b + int64_t(k) * operands.columns);
+#pragma unroll
+      for (int i = 0; i < Rows; i++) {
+        const float left = to_float(a[min(i, operands.rows - 1) * int64_t(operands.depth) + k]);
+#pragma unroll
+        for (int n = 0; n < N; n++) sums[i][n] = fmaf(left, right[n], sums[i][n]);
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < Rows; i++) {
+#pragma unroll
+    for (int n = 0; n < N; n++) partial_sums[(warp * Rows + i) * width + n * warp_size + lane] = sums[i][n];
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < Rows * width; i += blockDim.x) {
+    const int row = i / width;
+    const int to = first_column + i % width;
+    if (row >= operands.rows || to >= operands.columns) continue;
+    const int from = i % width % N * warp_size + i % width / N;
+    float sum = 0.0f;
+    for (int w = 0; w < vector_warps; w++) sum += partial_sums[(w * Rows + row) * width + from];
+    store_sum(operands, splits, blockIdx.y, batch, row, to, sum);
+  }
+}
+
+}  // namespace attention

@@ -1,0 +1,31 @@
+import type { MatMulLaunch } from '@attention-js/backend-common';
+import { env } from '@tensorflow/tfjs-core';
+import type { CudaBackend } from '../cuda_backend.ts';
+
+/** Axes of a batch that the kernels walk. */
+export const MAX_BATCH_RANK = 4;
+
+/** Lets products of float32 operands round them to TF32 where that is faster; false by default. */
+const TF32_FLAG = 'CUDA_ALLOW_TF32';
+
+env().registerFlag(TF32_FLAG, () => false);
+
+export function matMul(backend: CudaBackend, launch: MatMulLaunch): void {
+  const { shape, strides } = launch.batch;
+  backend.run('matmul', [
+    launch.a,
+    launch.b,
+    launch.bias,
+    launch.output,
+    ...[shape, strides[0], strides[1]].map((axes) => Float64Array.from(axes)),
+    launch.rows,
+    launch.columns,
+    launch.depth,
+    launch.transposeA,
+    launch.transposeB,
+    launch.biasStride === 1,
+    launch.activation,
+    launch.slope,
+    env().getBool(TF32_FLAG),
+  ]);
+}
