@@ -97,6 +97,27 @@ __device__ __forceinline__ void multiply_matrices<bfloat16>(float (&d)[4], const
 #endif
 }
 
+/// Two floats, rounded to T (float16 or bfloat16), `low` in the lower half: a pair of multiply_matrices.
+template <typename T>
+__device__ __forceinline__ uint32_t pack_pair(float low, float high);
+template <>
+__device__ __forceinline__ uint32_t pack_pair<float16>(float low, float high) {
+  const __half2 pair = __floats2half2_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&pair);
+}
+template <>
+__device__ __forceinline__ uint32_t pack_pair<bfloat16>(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&pair);
+}
+
+/// tanh to a relative error of 2^-11.
+__device__ __forceinline__ float tanh_coarse(float value) {
+  float result;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(result) : "f"(value));
+  return result;
+}
+
 /// 2^value to about 2 ulp; 0 for -infinity.
 __device__ __forceinline__ float exp2_approximate(float value) {
   float result;

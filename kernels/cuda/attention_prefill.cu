@@ -1,0 +1,33 @@
+#include "attention_prefill.h"
+
+#include "attention_prefill_keys.cuh"
+
+namespace attention {
+namespace {
+
+template <typename T, int HeadSize>
+void prefill_in_tiles(const LaunchContext& context, const AttentionParams& params, bool all) {
+  using Large = PrefillTile<HeadSize, true>;
+  using Small = PrefillTile<HeadSize, false>;
+  const int64_t group = params.heads / params.kv_heads;
+  const int64_t longest = params.cu_seqlens_q ? params.max_query_length : 1;
+  // Large tiles, where sequences fill them, the device's memory suffices, and half of its processors get one.
+  const int64_t blocks = group * params.tokens / Large::rows * params.kv_heads;
+  const bool large = longest * group > Small::rows && 2 * blocks >= context.device.multiprocessors &&
+                     int(sizeof(PrefillMemory<Large>)) <= context.device.shared_bytes_per_block;
+  launch_prefill<T, HeadSize>(context, params, large, all);
+}
+
+}  // namespace
+
+void attend_prefill(const LaunchContext& context, const AttentionParams& params, bool all) {
+  if (params.tokens == 0) return;
+  with_half_type(params.query.type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (params.head_size <= 64) return prefill_in_tiles<T, 64>(context, params, all);
+    if (params.head_size <= 128) return prefill_in_tiles<T, 128>(context, params, all);
+    prefill_in_tiles<T, 256>(context, params, all);
+  });
+}
+
+}  // namespace attention
