@@ -1,0 +1,97 @@
+#pragma once
+// Functions of two elements, with broadcasting by strides.
+
+#include "binary_functions.cuh"
+#include "element.cuh"
+#include "strides.h"
+
+namespace attention {
+
+// One choice of the operation for a whole pack.
+#define ATTENTION_EACH(expression)                    \
+  do {                                                \
+    _Pragma("unroll") for (int i = 0; i < N; i++) {   \
+      const Value a = left[i];                        \
+      const Value b = right[i];                       \
+      left[i] = Value(expression);                    \
+    }                                                 \
+    return;                                           \
+  } while (false)
+
+/// The results take the place of the left operands. `operation` is an index into the table of binary.ts.
+template <int N, typename Value>
+__device__ __forceinline__ void apply_binary(int operation, Value (&left)[N], const Value (&right)[N]) {
+  constexpr Value zero = Value(0);
+  switch (operation) {
+    case 0: ATTENTION_EACH(add(a, b));
+    case 1: ATTENTION_EACH(angle(a, b));
+    case 2: ATTENTION_EACH(a == b);
+    case 3: ATTENTION_EACH(floor_quotient(a, b));
+    case 4: ATTENTION_EACH(a > b);
+    case 5: ATTENTION_EACH(a >= b);
+    case 6: ATTENTION_EACH(a < b);
+    case 7: ATTENTION_EACH(a <= b);
+    case 8: ATTENTION_EACH(a != zero && b != zero);
+    case 9: ATTENTION_EACH(a != zero || b != zero);
+    case 10: ATTENTION_EACH(larger(a, b));
+    case 11: ATTENTION_EACH(smaller(a, b));
+    case 12: ATTENTION_EACH(modulo(a, b));
+    case 13: ATTENTION_EACH(multiply(a, b));
+    case 14: ATTENTION_EACH(a != b);
+    case 15: ATTENTION_EACH(power(a, b));
+    case 16: ATTENTION_EACH(a < zero ? multiply(a, b) : a);
+    case 17: ATTENTION_EACH(quotient(a, b));
+    case 18: ATTENTION_EACH(multiply(subtract(a, b), subtract(a, b)));
+    default: ATTENTION_EACH(subtract(a, b));
+  }
+}
+
+#undef ATTENTION_EACH
+
+/// A pack of an operand that along the last axis either follows or repeats.
+template <typename Value>
+__device__ __forceinline__ void load_operand(Value (&to)[pack_elements], const void* data, ElementType type,
+                                             int64_t offset, bool repeats, int64_t count) {
+  if (!repeats) return load_some(to, data, type, offset, count);
+  const Value value = load_element<Value>(data, type, offset);
+#pragma unroll
+  for (int i = 0; i < pack_elements; i++) to[i] = value;
+}
+
+/// A thread takes a pack, which lies in one row of the walk.
+template <typename Value>
+__global__ void __launch_bounds__(256)
+    binary_packs_kernel(int operation, const void* a, ElementType a_type, const void* b, ElementType b_type,
+                        void* output, ElementType output_type, const Walk<2> walk) {
+  const int64_t index = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * pack_elements;
+  if (index >= walk.size) return;
+  int64_t offsets[2];
+  walk.offsets(index, offsets);
+  const int64_t count = walk.size - index;
+  Value left[pack_elements] = {};
+  Value right[pack_elements] = {};
+  load_operand(left, a, a_type, offsets[0], walk.strides[0][0] == 0, count);
+  load_operand(right, b, b_type, offsets[1], walk.strides[1][0] == 0, count);
+  apply_binary(operation, left, right);
+  store_some(output, output_type, index, left, count);
+}
+
+/// Any strides: a thread takes elements a block apart.
+template <typename Value>
+__global__ void __launch_bounds__(256)
+    binary_elements_kernel(int operation, const void* a, ElementType a_type, const void* b, ElementType b_type,
+                           void* output, ElementType output_type, const Walk<2> walk) {
+  const int64_t start = int64_t(blockIdx.x) * blockDim.x * pack_elements + threadIdx.x;
+  const int64_t end = min(start + int64_t(blockDim.x) * pack_elements, walk.size);
+#pragma unroll 1
+  for (int64_t index = start; index < end; index += blockDim.x) {
+    int64_t offsets[2];
+    walk.offsets(index, offsets);
+    Value left[1] = {load_element<Value>(a, a_type, offsets[0])};
+    const Value right[1] = {load_element<Value>(b, b_type, offsets[1])};
+    apply_binary(operation, left, right);
+    store_element(output, output_type, index, left[0]);
+  }
+}
+
+}  // namespace attention

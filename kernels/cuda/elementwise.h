@@ -1,0 +1,51 @@
+#pragma once
+// What launchers of kernels over elements share.
+
+#include <cstdint>
+
+#include "element_type.h"
+#include "launch.h"
+
+namespace attention {
+
+constexpr int elementwise_threads = 256;
+
+/// A thread for every `per_thread` of `items`.
+inline Grid elementwise_grid(int64_t items, int per_thread) {
+  const int64_t blocks = divide_up<int64_t>(items, int64_t(elementwise_threads) * per_thread);
+  if (blocks > INT32_MAX) throw DeviceError("ERR_RANGE", "too many elements for one launch");
+  return {.blocks = unsigned(blocks), .threads = elementwise_threads};
+}
+
+/// Whether packs of elements from the tensor's start on can be accessed at once.
+inline bool is_aligned(const Operand& operand) { return reinterpret_cast<uintptr_t>(operand.data) % 16 == 0; }
+
+/// Whether the kernels compute on elements of this type as floats; else as ints.
+constexpr bool is_float(ElementType type) { return type != ElementType::int32 && type != ElementType::bool8; }
+
+/// Calls `body` with the tag of float or int.
+template <typename Body>
+void with_compute_type(bool as_float, Body&& body) {
+  if (as_float) {
+    body(TypeTag<float>{});
+  } else {
+    body(TypeTag<int>{});
+  }
+}
+
+/// Threads of a block that shares a row: a power of two.
+inline int row_threads(int64_t length, int per_thread, int most) {
+  int threads = 32;
+  while (threads < most && int64_t(threads) * per_thread < length) threads *= 2;
+  return threads;
+}
+
+/// Blocks of rows: blockDim.x threads a row; where that is a warp, several rows a block.
+inline Grid row_grid(int64_t rows, int threads) {
+  const int rows_per_block = threads == 32 ? 8 : 1;
+  const int64_t blocks = divide_up<int64_t>(rows, rows_per_block);
+  if (blocks > INT32_MAX) throw DeviceError("ERR_RANGE", "too many rows for one launch");
+  return {.blocks = unsigned(blocks), .threads = dim3(threads, rows_per_block)};
+}
+
+}  // namespace attention

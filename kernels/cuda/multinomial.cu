@@ -1,0 +1,44 @@
+#include "multinomial.h"
+
+#include "copy.h"
+#include "cumulate.h"
+#include "elementwise.h"
+#include "multinomial.cuh"
+#include "softmax.h"
+
+namespace attention {
+
+void multinomial(const LaunchContext& context, const MultinomialParams& params) {
+  if (params.rows * params.samples == 0 || params.events == 0) return;
+  const int64_t size = params.rows * params.events;
+  const Scratch scratch(context, size_t(size) * 2 * sizeof(float));
+  const Operand probabilities{scratch.as<float>(), ElementType::float32};
+  const Operand sums{scratch.as<float>() + size, ElementType::float32};
+  if (params.normalized) {
+    copy(context, {.x = params.logits,
+                   .output = probabilities,
+                   .shape = {size},
+                   .x_strides = {1},
+                   .output_strides = {1},
+                   .x_offset = 0,
+                   .output_offset = 0});
+  } else {
+    softmax(context, {.x = params.logits,
+                      .output = probabilities,
+                      .rows = params.rows,
+                      .length = params.events,
+                      .logarithm = false});
+  }
+  cumulate(context, {.x = probabilities,
+                     .output = sums,
+                     .rows = params.rows,
+                     .length = params.events,
+                     .product = false,
+                     .exclusive = false,
+                     .reversed = false});
+  launch(context, multinomial_kernel, elementwise_grid(params.rows * params.samples, 1),
+         probabilities.as<float>(), sums.as<float>(), params.output.as<int>(), params.rows, params.events,
+         params.samples, params.normalized, params.key0, params.key1);
+}
+
+}  // namespace attention

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+#include "element_type.h"
+#include "launch.h"
+
+namespace attention {
+
+struct SoftmaxParams {
+  Operand x;       // [rows, length] of a float type
+  Operand output;  // [rows, length] of a float type
+  int64_t rows;
+  int64_t length;
+  bool logarithm;
+};
+
+/// Softmax of rows, or its logarithm, in float32.
+void softmax(const LaunchContext& context, const SoftmaxParams& params);
+
+}  // namespace attention
