@@ -2,9 +2,11 @@
 import './assign_storage.ts';
 import './cast_storage.ts';
 import './copy_blocks.ts';
+import './fused_moe.ts';
 import './gelu_and_mul.ts';
 import './linear.ts';
 import './merge_attention_states.ts';
+import './moe_gemm.ts';
 import './paged_attention.ts';
 import './reshape_and_cache.ts';
 import './rms_norm.ts';

@@ -1,0 +1,37 @@
+#include "moe_launch.cuh"
+#include "moe_tile.cuh"
+
+namespace attention {
+namespace {
+
+template <typename Tile, bool Gated>
+void launch_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
+  const int column_tiles = divide_up(product.width, moe_tile_columns<Tile, Gated>);
+  const int64_t blocks = count_moe_rows(plan, product) * column_tiles;
+  if (blocks > INT32_MAX) throw DeviceError("ERR_UNSUPPORTED", "more than 2^31 tiles of products with experts");
+  launch(context, moe_tile_kernel<Tile, Gated>,
+         {.blocks = unsigned(blocks), .threads = Tile::threads, .shared_bytes = Tile::shared_bytes},
+         moe_operands<typename Tile::Element>(product), column_tiles);
+}
+
+template <typename Tile>
+void launch_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
+  product.gated ? launch_tiles<Tile, true>(context, plan, product) : launch_tiles<Tile, false>(context, plan, product);
+}
+
+}  // namespace
+
+void multiply_experts_by_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
+  if (plan.kernel == MoePlan::Kernel::fma_tiles) {
+    return with_float_type(product.x.type, [&](auto tag) {
+      launch_tiles<FmaTile<typename decltype(tag)::type, moe_fma_rows>>(context, plan, product);
+    });
+  }
+  with_half_type(product.x.type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (plan.kernel == MoePlan::Kernel::large_tiles) return launch_tiles<MoeLargeTile<T>>(context, plan, product);
+    launch_tiles<MoeSmallTile<T>>(context, plan, product);
+  });
+}
+
+}  // namespace attention

@@ -1,0 +1,113 @@
+#pragma once
+// Products of experts that have many rows: a block takes a tile of pairs of one expert by columns, gathering their rows.
+
+#include "gemm.cuh"
+#include "gemm_fma.cuh"
+#include "moe_product.cuh"
+#include "shared_memory.cuh"
+
+namespace attention {
+
+/// Small enough in shared memory for every device, and for several blocks a multiprocessor.
+template <typename T>
+using MoeSmallTile = GemmTile<T, 64, 128, 2, 2, 32, 4>;
+template <typename T>
+using MoeLargeTile = GemmTile<T, 128, 256, 2, 4>;
+constexpr int moe_fma_rows = 64;
+
+/// Rows of x of pairs that follow each other in the order.
+template <typename T>
+struct MoeInputLines {
+  const MoeOperands<T>& operands;
+  int first;
+  int count;
+
+  __device__ __forceinline__ const T* line(int i) const {
+    if (i >= count) return nullptr;
+    const unsigned pair = operands.pair_at(first + i);
+    return pair < unsigned(operands.pairs) ? operands.row_of(pair) : nullptr;
+  }
+};
+
+/// Lines of an expert's matrix; where it is gated `half` of the gate's, then as many of the up projection's.
+template <bool Gated, typename T>
+struct MoeWeightLines {
+  const MoeOperands<T>& operands;
+  int expert;
+  int first_column;
+  int half;
+
+  __device__ __forceinline__ const T* line(int i) const {
+    const int column = first_column + (Gated ? i % half : i);
+    if (column >= operands.width) return nullptr;
+    return Gated && i >= half ? operands.up_line(expert, column) : operands.template gate_line<Gated>(expert, column);
+  }
+};
+
+/// Columns of the output that a tile makes.
+template <typename Tile, bool Gated>
+constexpr int moe_tile_columns = Gated ? Tile::columns / 2 : Tile::columns;
+
+/// A tile's products, or NaN, become rows of the output.
+template <typename Tile, bool Gated>
+__device__ __forceinline__ void store_moe_tile(const MoeOperands<typename Tile::Element>& operands, const MoeTile& tile,
+                                               int first_column, const float* products) {
+  constexpr int N = 8;
+  constexpr int columns = moe_tile_columns<Tile, Gated>;
+  constexpr int packs = columns / N;
+  const int count = tile.end - tile.first;
+  for (int i = threadIdx.x; i < count * packs; i += Tile::threads) {
+    const int row = i / packs;
+    const int column = i % packs * N;
+    const unsigned pair = operands.pair_at(tile.first + row);
+    if (pair >= unsigned(operands.pairs) || first_column + column >= operands.width) continue;
+    float values[N];
+    if (tile.expert < 0) {
+#pragma unroll
+      for (int j = 0; j < N; j++) values[j] = __builtin_nanf("");
+    } else {
+      const float* from = products + row * Tile::pitch + column;
+      load_pack<N>(values, from);
+      if constexpr (Gated) {
+        float ups[N];
+        load_pack<N>(ups, from + columns);
+#pragma unroll
+        for (int j = 0; j < N; j++) values[j] = operands.gate_up(values[j], ups[j]);
+      } else {
+        const float factor = operands.factor_of(pair);
+#pragma unroll
+        for (int j = 0; j < N; j++) values[j] *= factor;
+      }
+    }
+    if (operands.aligned_output) {
+      operands.template store_neighbours<N>(pair, first_column + column, values);
+      continue;
+    }
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+      if (first_column + column + j < operands.width) operands.store(pair, first_column + column + j, values[j]);
+    }
+  }
+}
+
+/// Blocks of neighbouring numbers share the rows of x, and soon after the weights of an expert.
+template <typename Tile, bool Gated>
+__global__ void __launch_bounds__(Tile::threads) moe_tile_kernel(const MoeOperands<typename Tile::Element> operands,
+                                                                 int column_tiles) {
+  using T = typename Tile::Element;
+  const MoeTile tile = operands.tiles[blockIdx.x / column_tiles];
+  if (tile.end <= tile.first || (Gated && tile.expert < 0)) return;
+  const int first_column = blockIdx.x % column_tiles * moe_tile_columns<Tile, Gated>;
+  float* products = shared_memory<float>();
+  if (tile.expert >= 0) {
+    const DepthContiguous<T, MoeInputLines<T>> a = {{operands, tile.first, tile.end - tile.first}, operands.aligned};
+    const DepthContiguous<T, MoeWeightLines<Gated, T>> b = {
+        {operands, tile.expert, first_column, moe_tile_columns<Tile, Gated>}, operands.aligned};
+    typename Tile::Sums sums;
+    Tile::multiply(sums, shared_memory<uint4>(), a, b, 0, operands.depth);
+    Tile::gather(sums, products);
+  }
+  store_moe_tile<Tile, Gated>(operands, tile, first_column, products);
+}
+
+}  // namespace attention

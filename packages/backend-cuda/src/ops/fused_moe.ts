@@ -1,0 +1,16 @@
+import { fusedMoeOp } from '@attention-js/core';
+import type { MoeActivation } from '@attention-js/core';
+import { cudaKernel } from '../cuda_kernel.ts';
+
+/** Numbered as in moe_product.h. */
+const ACTIVATIONS: readonly MoeActivation[] = ['silu', 'gelu', 'gelu_tanh'];
+
+cudaKernel(fusedMoeOp, ({ inputs, attrs: { activation }, outputs: [spec], backend }) => {
+  const { x, gateUpWeights, downWeights, topkWeights, topkIds } = inputs;
+  const output = backend.makeOutput(spec);
+  backend.run('fusedMoe', [
+    ...[x, gateUpWeights, downWeights, topkWeights, topkIds, output],
+    ...[...topkIds.shape, ...downWeights.shape, ACTIVATIONS.indexOf(activation)],
+  ]);
+  return [output];
+});
