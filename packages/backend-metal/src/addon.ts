@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
+import { loadAddon } from '@attention-js/backend-common';
+import type { AddonCandidate } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
-import { loadAddon } from './load_addon.ts';
 
 /** Memory that CPU and GPU share. */
 export interface NativeBuffer {
@@ -66,6 +67,16 @@ interface NativeAddon {
   ) => NativeDevice;
 }
 
+const PLATFORM_PACKAGE = '@attention-js/backend-metal-darwin-arm64';
+
+const candidates: readonly AddonCandidate[] = [
+  {
+    specifier: fileURLToPath(new URL('../build/attention_metal.node', import.meta.url)),
+    fix: 'npx attention-metal (builds it; needs clang++, on a Mac: xcode-select --install)',
+  },
+  { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE} (on a Mac with Apple silicon)` },
+];
+
 /** The host device exists for tests, where no Mac is at hand; nothing else shall run on it without being told to. */
 const wantsHostDevice = (): boolean => process.env.ATTENTION_METAL_HOST_DEVICE === '1';
 
@@ -83,7 +94,7 @@ export function openDevice(): NativeDevice {
         `tf.setBackend('cpu')`,
     );
   }
-  const { NativeDevice } = loadAddon() as NativeAddon;
+  const { NativeDevice } = loadAddon('metal', candidates, import.meta.url) as NativeAddon;
   return new NativeDevice((code, message) => new AttentionError(code, message), {
     cacheFolder: fileURLToPath(new URL('../../../node_modules/.cache/attention-js/metal', import.meta.url)),
     sourceFolder: fileURLToPath(new URL('../../../native/metal/host', import.meta.url)),

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { NativeBuffer, NativeDevice } from './addon.ts';
-import { DeviceMemory } from './device_memory.ts';
+import { MetalMemory } from './device_memory.ts';
 
 /** A device whose work ends when the test says so. */
 function makeDevice() {
@@ -15,7 +15,7 @@ function makeDevice() {
     wait: () => {},
     waitAsync: () => done,
   } as unknown as NativeDevice;
-  return { memory: new DeviceMemory(device), freed, finish };
+  return { memory: new MetalMemory(device), freed, finish };
 }
 
 test('a read that is under way outlives the disposal of all memory', async () => {

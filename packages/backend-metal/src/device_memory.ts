@@ -1,43 +1,50 @@
+import type { DeviceBuffer, DeviceMemory } from '@attention-js/backend-common';
 import type { NativeBuffer, NativeDevice } from './addon.ts';
 
 /** ArrayBuffers that are a buffer's own memory: what is made of them is gone when the buffer is freed. */
 const sharedMemory = new WeakSet<object>();
 
-/** Whether `values` is a view of a device buffer, which must not be kept beyond the buffer's life. */
-export function isDeviceView(values: ArrayBufferView): boolean {
-  return sharedMemory.has(values.buffer);
-}
-
 /** Memory that CPU and GPU share. */
-export class DeviceBuffer {
+export class MetalBuffer implements DeviceBuffer {
   readonly native: NativeBuffer;
   readonly byteLength: number;
   /** Number of the last dispatch that used the buffer. */
   lastUse = 0;
   /** Reads that are under way. */
   readers = 0;
-  readonly #memory: DeviceMemory;
+  readonly #memory: MetalMemory;
   #contents: ArrayBuffer | undefined;
 
-  constructor(memory: DeviceMemory, byteLength: number) {
+  constructor(memory: MetalMemory, byteLength: number) {
     this.#memory = memory;
     this.native = memory.device.makeBuffer(Math.max(byteLength, 16));
     this.byteLength = byteLength;
   }
 
-  /** The memory itself, once the device is done with it. */
-  contents(): ArrayBuffer {
+  get isPending(): boolean {
+    return this.#memory.isPending(this);
+  }
+
+  /** The bytes themselves, once the device is done with them. */
+  bytes(): Uint8Array {
     this.#memory.waitFor(this);
     if (!this.#contents) {
       this.#contents = this.#memory.device.contents(this.native);
       sharedMemory.add(this.#contents);
     }
-    return this.#contents;
+    return new Uint8Array(this.#contents, 0, this.byteLength);
   }
 
-  /** The bytes themselves, once the device is done with them. */
-  bytes(): Uint8Array {
-    return new Uint8Array(this.contents(), 0, this.byteLength);
+  async readAsync(): Promise<Uint8Array> {
+    return this.#memory.whenDone(this, () => this.bytes().slice());
+  }
+
+  write(bytes: Uint8Array): void {
+    this.bytes().set(bytes);
+  }
+
+  fill(byte: number): void {
+    this.bytes().fill(byte);
   }
 
   /** Frees the memory; what was dispatched with it still runs. */
@@ -47,11 +54,13 @@ export class DeviceBuffer {
 }
 
 /** The buffers of a device, and what was dispatched to it: the two that a read has to bring together. */
-export class DeviceMemory {
+export class MetalMemory implements DeviceMemory<MetalBuffer> {
+  readonly backendName = 'metal';
+  readonly isShared = true;
   readonly device: NativeDevice;
   /** Bytes in buffers. */
   byteLength = 0;
-  readonly #buffers = new Set<DeviceBuffer>();
+  readonly #buffers = new Set<MetalBuffer>();
   #dispatched = 0;
   #completed = 0;
   #isDisposed = false;
@@ -60,14 +69,22 @@ export class DeviceMemory {
     this.device = device;
   }
 
-  allocate(byteLength: number): DeviceBuffer {
-    const buffer = new DeviceBuffer(this, byteLength);
+  allocate(byteLength: number): MetalBuffer {
+    const buffer = new MetalBuffer(this, byteLength);
     this.#buffers.add(buffer);
     this.byteLength += byteLength;
     return buffer;
   }
 
-  free(buffer: DeviceBuffer): void {
+  isView(values: ArrayBufferView): boolean {
+    return sharedMemory.has(values.buffer);
+  }
+
+  isEager(): boolean {
+    return true;
+  }
+
+  free(buffer: MetalBuffer): void {
     if (!this.#buffers.delete(buffer)) return;
     this.byteLength -= buffer.byteLength;
     this.device.freeBuffer(buffer.native);
@@ -81,7 +98,7 @@ export class DeviceMemory {
   }
 
   /** What `read` returns once the device is done with `buffer`, which stays until then, whatever is disposed of. */
-  async whenDone<T>(buffer: DeviceBuffer, read: () => T): Promise<T> {
+  async whenDone<T>(buffer: MetalBuffer, read: () => T): Promise<T> {
     buffer.readers++;
     try {
       if (this.isPending(buffer)) await this.waitAsync();
@@ -93,16 +110,16 @@ export class DeviceMemory {
   }
 
   /** Notes that what is dispatched next uses these buffers. */
-  use(buffers: readonly DeviceBuffer[]): void {
+  use(buffers: readonly MetalBuffer[]): void {
     this.#dispatched++;
     for (const buffer of buffers) buffer.lastUse = this.#dispatched;
   }
 
-  isPending(buffer: DeviceBuffer): boolean {
+  isPending(buffer: MetalBuffer): boolean {
     return buffer.lastUse > this.#completed;
   }
 
-  waitFor(buffer: DeviceBuffer): void {
+  waitFor(buffer: MetalBuffer): void {
     if (this.isPending(buffer)) this.wait();
   }
 

@@ -23,8 +23,3 @@ export const PACK = 8;
 export function isVectorized(...lengths: number[]): boolean {
   return lengths.every((length) => length % PACK === 0);
 }
-
-/** Product of `shape`. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, length) => product * length, 1);
-}

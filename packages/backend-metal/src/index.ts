@@ -1,5 +1,4 @@
 import './register.ts';
-import './kernels/index.ts';
 import './ops/index.ts';
 
 export { MetalBackend } from './metal_backend.ts';

@@ -1,9 +1,11 @@
+import { registerHostKernels, registerTfjsKernels, unavailableBackend } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import { backend_util, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { openDevice } from './addon.ts';
-import { registerHostKernels } from './host_fallback.ts';
-import { MetalBackend, unavailableBackend } from './metal_backend.ts';
+import { backendInfo } from './backend_info.ts';
+import { LEFT_TO_HOST } from './kernels/index.ts';
+import { MetalBackend } from './metal_backend.ts';
 
 function makeBackend(): KernelBackend {
   try {
@@ -13,10 +15,11 @@ function makeBackend(): KernelBackend {
     return new MetalBackend(device);
   } catch (error) {
     // tfjs would swallow what a factory throws, and go on with another backend.
-    if (error instanceof AttentionError) return unavailableBackend(error);
+    if (error instanceof AttentionError) return unavailableBackend(error, MetalBackend);
     throw error;
   }
 }
 
 registerBackend('metal', makeBackend, 0); // priority 0: never chosen without being asked for
-registerHostKernels();
+registerHostKernels(backendInfo);
+registerTfjsKernels(backendInfo, { without: LEFT_TO_HOST });

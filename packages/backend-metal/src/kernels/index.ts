@@ -1,17 +1,44 @@
-// Shaders in the place of tfjs's `cpu` kernels.
-import './arg_reduce.ts';
-import './binary.ts';
-import './cast.ts';
-import './concat.ts';
-import './cumulate.ts';
-import './fill.ts';
-import './gather.ts';
-import './matmul.ts';
-import './one_hot.ts';
-import './reduce.ts';
-import './select.ts';
-import './slice.ts';
-import './softmax.ts';
-import './top_k.ts';
-import './transpose.ts';
-import './unary.ts';
+import type { Launches } from '@attention-js/backend-common';
+import type { MetalBackend } from '../metal_backend.ts';
+import { argReduce } from './arg_reduce.ts';
+import { binary } from './binary.ts';
+import { copy } from './copy.ts';
+import { cumulate } from './cumulate.ts';
+import { fill } from './fill.ts';
+import { gather } from './gather.ts';
+import { MAX_BATCH_RANK, matMul } from './matmul.ts';
+import { oneHot } from './one_hot.ts';
+import { reduce } from './reduce.ts';
+import { select } from './select.ts';
+import { softmax } from './softmax.ts';
+import { MAX_K, topK } from './top_k.ts';
+import { unary } from './unary.ts';
+import { MAX_RANK } from './walk_params.ts';
+
+/** Tan, near whose poles float32 is too far from what tfjs's own tests ask for. */
+export const LEFT_TO_HOST: readonly string[] = ['Tan'];
+
+/** Shaders that tfjs's kernels are made of. */
+export const launches: Launches<MetalBackend> = {
+  limits: {
+    rank: MAX_RANK,
+    batchRank: MAX_BATCH_RANK,
+    size: 2 ** 31, // shaders count with 32 bits
+    topK: MAX_K,
+    indexAxes: 1,
+    transposeA: false,
+  },
+  argReduce,
+  binary,
+  copy,
+  cumulate,
+  fill,
+  gather,
+  matMul,
+  oneHot,
+  reduce,
+  select,
+  softmax,
+  topK,
+  unary,
+};

@@ -1,5 +1,6 @@
+import { sizeOf } from '@attention-js/backend-common';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { PACK, sizeOf, stridedGrid } from '../grid.ts';
+import { PACK, stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
 import { uint64 } from '../params.ts';
 

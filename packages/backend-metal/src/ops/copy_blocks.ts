@@ -1,5 +1,5 @@
+import { sizeOf } from '@attention-js/backend-common';
 import { BYTES_PER_ELEMENT, copyBlocksOp, storageOf } from '@attention-js/core';
-import { sizeOf } from '../grid.ts';
 import { metalKernel } from '../metal_kernel.ts';
 import { copyBlockPairs } from './block_pairs.ts';
 

@@ -1,7 +1,8 @@
+import { sizeOf } from '@attention-js/backend-common';
 import type { OutputSpec } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { FunctionConstants } from '../dispatch.ts';
-import { isVectorized, PACK, sizeOf, stridedGrid } from '../grid.ts';
+import { isVectorized, PACK, stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
 import { uint32 } from '../params.ts';
 

@@ -4,7 +4,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { test } from '@jest/globals';
 import { Random } from '../../../core/src/testing/random.ts';
 import { randomTensor } from '../../../core/src/testing/tensors.ts';
-import { expectSameAsCpu } from '../testing/compare_backends.ts';
+import { expectSameAsCpu } from '../../../backend-common/src/testing/expect_same_as_cpu.ts';
 import { describeOnMetal } from '../testing/metal.ts';
 
 const activations: [string, (x: Tensor) => Tensor][] = [

@@ -1,6 +1,5 @@
+import { matMul, sizeOf } from '@attention-js/backend-common';
 import { AttentionError, linearOp } from '@attention-js/core';
-import { sizeOf } from '../grid.ts';
-import { matMul } from '../kernels/matmul.ts';
 import { metalKernel } from '../metal_kernel.ts';
 
 metalKernel(linearOp, ({ inputs: { x, weight, bias }, outputs: [{ shape }], backend }) => {

@@ -1,7 +1,7 @@
+import { sizeOf } from '@attention-js/backend-common';
 import { mergeAttentionStatesOp } from '@attention-js/core';
 import type { OutputSpec } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { sizeOf } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
 import { metalKernel } from '../metal_kernel.ts';
 import { int32 } from '../params.ts';

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { Random } from '../../../core/src/testing/random.ts';
 import { randomTensor } from '../../../core/src/testing/tensors.ts';
-import { expectSameAsCpu } from '../testing/compare_backends.ts';
+import { expectSameAsCpu } from '../../../backend-common/src/testing/expect_same_as_cpu.ts';
 import { describeOnMetal } from '../testing/metal.ts';
 
 /** Expert ids of tokens with `k` each: expert `e` has `counts[e]` pairs. */

@@ -1,5 +1,6 @@
+import { sizeOf } from '@attention-js/backend-common';
 import { rmsNormOp } from '@attention-js/core';
-import { isVectorized, PACK, sizeOf } from '../grid.ts';
+import { isVectorized, PACK } from '../grid.ts';
 import { metalKernel } from '../metal_kernel.ts';
 import { float32, uint32 } from '../params.ts';
 

@@ -1,5 +1,4 @@
 import * as nodeModule from 'node:module'; // a bundle's banner often declares createRequire itself
-import { fileURLToPath } from 'node:url';
 import { AttentionError } from '@attention-js/core';
 
 /** Where the addon may be. */
@@ -10,25 +9,17 @@ export interface AddonCandidate {
   fix: string;
 }
 
-const PLATFORM_PACKAGE = '@attention-js/backend-metal-darwin-arm64';
-
-const candidates: readonly AddonCandidate[] = [
-  {
-    specifier: fileURLToPath(new URL('../build/attention_metal.node', import.meta.url)),
-    fix: 'npx attention-metal (builds it; needs clang++, on a Mac: xcode-select --install)',
-  },
-  { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE} (on a Mac with Apple silicon)` },
-];
-
 /**
  * Loads the first addon that there is.
  *
+ * @param backendName Name of the backend, for errors.
+ * @param from `import.meta.url` of the backend's module: packages are looked for from there.
  * @throws AttentionError `ERR_ADDON_MISSING`, with what was tried and what fixes it.
  */
-export function loadAddon(from: readonly AddonCandidate[] = candidates): unknown {
-  const require = nodeModule.createRequire(import.meta.url);
+export function loadAddon(backendName: string, candidates: readonly AddonCandidate[], from: string): unknown {
+  const require = nodeModule.createRequire(from);
   const attempts: string[] = [];
-  for (const { specifier, fix } of from) {
+  for (const { specifier, fix } of candidates) {
     try {
       return require(specifier);
     } catch (error) {
@@ -38,6 +29,6 @@ export function loadAddon(from: readonly AddonCandidate[] = candidates): unknown
   }
   throw new AttentionError(
     'ERR_ADDON_MISSING',
-    `[metal] addon: expected one of these, found none${attempts.join('')}`,
+    `[${backendName}] addon: expected one of these, found none${attempts.join('')}`,
   );
 }

@@ -1,16 +1,17 @@
 import { backend_util, util } from '@tensorflow/tfjs-core';
 import type { ConcatAttrs, PackAttrs, TensorInfo } from '@tensorflow/tfjs-core';
-import { sizeOf } from '../grid.ts';
-import type { MetalBackend } from '../metal_backend.ts';
-import { tfjsKernel } from '../tfjs_kernel.ts';
+import type { DeviceBackend } from '../device_backend.ts';
+import type { NumericType } from '../numeric_type.ts';
+import { sizeOf } from '../shapes.ts';
 import { copyParts } from './copy.ts';
-import { haveOneNumericType, promotedStorage } from './element_type.ts';
-import type { NumericType } from './element_type.ts';
 import { rowMajorStrides } from './strides.ts';
+import { haveOneNumericType, promotedStorage } from './tensors.ts';
+import { tfjsKernel } from './tfjs_kernel.ts';
+import type { TfjsKernel } from './tfjs_kernel.ts';
 
 /** Joins tensors along `axis` of `shapes`, the shapes that they are taken to have. */
 function join(
-  backend: MetalBackend,
+  backend: DeviceBackend,
   tensors: readonly TensorInfo[],
   shapes: number[][],
   axis: number,
@@ -29,7 +30,7 @@ function join(
   return copyParts(backend, { shape: outputShape, dtype, storage }, parts);
 }
 
-tfjsKernel<TensorInfo[], ConcatAttrs>('Concat', ({ inputs, attrs, backend }) => {
+const concat = tfjsKernel<TensorInfo[], ConcatAttrs>('Concat', ({ inputs, attrs, backend }) => {
   if (!haveOneNumericType(...inputs)) return undefined;
   const [axis] = util.parseAxisParam(attrs.axis, inputs[0].shape);
   const shapes = inputs.map(({ shape }) => shape);
@@ -46,7 +47,7 @@ tfjsKernel<TensorInfo[], ConcatAttrs>('Concat', ({ inputs, attrs, backend }) => 
   );
 });
 
-tfjsKernel<TensorInfo[], PackAttrs>('Pack', ({ inputs, attrs, backend }) => {
+const pack = tfjsKernel<TensorInfo[], PackAttrs>('Pack', ({ inputs, attrs, backend }) => {
   if (!haveOneNumericType(...inputs)) return undefined;
   const [{ shape }] = inputs;
   for (const { shape: other } of inputs) {
@@ -64,3 +65,5 @@ tfjsKernel<TensorInfo[], PackAttrs>('Pack', ({ inputs, attrs, backend }) => {
     outputShape,
   );
 });
+
+export const concatKernels: readonly TfjsKernel[] = [concat, pack];

@@ -2,15 +2,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import { storageOf } from '@attention-js/core';
 import { expectMatches } from '../../../core/src/testing/compare.ts';
 
-/** Runs `compute` on `cpu` and on `metal` and expects the same tensors, within the bounds of their storage types. */
+/** Runs `compute` on `cpu` and on the active backend and expects the same tensors, within the bounds of their storage types. */
 export async function expectSameAsCpu(compute: () => tf.Tensor[]): Promise<void> {
+  const backendName = tf.getBackend();
   await tf.setBackend('cpu');
   const references = compute().map((tensor) => ({
     values: tensor.dataSync(),
     shape: tensor.shape,
     storage: storageOf(tensor),
   }));
-  await tf.setBackend('metal');
+  await tf.setBackend(backendName);
   const results = compute();
   references.forEach(({ values, shape, storage }, i) => expectMatches(results[i], values, shape, storage));
 }

@@ -41,8 +41,8 @@ function makeTensor({ values, shape, dtype = 'float32', storage = 'float32' }: I
 }
 
 /**
- * Runs `op` on `cpu`, which computes in float64 on the rounded inputs, and on `metal`, and expects the same shapes, dtypes
- * and values, and on `metal` the storage type `storage`.
+ * Runs `op` on `cpu`, which computes in float64 on the rounded inputs, and on the active backend, and expects the same
+ * shapes, dtypes and values, and on the active backend the storage type `storage`.
  */
 export async function expectAsOnCpu(
   inputs: readonly Input[],
@@ -50,11 +50,12 @@ export async function expectAsOnCpu(
   { storage = 'float32', bound = BOUNDS[storage] }: { storage?: StorageType; bound?: number } = {},
 ): Promise<void> {
   const run = (): tf.Tensor[] => [op(...inputs.map(makeTensor))].flat();
+  const backendName = tf.getBackend();
   await tf.setBackend('cpu');
   const references = tf.tidy(() =>
     run().map((tensor) => ({ shape: tensor.shape, dtype: tensor.dtype, values: tensor.dataSync() })),
   );
-  await tf.setBackend('metal');
+  await tf.setBackend(backendName);
   const results = run();
   expect(results).toHaveLength(references.length);
   for (const [i, { shape, dtype, values }] of references.entries()) {

@@ -1,12 +1,3 @@
-import { uint32, uint64 } from '../params.ts';
-import type { Param } from '../params.ts';
-
-/** Most axes that shaders index; as in strides.h. */
-export const MAX_RANK = 6;
-
-/** Most elements that shaders count with 32 bits. */
-export const MAX_SIZE = 2 ** 31;
-
 /** Strides of a row-major tensor, in elements. */
 export function rowMajorStrides(shape: readonly number[]): number[] {
   const strides = Array.from<number>({ length: shape.length });
@@ -36,9 +27,13 @@ export interface Walk {
 
 /**
  * Joins neighbouring axes along which every tensor's elements follow each other evenly, and drops those of length 1.
- * `undefined` where more than {@link MAX_RANK} are left.
+ * `undefined` where more than `maxRank` are left.
  */
-export function collapse(shape: readonly number[], strides: readonly number[][]): Walk | undefined {
+export function collapse(
+  shape: readonly number[],
+  strides: readonly number[][],
+  maxRank: number,
+): Walk | undefined {
   const walk: Walk = { shape: [], strides: strides.map(() => []) };
   for (let axis = 0; axis < shape.length; axis++) {
     if (shape[axis] === 1) continue;
@@ -52,15 +47,5 @@ export function collapse(shape: readonly number[], strides: readonly number[][])
       for (const [i, own] of strides.entries()) walk.strides[i].push(own[axis]);
     }
   }
-  return walk.shape.length <= MAX_RANK ? walk : undefined;
-}
-
-/** A shader's `ulong[length]`. */
-export function strideParams(strides: readonly number[], length = MAX_RANK): Param[] {
-  return Array.from({ length }, (_, axis) => uint64(strides[axis] ?? 0));
-}
-
-/** A shader's `uint[length]`, 1 past the end. */
-export function shapeParams(shape: readonly number[], length = MAX_RANK): Param[] {
-  return Array.from({ length }, (_, axis) => uint32(shape[axis] ?? 1));
+  return walk.shape.length <= maxRank ? walk : undefined;
 }

@@ -4,7 +4,7 @@ import { loadAddon } from './load_addon.ts';
 
 test('takes the first candidate that there is', () => {
   const candidates = ['/nowhere/a.node', 'node:path', 'node:fs'].map((specifier) => ({ specifier, fix: '' }));
-  expect(loadAddon(candidates)).toHaveProperty('basename');
+  expect(loadAddon('name', candidates, import.meta.url)).toHaveProperty('basename');
 });
 
 test('lists every attempt and its fix', () => {
@@ -14,7 +14,7 @@ test('lists every attempt and its fix', () => {
   ];
   let error: unknown;
   try {
-    loadAddon(candidates);
+    loadAddon('name', candidates, import.meta.url);
   } catch (caught) {
     error = caught;
   }
@@ -22,6 +22,6 @@ test('lists every attempt and its fix', () => {
   const { code, message } = error as AttentionError;
   expect(code).toBe('ERR_ADDON_MISSING');
   expect(message).toMatch(
-    /^\[metal\] addon: expected one of these, found none\n- \/nowhere\/a\.node: Cannot find .*\n {2}fix: build it\n- @nobody\/b: Cannot find .*\n {2}fix: install it$/,
+    /^\[name\] addon: expected one of these, found none\n- \/nowhere\/a\.node: Cannot find .*\n {2}fix: build it\n- @nobody\/b: Cannot find .*\n {2}fix: install it$/,
   );
 });

@@ -1,0 +1,256 @@
+import { encodeStorageBytes } from '@attention-js/core';
+import type { OutputSpec, StorageBackend, StorageMemory, StorageType } from '@attention-js/core';
+import {
+  DataStorage,
+  KernelBackend,
+  backend_util,
+  buffer,
+  engine,
+  kernel_impls,
+  util,
+} from '@tensorflow/tfjs-core';
+import type { DataType, Rank, ShapeMap, Tensor, TensorBuffer, TensorInfo } from '@tensorflow/tfjs-core';
+import type { DeviceBuffer, DeviceMemory } from './device_memory.ts';
+import type { Launches } from './launches.ts';
+import type { NumericType } from './numeric_type.ts';
+import { TensorData } from './tensor_data.ts';
+
+type DataId = TensorInfo['dataId'];
+type BackendValues = backend_util.BackendValues;
+
+/**
+ * tfjs on a device: what a backend does whatever its device is. Kernels of tfjs for `cpu` run on it, too. A backend adds
+ * the memory of its device, the ways to run something on it, and the launches that tfjs's ops are made of.
+ */
+export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
+  extends KernelBackend
+  implements StorageBackend
+{
+  /** @internal Data by data id, as tfjs's `cpu` kernels look it up. */
+  readonly data: DataStorage<TensorData<Buffer>>;
+  /** @internal Tile of the `cpu` kernel of BatchMatMul, which asks its backend. */
+  readonly blockSize = 48;
+  /** @internal What kernels of tfjs's ops launch. */
+  abstract readonly launches: Launches;
+  /** @internal */
+  protected readonly deviceMemory: DeviceMemory<Buffer>;
+  #hostBytes = 0;
+
+  /** @internal */
+  constructor(memory: DeviceMemory<Buffer>) {
+    super();
+    this.data = new DataStorage(this, engine());
+    this.deviceMemory = memory;
+  }
+
+  // Data, as tfjs's engine and its `cpu` kernels handle it.
+
+  /** @internal */
+  override write(values: BackendValues, _shape: number[], dtype: DataType): DataId {
+    return this.#add(
+      values === undefined
+        ? TensorData.ofValues(this.deviceMemory, dtype, values)
+        : TensorData.copyOf(this.deviceMemory, dtype, values),
+    );
+  }
+
+  /** @internal */
+  override move(
+    dataId: DataId,
+    values: BackendValues,
+    _shape: number[],
+    dtype: DataType,
+    refCount: number,
+  ): void {
+    const data = TensorData.copyOf(this.deviceMemory, dtype, values);
+    data.refCount = refCount;
+    this.#add(data, dataId);
+  }
+
+  /** Makes a tensor of values that the backend takes over: what a `cpu` kernel computed, for instance. */
+  makeTensorInfo(shape: number[], dtype: DataType, values?: BackendValues | string[]): TensorInfo {
+    const isText = dtype === 'string' && util.isString(values?.[0] as string);
+    const encoded = isText ? (values as string[]).map((text) => util.encodeString(text)) : values;
+    const dataId = this.#add(TensorData.ofValues(this.deviceMemory, dtype, encoded as BackendValues));
+    return { dataId, shape, dtype };
+  }
+
+  /** Makes a tensor that is yet to be written. */
+  makeOutput(spec: OutputSpec): TensorInfo;
+  /** Makes a tensor of values and gives it to tfjs's engine. */
+  makeOutput(values: BackendValues, shape: number[], dtype: DataType): Tensor;
+  makeOutput(first: OutputSpec | BackendValues, shape?: number[], dtype?: DataType): TensorInfo | Tensor {
+    if (dtype !== undefined && shape !== undefined) {
+      const info = this.makeTensorInfo(shape, dtype, first as BackendValues);
+      return engine().makeTensorFromTensorInfo(info, this);
+    }
+    const spec = first as OutputSpec;
+    const size = util.sizeFromShape(spec.shape);
+    const data = TensorData.ofSize(this.deviceMemory, spec.dtype, size, spec.storage ?? 'float32');
+    return { dataId: this.#add(data), shape: spec.shape, dtype: spec.dtype };
+  }
+
+  /** Makes a tensor in a buffer that it takes over. */
+  protected makeTensorInBuffer(
+    memory: Buffer,
+    shape: number[],
+    dtype: NumericType,
+    storage: StorageType = 'float32',
+  ): TensorInfo {
+    const data = TensorData.inBuffer(this.deviceMemory, dtype, storage, memory);
+    return { dataId: this.#add(data), shape, dtype };
+  }
+
+  #add(data: TensorData<Buffer>, dataId: DataId = {}): DataId {
+    this.data.set(dataId, data);
+    this.#hostBytes += data.hostBytes;
+    return dataId;
+  }
+
+  /** @internal */
+  override readSync(dataId: DataId): BackendValues {
+    const data = this.data.get(dataId);
+    if (data.complexTensorInfos) {
+      const { real, imag } = data.complexTensorInfos;
+      const parts = [real, imag].map((part) => this.readSync(part.dataId) as Float32Array);
+      return backend_util.mergeRealAndImagArrays(parts[0], parts[1]);
+    }
+    return data.copyValues();
+  }
+
+  /** @internal */
+  override async read(dataId: DataId): Promise<BackendValues> {
+    const data = this.data.get(dataId);
+    return data.complexTensorInfos ? this.readSync(dataId) : data.readValues();
+  }
+
+  /** The elements of a tensor in a buffer of tfjs. */
+  bufferSync<R extends Rank, D extends DataType>(tensor: TensorInfo): TensorBuffer<R, D> {
+    const values = this.readSync(tensor.dataId);
+    const decoded =
+      tensor.dtype === 'string' ? (values as Uint8Array[]).map((text) => util.decodeString(text)) : values;
+    return buffer(tensor.shape as ShapeMap[R], tensor.dtype as D, decoded as never);
+  }
+
+  /** Positions of the true elements of `condition`, which tfjs asks for on the host. */
+  where(condition: Tensor): Tensor {
+    return kernel_impls.whereImpl(condition.shape, this.readSync(condition.dataId) as Uint8Array);
+  }
+
+  /** @internal */
+  override refCount(dataId: DataId): number {
+    return this.data.has(dataId) ? this.data.get(dataId).refCount : 0;
+  }
+
+  /** @internal */
+  override incRef(dataId: DataId): void {
+    this.data.get(dataId).refCount++;
+  }
+
+  /** @internal */
+  override disposeData(dataId: DataId, force = false): boolean {
+    if (!this.data.has(dataId)) return true;
+    const data = this.data.get(dataId);
+    data.refCount--;
+    if (!force && data.refCount > 0) return false;
+    if (data.complexTensorInfos) {
+      this.disposeData(data.complexTensorInfos.real.dataId, true);
+      this.disposeData(data.complexTensorInfos.imag.dataId, true);
+    }
+    this.#hostBytes -= data.hostBytes;
+    data.release();
+    this.data.delete(dataId);
+    return true;
+  }
+
+  /** Disposes of a tensor that a kernel made for itself. What was launched with it still runs. */
+  disposeIntermediateTensorInfo(tensor: TensorInfo): void {
+    this.disposeData(tensor.dataId);
+  }
+
+  /** @internal */
+  override numDataIds(): number {
+    return this.data.numDataIds();
+  }
+
+  /** Real bytes: `numBytesInGPU` in buffers, `numBytes` with values that the device has had no use for yet. */
+  override memory(): { unreliable: boolean; numBytes: number; numBytesInGPU: number } {
+    const numBytesInGPU = this.deviceMemory.byteLength;
+    return { unreliable: false, numBytes: numBytesInGPU + this.#hostBytes, numBytesInGPU };
+  }
+
+  /** @internal */
+  override async time(run: () => void): Promise<{ kernelMs: number }> {
+    this.deviceMemory.wait();
+    const start = util.now();
+    run(); // before the first await: tfjs's profiler wants its outputs at once
+    await this.deviceMemory.waitAsync();
+    return { kernelMs: util.now() - start };
+  }
+
+  /** @internal */
+  override floatPrecision(): 32 {
+    return 32;
+  }
+
+  /** @internal */
+  override dispose(): void {
+    this.deviceMemory.dispose();
+  }
+
+  // Storage types.
+
+  storageOf(dataId: DataId): StorageType {
+    return this.data.get(dataId).storage;
+  }
+
+  zeros(shape: number[], storage: StorageType, _memory: StorageMemory): TensorInfo {
+    const tensor = this.makeOutput({ shape, dtype: 'float32', storage });
+    this.fill(tensor, 0);
+    return tensor;
+  }
+
+  fromBytes(bytes: Uint8Array, shape: number[], storage: StorageType): TensorInfo {
+    const tensor = this.makeOutput({ shape, dtype: 'float32', storage });
+    this.bufferOf(tensor).write(bytes);
+    return tensor;
+  }
+
+  async bytes(tensor: TensorInfo): Promise<Uint8Array> {
+    return this.data.get(tensor.dataId).readBytes();
+  }
+
+  assign(destination: TensorInfo, source: Float32Array | Int32Array): void {
+    const bytes =
+      source instanceof Int32Array
+        ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+        : encodeStorageBytes(source, this.storageOf(destination.dataId));
+    this.bufferOf(destination).write(bytes);
+  }
+
+  /** Sets every byte of a tensor. */
+  fill(tensor: TensorInfo, byte: number): void {
+    this.bufferOf(tensor).fill(byte);
+  }
+
+  // What kernels ask for.
+
+  /** Whether the device may still be at work on a tensor: its values cannot be had without waiting. */
+  isPending(tensor: TensorInfo): boolean {
+    return this.data.get(tensor.dataId).isPending;
+  }
+
+  /** Blocks until the device is done. */
+  wait(): void {
+    this.deviceMemory.wait();
+  }
+
+  /** The elements of a tensor where kernels of the device find them; uploads those that are not there yet. */
+  protected bufferOf(tensor: TensorInfo): Buffer {
+    const data = this.data.get(tensor.dataId);
+    const { hostBytes } = data;
+    const memory = data.buffer();
+    this.#hostBytes -= hostBytes;
+    return memory;
+  }
+}

@@ -1,0 +1,15 @@
+export { DeviceBackend } from './device_backend.ts';
+export type { DeviceBuffer, DeviceMemory } from './device_memory.ts';
+export { TensorData } from './tensor_data.ts';
+export type { NumericType } from './numeric_type.ts';
+export { unavailableBackend } from './unavailable_backend.ts';
+export { loadAddon } from './load_addon.ts';
+export type { AddonCandidate } from './load_addon.ts';
+export { hostKernels, registerHostKernels } from './host_fallback.ts';
+export type { BackendInfo } from './host_fallback.ts';
+export type * from './launches.ts';
+export { registerTfjsKernels } from './register_kernels.ts';
+export { matMul } from './kernels/matmul.ts';
+export type { Product } from './kernels/matmul.ts';
+export { sizeOf } from './shapes.ts';
+export type { Walk } from './kernels/strides.ts';

@@ -1,0 +1,85 @@
+import { backend_util } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { DeviceBackend } from '../device_backend.ts';
+import type { NumericType } from '../numeric_type.ts';
+import { sizeOf } from '../shapes.ts';
+import { broadcastStrides, collapse } from './strides.ts';
+import { haveOneNumericType, haveType, makeTensor, promotedStorage } from './tensors.ts';
+import { tfjsKernel } from './tfjs_kernel.ts';
+import type { TfjsKernel } from './tfjs_kernel.ts';
+
+const ALL: NumericType[] = ['float32', 'int32', 'bool'];
+const NUMBERS: NumericType[] = ['float32', 'int32'];
+const FLOATS: NumericType[] = ['float32'];
+
+/** The operations of a backend's binary kernel, in its order: what they take, and what they give where it is another type. */
+const OPERATIONS: readonly { name: string; inputs: NumericType[]; output?: NumericType }[] = [
+  { name: 'Add', inputs: NUMBERS },
+  { name: 'Atan2', inputs: FLOATS },
+  { name: 'Equal', inputs: ALL, output: 'bool' },
+  { name: 'FloorDiv', inputs: NUMBERS, output: 'int32' },
+  { name: 'Greater', inputs: ALL, output: 'bool' },
+  { name: 'GreaterEqual', inputs: ALL, output: 'bool' },
+  { name: 'Less', inputs: ALL, output: 'bool' },
+  { name: 'LessEqual', inputs: ALL, output: 'bool' },
+  { name: 'LogicalAnd', inputs: ['bool'], output: 'bool' },
+  { name: 'LogicalOr', inputs: ['bool'], output: 'bool' },
+  { name: 'Maximum', inputs: NUMBERS },
+  { name: 'Minimum', inputs: NUMBERS },
+  { name: 'Mod', inputs: NUMBERS },
+  { name: 'Multiply', inputs: NUMBERS },
+  { name: 'NotEqual', inputs: ALL, output: 'bool' },
+  { name: 'Pow', inputs: NUMBERS },
+  { name: 'Prelu', inputs: FLOATS },
+  { name: 'RealDiv', inputs: FLOATS },
+  { name: 'SquaredDifference', inputs: NUMBERS },
+  { name: 'Sub', inputs: NUMBERS },
+];
+
+/** Applies one of the operations to every pair of elements, broadcast. `undefined` for what it does not serve. */
+export function binary(
+  backend: DeviceBackend,
+  name: string,
+  a: TensorInfo,
+  b: TensorInfo,
+): TensorInfo | undefined {
+  const operation = OPERATIONS.findIndex((candidate) => candidate.name === name);
+  const { inputs, output: outputDtype } = OPERATIONS[operation];
+  if (!haveOneNumericType(a, b) || !haveType([a], ...inputs)) return undefined;
+  const { launches } = backend;
+  const shape = backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
+  const strides = [a, b].map((operand) => broadcastStrides(operand.shape, shape));
+  const walk = collapse(shape, strides, launches.limits.rank);
+  const size = sizeOf(shape);
+  if (!walk || size >= launches.limits.size) return undefined;
+  const dtype = outputDtype ?? (a.dtype as NumericType);
+  const output = makeTensor(backend, shape, dtype, promotedStorage(backend, a, b));
+  if (size > 0) launches.binary(backend, { operation, a, b, output, size, walk });
+  return output;
+}
+
+/** An operation as tfjs's kernel of its name. */
+const pairwise = (name: string): TfjsKernel =>
+  name === 'Prelu'
+    ? tfjsKernel<{ x: TensorInfo; alpha: TensorInfo }, object>(name, ({ inputs: { x, alpha }, backend }) =>
+        binary(backend, name, x, alpha),
+      )
+    : tfjsKernel<{ a: TensorInfo; b: TensorInfo }, object>(name, ({ inputs: { a, b }, backend }) =>
+        binary(backend, name, a, b),
+      );
+
+const addN = tfjsKernel<TensorInfo[], object>('AddN', ({ inputs: [first, ...others], backend }) => {
+  if (others.length === 0 || !haveOneNumericType(first, ...others) || !haveType([first], ...NUMBERS)) {
+    return undefined;
+  }
+  let sum = first;
+  for (const term of others) {
+    const next = binary(backend, 'Add', sum, term);
+    if (sum !== first) backend.disposeIntermediateTensorInfo(sum);
+    if (!next) return undefined;
+    sum = next;
+  }
+  return sum;
+});
+
+export const binaryKernels: readonly TfjsKernel[] = [...OPERATIONS.map(({ name }) => pairwise(name)), addN];

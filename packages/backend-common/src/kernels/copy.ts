@@ -1,0 +1,90 @@
+import type { StorageType } from '@attention-js/core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { DeviceBackend } from '../device_backend.ts';
+import type { NumericType } from '../numeric_type.ts';
+import { sizeOf } from '../shapes.ts';
+import { collapse, rowMajorStrides } from './strides.ts';
+import { makeTensor } from './tensors.ts';
+
+/** A part of a tensor, element by element, for a part of another. */
+export interface CopyPart {
+  x: TensorInfo;
+  /** Shape of the part. */
+  shape: readonly number[];
+  xStrides: number[];
+  xOffset?: number;
+  /** Row-major strides of `shape` where left out. */
+  outputStrides?: number[];
+  outputOffset?: number;
+}
+
+/**
+ * Makes a tensor of parts of others, on top of what `prepare` writes; `undefined` where a part has more axes than
+ * kernels index.
+ */
+export function copyParts(
+  backend: DeviceBackend,
+  spec: { shape: number[]; dtype: NumericType; storage?: StorageType },
+  parts: readonly CopyPart[],
+  prepare?: (output: TensorInfo) => void,
+): TensorInfo | undefined {
+  const { copy, limits } = backend.launches;
+  const walks = parts.map(({ shape, xStrides, outputStrides = rowMajorStrides(shape) }) =>
+    sizeOf(shape) < limits.size ? collapse(shape, [xStrides, outputStrides], limits.rank) : undefined,
+  );
+  if (walks.some((walk) => walk === undefined)) return undefined;
+  const output = makeTensor(backend, spec.shape, spec.dtype, spec.storage);
+  prepare?.(output);
+  for (const [i, { x, shape, xOffset = 0, outputOffset = 0 }] of parts.entries()) {
+    const size = sizeOf(shape);
+    if (size > 0) copy(backend, { x, output, size, walk: walks[i]!, xOffset, outputOffset });
+  }
+  return output;
+}
+
+/** A float32 tensor in another storage type, or any tensor as another dtype. */
+export function converted(
+  backend: DeviceBackend,
+  x: TensorInfo,
+  dtype: NumericType,
+  storage: StorageType = 'float32',
+): TensorInfo {
+  const shape = [sizeOf(x.shape)];
+  const output = copyParts(backend, { shape, dtype, storage }, [{ x, shape, xStrides: [1] }]);
+  if (!output) {
+    throw new RangeError(
+      `expected fewer than ${backend.launches.limits.size} elements, received ${shape[0]}`,
+    );
+  }
+  return { ...output, shape: x.shape };
+}
+
+/** Runs `body` with `tensors` in one storage type: converted where they have another. */
+export function withStorage<Result>(
+  backend: DeviceBackend,
+  tensors: readonly TensorInfo[],
+  storage: StorageType,
+  body: (tensors: TensorInfo[]) => Result,
+): Result {
+  const own = tensors.map((tensor) =>
+    backend.storageOf(tensor.dataId) === storage ? tensor : converted(backend, tensor, 'float32', storage),
+  );
+  const result = body(own);
+  for (const [i, tensor] of own.entries()) {
+    if (tensor !== tensors[i]) backend.disposeIntermediateTensorInfo(tensor);
+  }
+  return result;
+}
+
+/** `x` with its axes in another order. */
+export function transposed(
+  backend: DeviceBackend,
+  x: TensorInfo,
+  permutation: readonly number[],
+): TensorInfo | undefined {
+  const strides = rowMajorStrides(x.shape);
+  const shape = permutation.map((axis) => x.shape[axis]);
+  const part = { x, shape, xStrides: permutation.map((axis) => strides[axis]) };
+  const storage = backend.storageOf(x.dataId);
+  return copyParts(backend, { shape, dtype: x.dtype as NumericType, storage }, [part]);
+}

@@ -1,0 +1,2 @@
+/** dtypes that kernels of a device work on. */
+export type NumericType = 'float32' | 'int32' | 'bool';

@@ -1,0 +1,8 @@
+import type { BackendInfo } from '@attention-js/backend-common';
+
+/** This backend, for tfjs and for messages. */
+export const backendInfo: BackendInfo = {
+  name: 'metal',
+  kernelTerm: 'Metal shader',
+  fallbackFlag: 'METAL_HOST_FALLBACK',
+};
