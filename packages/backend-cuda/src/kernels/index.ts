@@ -1,0 +1,45 @@
+import type { Launches } from '@attention-js/backend-common';
+import type { CudaBackend } from '../cuda_backend.ts';
+import { argReduce } from './arg_reduce.ts';
+import { binary } from './binary.ts';
+import { copy } from './copy.ts';
+import { cumulate } from './cumulate.ts';
+import { fill } from './fill.ts';
+import { gather } from './gather.ts';
+import { MAX_BATCH_RANK, matMul } from './matmul.ts';
+import { multinomial } from './multinomial.ts';
+import { oneHot } from './one_hot.ts';
+import { reduce } from './reduce.ts';
+import { scatter } from './scatter.ts';
+import { select } from './select.ts';
+import { softmax } from './softmax.ts';
+import { MAX_K, topK } from './top_k.ts';
+import { unary } from './unary.ts';
+import { MAX_RANK } from './walk_arguments.ts';
+
+/** Kernels that tfjs's kernels are made of. */
+export const launches: Launches<CudaBackend> = {
+  limits: {
+    rank: MAX_RANK,
+    batchRank: MAX_BATCH_RANK,
+    size: 2 ** 40, // kernels count with 64 bits
+    topK: MAX_K,
+    indexAxes: MAX_RANK,
+    transposeA: true,
+  },
+  argReduce,
+  binary,
+  copy,
+  cumulate,
+  fill,
+  gather,
+  matMul,
+  multinomial,
+  oneHot,
+  reduce,
+  scatter,
+  select,
+  softmax,
+  topK,
+  unary,
+};

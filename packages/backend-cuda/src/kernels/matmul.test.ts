@@ -1,0 +1,4 @@
+import { matMulSuite } from '../../../backend-common/src/testing/suites/matmul.ts';
+import { describeOnCuda } from '../testing/cuda.ts';
+
+matMulSuite(describeOnCuda);
