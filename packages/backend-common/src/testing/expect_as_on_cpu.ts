@@ -40,9 +40,21 @@ function makeTensor({ values, shape, dtype = 'float32', storage = 'float32' }: I
   return tensorFromStorage(encodeStorageBytes(Float32Array.from(values), storage), shape, storage);
 }
 
+/** Runs `body` on a backend, and fails where a kernel of tfjs runs on the host. */
+function withoutFallback<Result>(backendName: string, body: () => Result): Result {
+  const flag = `${backendName.toUpperCase()}_HOST_FALLBACK`;
+  tf.env().set(flag, 'error');
+  try {
+    return body();
+  } finally {
+    tf.env().set(flag, 'warn');
+  }
+}
+
 /**
  * Runs `op` on `cpu`, which computes in float64 on the rounded inputs, and on the active backend, and expects the same
- * shapes, dtypes and values, and on the active backend the storage type `storage`.
+ * shapes, dtypes and values, and on the active backend the storage type `storage`
+ * and no kernel of the host.
  */
 export async function expectAsOnCpu(
   inputs: readonly Input[],
@@ -56,7 +68,7 @@ export async function expectAsOnCpu(
     run().map((tensor) => ({ shape: tensor.shape, dtype: tensor.dtype, values: tensor.dataSync() })),
   );
   await tf.setBackend(backendName);
-  const results = run();
+  const results = withoutFallback(backendName, run);
   expect(results).toHaveLength(references.length);
   for (const [i, { shape, dtype, values }] of references.entries()) {
     expect(results[i].shape).toEqual(shape);

@@ -32,6 +32,27 @@ const rearrangements: Record<string, Rearrangement> = {
     tf.concat([x, tf.slice(x, 0, 6)], -1),
   ],
   'an empty one joined': (x) => tf.concat([tf.slice(x, 0, 0), x], 0),
+  'padded tensors': (x) => [
+    tf.pad(
+      x,
+      [
+        [1, 2],
+        [0, 0],
+        [3, 0],
+      ],
+      1,
+    ),
+    tf.pad(x, [
+      [0, 0],
+      [0, 1],
+      [0, 0],
+    ]),
+    tf.pad(tf.slice(x, 0, 0), [
+      [2, 0],
+      [0, 0],
+      [0, 0],
+    ]),
+  ],
   'rows by index': (x) => tf.gather(x, tf.tensor1d([5, 0, 0, 3], 'int32')),
   'elements by index': (x) =>
     tf.gather(
@@ -57,6 +78,11 @@ const rearrangements: Record<string, Rearrangement> = {
       1,
       1,
     ),
+  'slices by several coordinates': (x) => [
+    tf.gatherND(x, tf.tensor2d([5, 0, 3], [3, 1], 'int32')),
+    tf.gatherND(x, tf.tensor3d([5, 7, 0, 0, 2, 1, 3, 3], [2, 2, 2], 'int32')),
+    tf.gatherND(x, tf.tensor2d([5, 7, 9, 0, 0, 0, 1, 2, 3], [3, 3], 'int32')),
+  ],
 };
 
 /** Copies, beside the `cpu` backend. */
@@ -87,6 +113,13 @@ export function copySuite(describeSuite: DescribeSuite): void {
     test('an index that is known to lie outside is an error', () => {
       const x = tensorFromStorage(encodeStorageBytes(Float32Array.of(1, 2), 'float16'), [2], 'float16');
       expect(() => tf.gather(x, tf.tensor1d([2], 'int32'))).toThrow('2 is not in [0, 1]');
+    });
+
+    test('several coordinates that are known to lie outside are an error', () => {
+      const indices = tf.tensor2d([1, 0, 2, 1], [2, 2], 'int32');
+      expect(() => tf.gatherND(tf.ones([2, 3]), indices)).toThrow(
+        'Invalid indices: 2,1 does not index into 2,3',
+      );
     });
 
     test('an index that the device computed and lies outside gives zero', () => {

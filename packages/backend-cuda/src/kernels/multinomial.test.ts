@@ -1,0 +1,4 @@
+import { multinomialSuite } from '../../../backend-common/src/testing/suites/multinomial.ts';
+import { describeOnCuda } from '../testing/cuda.ts';
+
+multinomialSuite(describeOnCuda);

@@ -1,0 +1,4 @@
+import { einsumSuite } from '../../../backend-common/src/testing/suites/einsum.ts';
+import { describeOnMetal } from '../testing/metal.ts';
+
+einsumSuite(describeOnMetal);
