@@ -6,7 +6,8 @@
 
 namespace attention {
 
-/// As on `cpu`: NaN is never larger or smaller, and wins only where it is the first element, being where the search starts.
+/// As on `cpu`: NaN is never larger or smaller, and wins only where it is the first element, being where the search
+/// starts.
 __device__ __forceinline__ uint32_t rank_of(const void* x, ElementType type, int64_t at, bool first, bool smallest) {
   const uint32_t order = load_order(x, type, at);
   if (has_floats(type) && order == 0xffffffffu) return first ? 0xffffffffu : 0u;
@@ -30,8 +31,8 @@ __device__ __forceinline__ uint64_t row_highest(uint64_t place, uint64_t* warp_p
   return place;
 }
 
-/// blockDim.x threads share a part of a row; a block has several rows only where a warp is enough for one. The places go
-/// to `places`, [rows, gridDim.y]; without it the positions to `output`.
+/// blockDim.x threads share a part of a row; a block has several rows only where a warp is enough for one. The places
+/// go to `places`, [rows, gridDim.y]; without it the positions to `output`.
 __global__ void __launch_bounds__(512)
     arg_reduce_kernel(const void* x, ElementType type, int* output, uint64_t* places, int64_t rows, int64_t length,
                       int64_t part, bool smallest) {

@@ -53,7 +53,8 @@ __global__ void __launch_bounds__(tile_length* tile_rows)
   const int64_t output_start = output_tile * tile_length;
   const int64_t x_start = x_tile * tile_length;
 #pragma unroll
-  for (int row = threadIdx.y; row < tile_length; row += tile_rows) {
+  for (int step = 0; step < tile_length; step += tile_rows) {
+    const int row = step + int(threadIdx.y);
     const int64_t along_output = output_start + row;
     const int64_t along_x = x_start + threadIdx.x;
     if (along_output < shape.output_length && along_x < shape.x_length) {
@@ -62,7 +63,8 @@ __global__ void __launch_bounds__(tile_length* tile_rows)
   }
   __syncthreads();
 #pragma unroll
-  for (int row = threadIdx.y; row < tile_length; row += tile_rows) {
+  for (int step = 0; step < tile_length; step += tile_rows) {
+    const int row = step + int(threadIdx.y);
     const int64_t along_output = output_start + threadIdx.x;
     const int64_t along_x = x_start + row;
     if (along_output < shape.output_length && along_x < shape.x_length) {

@@ -1,6 +1,6 @@
 #pragma once
-// Elements whose type is known at run time only: one kernel serves every type. It computes in `Value`, float or int; the
-// choice of the type is the same for all threads, and made once for several elements.
+// Elements whose type is known at run time only: one kernel serves every type. It computes in `Value`, float or int;
+// the choice of the type is the same for all threads, and made once for several elements.
 
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 #pragma once
-// output[batch, outer, i, :] = x[batch, outer, index i of the batch, :]. An index of several numbers is their sum in steps
-// of strides.
+// output[batch, outer, i, :] = x[batch, outer, index i of the batch, :]. An index of several numbers is their sum in
+// steps of strides.
 
 #include "strides.h"
 

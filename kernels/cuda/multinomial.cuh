@@ -6,8 +6,8 @@
 
 namespace attention {
 
-/// The first event whose running sum is above the random number, and the last one if none is. A thread a sample. A softmax
-/// leaves nothing to events of probability 0, wherever sums of floats may have put the number.
+/// The first event whose running sum is above the random number, and the last one if none is. A thread a sample. A
+/// softmax leaves nothing to events of probability 0, wherever sums of floats may have put the number.
 __global__ void __launch_bounds__(256)
     multinomial_kernel(const float* probabilities, const float* sums, int* output, int64_t rows, int64_t events,
                        int64_t samples, bool normalized, uint32_t key0, uint32_t key1) {

@@ -65,7 +65,8 @@ __global__ void __launch_bounds__(sort_threads) sort_merge_kernel(uint64_t* keys
 /// Threads along x take elements of a slice, along y keys, of which those that start or end a slice write it.
 template <typename Value>
 __global__ void __launch_bounds__(256)
-    scatter_kernel(const uint64_t* keys, const void* updates, void* output, ElementType type, const ScatterShape shape) {
+    scatter_kernel(const uint64_t* keys, const void* updates, void* output, ElementType type,
+                   const ScatterShape shape) {
   const int64_t place = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
   if (place >= shape.count || keys[place] == no_key) return;
   const int64_t slice = slice_of(keys[place]);
@@ -74,8 +75,9 @@ __global__ void __launch_bounds__(256)
   if (neighbour >= 0 && neighbour < shape.count && keys[neighbour] != no_key && slice_of(keys[neighbour]) == slice) {
     return;
   }
+  const int64_t first = int64_t(blockIdx.y) * blockDim.x + threadIdx.x;
   const int64_t step = int64_t(gridDim.y) * blockDim.x;
-  for (int64_t element = int64_t(blockIdx.y) * blockDim.x + threadIdx.x; element < shape.slice_length; element += step) {
+  for (int64_t element = first; element < shape.slice_length; element += step) {
     Value value = Value(0);
     for (int64_t next = place; next < shape.count && keys[next] != no_key && slice_of(keys[next]) == slice; next++) {
       const int64_t from = shape.one_update ? 0 : update_of(keys[next]) * shape.slice_length + element;

@@ -53,8 +53,8 @@ __device__ __forceinline__ float pack_maximum(const float (&values)[N]) {
   return maximum;
 }
 
-/// The row stays in registers: `Packs` accesses of N elements a thread cover it. blockDim.x threads share a row; a block
-/// has several rows only where a warp is enough for one.
+/// The row stays in registers: `Packs` accesses of N elements a thread cover it. blockDim.x threads share a row; a
+/// block has several rows only where a warp is enough for one.
 template <int N, int Packs>
 __global__ void __launch_bounds__(1024)
     softmax_rows_kernel(const void* x, ElementType x_type, void* output, ElementType output_type, int64_t rows,
@@ -92,8 +92,8 @@ __global__ void __launch_bounds__(1024)
   }
 }
 
-/// Rows that registers do not hold are read twice, in parts: first for the states of the parts, [rows, gridDim.y]. `part`
-/// is a multiple of N.
+/// Rows that registers do not hold are read twice, in parts: first for the states of the parts, [rows, gridDim.y].
+/// `part` is a multiple of N.
 template <int N>
 __global__ void __launch_bounds__(512) softmax_parts_kernel(const void* x, ElementType type, SoftmaxState* states,
                                                             int64_t length, int64_t part) {
