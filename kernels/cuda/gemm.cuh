@@ -44,27 +44,33 @@ struct GemmStager<DepthContiguous<T, LineSource>, Lines, Depth, Threads> {
   static constexpr int chunks = Depth / 8;
   static constexpr int lines_per_pass = Threads / chunks;
   static constexpr int passes = Lines / lines_per_pass;
-  static_assert(Lines % lines_per_pass == 0);
+  static_assert(Lines % lines_per_pass == 0 && lines_per_pass % 8 == 0);
 
-  const T* lines[passes];  // null for none
-  int line;
+  const T* lines[passes];  // from the thread's chunk on
+  unsigned present;        // a bit for each of them
   int chunk;
+  int offset;  // of the first line's chunk in the tile
   bool aligned;
 
   __device__ __forceinline__ GemmStager(const DepthContiguous<T, LineSource>& operand, int, bool is_aligned) {
-    line = threadIdx.x / chunks;
+    const int first = threadIdx.x / chunks;
     chunk = threadIdx.x % chunks;
+    offset = swizzled<chunks>(first, chunk);
     aligned = is_aligned;
+    present = 0;
 #pragma unroll
-    for (int i = 0; i < passes; i++) lines[i] = operand.lines.line(line + i * lines_per_pass);
+    for (int i = 0; i < passes; i++) {
+      const T* line = operand.lines.line(first + i * lines_per_pass);
+      if (line) present |= 1u << i;
+      lines[i] = line + chunk * 8;
+    }
   }
 
   __device__ __forceinline__ void stage(uint4* tile, int k, int limit) {
-    const int first = k + chunk * 8;
+    const int valid = limit - k - chunk * 8;
 #pragma unroll
     for (int i = 0; i < passes; i++) {
-      stage_chunk(tile + swizzled<chunks>(line + i * lines_per_pass, chunk), lines[i] + first,
-                  lines[i] ? limit - first : 0, aligned);
+      stage_chunk(tile + offset + i * lines_per_pass * chunks, lines[i] + k, present >> i & 1 ? valid : 0, aligned);
     }
   }
 };
@@ -74,18 +80,19 @@ struct GemmStager<DepthStrided<T>, Lines, Depth, Threads> {
   static constexpr int chunks = Lines / 8;
   static constexpr int steps_per_pass = Threads / chunks;
   static constexpr int passes = Depth / steps_per_pass;
-  static_assert(Depth % steps_per_pass == 0);
+  static_assert(Depth % steps_per_pass == 0 && steps_per_pass % 8 == 0);
 
   const T* next;  // of the step that is staged next
   int64_t stride;
   int step;
-  int chunk;
+  int offset;  // of the first step's chunk in the tile
   int valid;
   bool aligned;
 
   __device__ __forceinline__ GemmStager(const DepthStrided<T>& operand, int first, bool is_aligned) {
+    const int chunk = threadIdx.x % chunks;
     step = threadIdx.x / chunks;
-    chunk = threadIdx.x % chunks;
+    offset = swizzled<chunks>(step, chunk);
     aligned = is_aligned;
     stride = operand.stride;
     next = operand.start + (first + step) * stride + chunk * 8;
@@ -96,8 +103,8 @@ struct GemmStager<DepthStrided<T>, Lines, Depth, Threads> {
   __device__ __forceinline__ void stage(uint4* tile, int k, int limit) {
 #pragma unroll
     for (int i = 0; i < passes; i++) {
-      const int row = step + i * steps_per_pass;
-      stage_chunk(tile + swizzled<chunks>(row, chunk), next, k + row < limit ? valid : 0, aligned);
+      stage_chunk(tile + offset + i * steps_per_pass * chunks, next, k + step + i * steps_per_pass < limit ? valid : 0,
+                  aligned);
       next += steps_per_pass * stride;
     }
   }
@@ -188,7 +195,7 @@ struct GemmTile {
         // Beyond the last stage this reads what nobody uses.
         read<A, B>(a_fragments[next], b_fragments[next], shared + read_slot * stage_chunks, first_row, first_column,
                    is_last ? 0 : (k_step + 1) * 16);
-        if (k_step == 0) stage_next();
+        if (k_step == k_steps - 2) stage_next();  // copies hold back the reads that follow them
 #pragma unroll
         for (int i = 0; i < row_matrices; i++) {
 #pragma unroll

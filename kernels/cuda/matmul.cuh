@@ -38,6 +38,7 @@ struct MatmulSplits {
 
 __device__ __forceinline__ int64_t batch_offset(const int64_t (&strides)[max_batch_rank],
                                                 const int (&shape)[max_batch_rank], int batch) {
+  if (batch == 0) return 0;  // often, and divisions take their time
   int64_t offset = 0;
 #pragma unroll
   for (int axis = max_batch_rank; axis-- > 0;) {
