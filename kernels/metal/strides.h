@@ -1,4 +1,4 @@
-// Positions in tensors of any shape and strides. As in strides.ts.
+// Positions in tensors of any shape and strides. As in walk_params.ts.
 #pragma once
 #include <metal_stdlib>
 

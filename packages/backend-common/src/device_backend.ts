@@ -90,7 +90,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return { dataId: this.#add(data), shape: spec.shape, dtype: spec.dtype };
   }
 
-  /** Makes a tensor in a buffer that it takes over. */
+  /** @internal Makes a tensor in a buffer that it takes over. */
   protected makeTensorInBuffer(
     memory: Buffer,
     shape: number[],
@@ -245,7 +245,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     this.deviceMemory.wait();
   }
 
-  /** The elements of a tensor where kernels of the device find them; uploads those that are not there yet. */
+  /** @internal The elements of a tensor where kernels of the device find them; uploads those that are not there yet. */
   protected bufferOf(tensor: TensorInfo): Buffer {
     const data = this.data.get(tensor.dataId);
     const { hostBytes } = data;

@@ -10,6 +10,6 @@ export type { BackendInfo } from './host_fallback.ts';
 export type * from './launches.ts';
 export { registerTfjsKernels } from './register_kernels.ts';
 export { matMul } from './kernels/matmul.ts';
-export type { Product } from './kernels/matmul.ts';
+export type { Activation, Product } from './kernels/matmul.ts';
 export { sizeOf } from './shapes.ts';
 export type { Walk } from './kernels/strides.ts';

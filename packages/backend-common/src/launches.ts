@@ -203,7 +203,7 @@ export interface ScatterLaunch {
 
 /** Draws events of each row by their probabilities. */
 export interface MultinomialLaunch {
-  /** [rows, events]: logits, or probabilities where they are normalized. */
+  /** Of shape [rows, events]: logits, or probabilities where they are normalized. */
   logits: TensorInfo;
   /** int32 [rows, samples] */
   output: TensorInfo;
@@ -218,19 +218,34 @@ export interface MultinomialLaunch {
 /** Launches by stem. A kernel that needs one of the optional ones runs on the host where it is missing. */
 export interface Launches<Backend extends DeviceBackend = DeviceBackend> {
   readonly limits: LaunchLimits;
+  /** See {@link ArgReduceLaunch}. */
   argReduce(this: void, backend: Backend, launch: ArgReduceLaunch): void;
+  /** See {@link BinaryLaunch}. */
   binary(this: void, backend: Backend, launch: BinaryLaunch): void;
+  /** See {@link CopyLaunch}. */
   copy(this: void, backend: Backend, launch: CopyLaunch): void;
+  /** See {@link CumulateLaunch}. */
   cumulate(this: void, backend: Backend, launch: CumulateLaunch): void;
+  /** See {@link FillLaunch}. */
   fill(this: void, backend: Backend, launch: FillLaunch): void;
+  /** See {@link GatherLaunch}. */
   gather(this: void, backend: Backend, launch: GatherLaunch): void;
+  /** See {@link MatMulLaunch}. */
   matMul(this: void, backend: Backend, launch: MatMulLaunch): void;
+  /** See {@link OneHotLaunch}. */
   oneHot(this: void, backend: Backend, launch: OneHotLaunch): void;
+  /** See {@link ReduceLaunch}. */
   reduce(this: void, backend: Backend, launch: ReduceLaunch): void;
+  /** See {@link SelectLaunch}. */
   select(this: void, backend: Backend, launch: SelectLaunch): void;
+  /** See {@link SoftmaxLaunch}. */
   softmax(this: void, backend: Backend, launch: SoftmaxLaunch): void;
+  /** See {@link TopKLaunch}. */
   topK(this: void, backend: Backend, launch: TopKLaunch): void;
+  /** See {@link UnaryLaunch}. */
   unary(this: void, backend: Backend, launch: UnaryLaunch): void;
+  /** See {@link MultinomialLaunch}. */
   multinomial?(this: void, backend: Backend, launch: MultinomialLaunch): void;
+  /** See {@link ScatterLaunch}. */
   scatter?(this: void, backend: Backend, launch: ScatterLaunch): void;
 }

@@ -147,6 +147,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return this.#buffer?.isPending ?? false;
   }
 
+  /** Frees the data when no read is under way any more. */
   release(): void {
     if (--this.#holders > 0) return;
     this.#buffer?.free();

@@ -18,7 +18,8 @@ import { unary } from './unary.ts';
 /** Activations of a backend's matmul kernel, in its order. */
 const ACTIVATIONS = ['linear', 'relu', 'relu6', 'elu', 'leakyrelu', 'sigmoid'];
 
-type Activation = Partial<Pick<_FusedMatMulAttrs, 'activation' | 'leakyreluAlpha'>>;
+/** What a product becomes. */
+export type Activation = Partial<Pick<_FusedMatMulAttrs, 'activation' | 'leakyreluAlpha'>>;
 
 /** A matrix product, batched as tfjs does it. */
 export interface Product {
