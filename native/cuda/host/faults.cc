@@ -15,7 +15,7 @@
 namespace attention::host {
 namespace {
 
-constexpr int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+constexpr int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 constexpr size_t alternate_bytes = 64 * 1024;
 alignas(16) unsigned char alternate_stack[alternate_bytes];
 
@@ -26,27 +26,49 @@ struct Fault {
   pthread_t thread;
 } fault;
 
-/// "file:line" of an instruction, by binutils' addr2line; empty where that is not to be had.
+/// " (file:line)" of an instruction or " in function", by binutils' addr2line; empty where that is not to be had.
 std::string locate(const unsigned char* instruction) {
   Dl_info info;
   if (!dladdr(instruction, &info) || !info.dli_fname) return "";
   char command[1200];
-  std::snprintf(command, sizeof command, "addr2line -e '%s' 0x%lx 2>/dev/null", info.dli_fname,
+  std::snprintf(command, sizeof command, "addr2line -Cfe '%s' 0x%lx 2>/dev/null", info.dli_fname,
                 static_cast<unsigned long>(instruction - static_cast<const unsigned char*>(info.dli_fbase)));
   std::FILE* pipe = popen(command, "r");
   if (!pipe) return "";
-  char text[512] = {};
-  const bool read = std::fgets(text, sizeof text, pipe) != nullptr;
+  char function[2048] = {};
+  char place[2048] = {};
+  const bool read = std::fgets(function, sizeof function, pipe) && std::fgets(place, sizeof place, pipe);
   pclose(pipe);
-  std::string line = read ? text : "";
+  if (!read) return "";
+  std::string line = place;
   line = line.substr(0, line.find_first_of("\n ("));
-  if (line.find('?') != std::string::npos) return "";
-  return " (" + line.substr(line.rfind('/') + 1) + ")";
+  const std::string number = line.substr(line.rfind(':') + 1);
+  if (number != "?" && number != "0") return " (" + line.substr(line.rfind('/') + 1) + ")";
+  std::string name = function;
+  return name[0] == '?' ? "" : " in " + name.substr(0, name.find_first_of("(\n"));
+}
+
+/// What clang's checks put into the trap: ud1 with a number on x86-64, brk with it on aarch64.
+int trap_kind(const unsigned char* instruction) {
+#if defined(__x86_64__)
+  const unsigned char ud1[] = {0x67, 0x0f, 0xb9, 0x40};
+  return std::memcmp(instruction, ud1, sizeof ud1) == 0 ? instruction[4] : -1;
+#else
+  uint32_t word;
+  std::memcpy(&word, instruction, 4);
+  return (word >> 5 & 0xff00) == 0x5500 ? int(word >> 5 & 0xff) : -1;
+#endif
 }
 
 std::string describe() {
   if (fault.signal == SIGFPE) return "an integer is divided by zero";
-  if (fault.signal == SIGILL) return "the kernel traps";
+  if (fault.signal == SIGILL || fault.signal == SIGTRAP) {
+    constexpr int out_of_bounds = 0x12, type_mismatch = 0x16;
+    const int kind = trap_kind(fault.instruction);
+    return kind == out_of_bounds   ? "an index is outside of its array"
+           : kind == type_mismatch ? "an access is not aligned"
+                                   : "the kernel traps";
+  }
   const unsigned char* at = fault.address;
   const unsigned char* shared_end = grid.shared + most_shared_bytes;
   if (at >= shared_end && at < shared_end + page_bytes) {

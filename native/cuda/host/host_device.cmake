@@ -8,7 +8,10 @@ set_source_files_properties(
 target_compile_definitions(attention_cuda PRIVATE ATTENTION_CUDA_HOST_DEVICE)
 target_include_directories(attention_cuda BEFORE PRIVATE ${host}/include ${host})
 # Line tables tell where a kernel faults.
-target_compile_options(attention_cuda PRIVATE -O2 -gline-tables-only -fno-stack-protector -Wall -Wextra)
+target_compile_options(attention_cuda PRIVATE -O2 -gline-tables-only -fno-stack-protector -Wall -Wextra -Wno-pass-failed)
+# A GPU faults where an access is not aligned.
+set_property(SOURCE ${kernels} APPEND PROPERTY COMPILE_OPTIONS
+  -fsanitize=alignment,array-bounds -fsanitize-trap=alignment,array-bounds)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(attention_cuda PRIVATE -march=x86-64-v3)
 endif()

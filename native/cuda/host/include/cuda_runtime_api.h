@@ -91,6 +91,8 @@ struct CUevent_st;
 struct CUmemPoolHandle_st;
 using cudaStream_t = CUstream_st*;
 using cudaEvent_t = CUevent_st*;
+using cudaLibrary_t = struct CUlib_st*;  // of which there are none here
+using cudaKernel_t = struct CUkern_st*;
 using cudaMemPool_t = CUmemPoolHandle_st*;
 using cudaHostFn_t = void (*)(void*);
 

@@ -47,6 +47,12 @@ __global__ void misaligned_row(const char*) {
 __global__ void misaligned_load(const char* from, uint4* to) { *to = load_once(from + 4); }
 __global__ void write_at(volatile char* memory, int64_t offset) { memory[offset] = 1; }
 __global__ void write_shared(int offset) { const_cast<volatile char*>(shared_memory<char>())[offset] = 1; }
+__global__ void misaligned_pair(float* memory) { *reinterpret_cast<uint64_t*>(memory + 1) = 1; }
+__global__ void index_array(int index, float* out) {
+  __shared__ float array[8];
+  array[index] = 1.0f;
+  *out = array[index / 2];
+}
 __global__ void divide(volatile int* values) { values[0] = values[0] / values[1]; }
 __global__ void recurse(volatile int* depth) {
   volatile char frame[4096];
@@ -117,10 +123,14 @@ void test_addresses() {
 
 void test_faults() {
   const LaunchContext context = test_context();
-  const Memory<int> values(2);
+  const Memory<int> values(8);
   values[0] = 5;
   values[1] = 0;
   expect_error("divided by zero", [&] { launch(context, divide, {}, values.data); });
+  expect_error("an access is not aligned",
+               [&] { launch(context, misaligned_pair, {}, reinterpret_cast<float*>(values.data)); });
+  expect_error("an index is outside of its array",
+               [&] { launch(context, index_array, {}, 9, reinterpret_cast<float*>(values.data)); });
   expect_error("the stack of a thread overflows", [&] { launch(context, recurse, {}, values.data); });
   expect_error("1 bytes past the end of 128 bytes of shared memory",
                [&] { launch(context, write_shared, {.shared_bytes = 128}, 129); });
