@@ -23,17 +23,18 @@ MoePlan plan_moe(const LaunchContext& context, ElementType type, int pairs, int 
   const bool has_matrix_cores =
       type == ElementType::float16 ? architecture >= 75 : type == ElementType::bfloat16 && architecture >= 80;
   const bool is_float = type == ElementType::float32;
-  if (!aligned || !(is_float || has_matrix_cores)) return {Kernel::fma_tiles, moe_fma_rows, true};
+  const MoePlan fma_tiles = {Kernel::fma_tiles, MoeFmaTile<float>::Full::rows, true};
+  if (!aligned || !(is_float || has_matrix_cores)) return fma_tiles;
   if (pairs <= std::max<int64_t>(16, int64_t(few_pairs_an_expert) * experts)) {
     const bool needs_tiles = pairs > most_pairs_without_tiles;
     if (is_float) return {Kernel::dots, moe_dot_rows, needs_tiles};
     return {Kernel::stream, moe_stream_rows, needs_tiles};
   }
-  if (is_float) return {Kernel::fma_tiles, moe_fma_rows, true};
+  if (is_float) return fma_tiles;
   if (pairs >= int64_t(many_pairs_an_expert) * experts && Large::shared_bytes <= context.device.shared_bytes_per_block) {
-    return {Kernel::large_tiles, Large::rows, true};
+    return {Kernel::large_tiles, Large::Full::rows, true};
   }
-  return {Kernel::small_tiles, MoeSmallTile<float16>::rows, true};
+  return {Kernel::small_tiles, MoeSmallTile<float16>::Full::rows, true};
 }
 
 void multiply_experts(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {

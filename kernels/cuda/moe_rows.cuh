@@ -70,27 +70,38 @@ __global__ void __launch_bounds__(most_moe_warps* warp_size, 3) moe_stream_kerne
     const int warps = blockDim.x / warp_size;
     const int group = lane / 4;
     const int offset = lane % 4 * 8;
-    const unsigned pair = operands.pair_at(rows.position(min(group, rows.count - 1)));
-    const T* row = operands.row_of(min(pair, unsigned(operands.pairs - 1))) + offset;
+    const int depth = operands.depth;
     const T* low = moe_line<Gated>(operands, rows.expert, first_column, group) + offset;
     const T* high = moe_line<Gated>(operands, rows.expert, first_column, group + 8) + offset;
-    const int depth = operands.depth;
 
     uint4 weights[stages][2][2];
     uint4 inputs[stages][2];
-    const auto fetch = [&](int stage, int step) {
+    const auto fetch_weights = [&](int stage, int step) {
 #pragma unroll
       for (int half = 0; half < 2; half++) {
         const int k = step * moe_stream_step + half * 32;
         const bool valid = k + offset < depth;
         weights[stage][half][0] = valid ? load_once(low + k) : uint4{0, 0, 0, 0};
         weights[stage][half][1] = valid ? load_once(high + k) : uint4{0, 0, 0, 0};
-        inputs[stage][half] = valid ? *reinterpret_cast<const uint4*>(row + k) : uint4{0, 0, 0, 0};
       }
     };
-    float sums[4] = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll
-    for (int stage = 0; stage < stages; stage++) fetch(stage, warp + stage * warps);
+    for (int stage = 0; stage < stages; stage++) fetch_weights(stage, warp + stage * warps);
+
+    // Rows beyond the last are the last again.
+    const unsigned pair = operands.pair_at(rows.position(min(group, rows.count - 1)));
+    const T* row = operands.row_of(min(pair, unsigned(operands.pairs - 1))) + offset;
+    const auto fetch_inputs = [&](int stage, int step) {
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int k = step * moe_stream_step + half * 32;
+        inputs[stage][half] = k + offset < depth ? *reinterpret_cast<const uint4*>(row + k) : uint4{0, 0, 0, 0};
+      }
+    };
+#pragma unroll
+    for (int stage = 0; stage < stages; stage++) fetch_inputs(stage, warp + stage * warps);
+
+    float sums[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     const int steps = (depth + moe_stream_step - 1) / moe_stream_step;
     for (int first = warp; first < steps; first += stages * warps) {
 #pragma unroll
@@ -103,7 +114,9 @@ __global__ void __launch_bounds__(most_moe_warps* warp_size, 3) moe_stream_kerne
           multiply_matrices<T>(sums, {a.x, b.x, a.y, b.y}, {x.x, x.y});
           multiply_matrices<T>(sums, {a.z, b.z, a.w, b.w}, {x.z, x.w});
         }
-        fetch(stage, first + (stage + stages) * warps);  // beyond the end zeros
+        const int next = first + (stage + stages) * warps;  // beyond the end all is zeros
+        fetch_weights(stage, next);
+        fetch_inputs(stage, next);
       }
     }
 #pragma unroll

@@ -4,19 +4,19 @@
 namespace attention {
 namespace {
 
-template <typename Tile, bool Gated>
+template <typename Shape, bool Gated>
 void launch_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
-  const int column_tiles = divide_up(product.width, moe_tile_columns<Tile, Gated>);
+  const int column_tiles = divide_up(product.width, moe_tile_columns<typename Shape::Full, Gated>);
   const int64_t blocks = count_moe_rows(plan, product) * column_tiles;
   if (blocks > INT32_MAX) throw DeviceError("ERR_UNSUPPORTED", "more than 2^31 tiles of products with experts");
-  launch(context, moe_tile_kernel<Tile, Gated>,
-         {.blocks = unsigned(blocks), .threads = Tile::threads, .shared_bytes = Tile::shared_bytes},
-         moe_operands<typename Tile::Element>(product), column_tiles);
+  launch(context, moe_tile_kernel<Shape, Gated>,
+         {.blocks = unsigned(blocks), .threads = Shape::Full::threads, .shared_bytes = Shape::shared_bytes},
+         moe_operands<typename Shape::Full::Element>(product), column_tiles);
 }
 
-template <typename Tile>
+template <typename Shape>
 void launch_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
-  product.gated ? launch_tiles<Tile, true>(context, plan, product) : launch_tiles<Tile, false>(context, plan, product);
+  product.gated ? launch_tiles<Shape, true>(context, plan, product) : launch_tiles<Shape, false>(context, plan, product);
 }
 
 }  // namespace
@@ -24,7 +24,7 @@ void launch_tiles(const LaunchContext& context, const MoePlan& plan, const MoePr
 void multiply_experts_by_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
   if (plan.kernel == MoePlan::Kernel::fma_tiles) {
     return with_float_type(product.x.type, [&](auto tag) {
-      launch_tiles<FmaTile<typename decltype(tag)::type, moe_fma_rows>>(context, plan, product);
+      launch_tiles<MoeFmaTile<typename decltype(tag)::type>>(context, plan, product);
     });
   }
   with_half_type(product.x.type, [&](auto tag) {

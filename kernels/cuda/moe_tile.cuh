@@ -1,6 +1,8 @@
 #pragma once
 // Products of experts that have many rows: a block takes a tile of pairs of one expert by columns, gathering their rows.
 
+#include <algorithm>
+
 #include "gemm.cuh"
 #include "gemm_fma.cuh"
 #include "moe_product.cuh"
@@ -8,12 +10,22 @@
 
 namespace attention {
 
+/// How a block computes a tile; one whose rows fit in HalfTile, where that has fewer of them, in less time.
+template <typename FullTile, typename HalfTile = FullTile>
+struct MoeTileShape {
+  using Full = FullTile;
+  using Half = HalfTile;
+  static constexpr int shared_bytes = std::max(Full::shared_bytes, Half::shared_bytes);
+  static_assert(Full::threads == Half::threads && Full::columns == Half::columns && Full::pitch == Half::pitch);
+};
+
 /// Small enough in shared memory for every device, and for several blocks a multiprocessor.
 template <typename T>
-using MoeSmallTile = GemmTile<T, 64, 128, 2, 2, 32, 4>;
+using MoeSmallTile = MoeTileShape<GemmTile<T, 64, 128, 2, 2, 32, 4>>;
 template <typename T>
-using MoeLargeTile = GemmTile<T, 128, 256, 2, 4>;
-constexpr int moe_fma_rows = 64;
+using MoeLargeTile = MoeTileShape<GemmTile<T, 128, 256, 2, 4>, GemmTile<T, 64, 256, 1, 8>>;
+template <typename T>
+using MoeFmaTile = MoeTileShape<FmaTile<T, 64>>;
 
 /// Rows of x of pairs that follow each other in the order.
 template <typename T>
@@ -90,24 +102,37 @@ __device__ __forceinline__ void store_moe_tile(const MoeOperands<typename Tile::
   }
 }
 
-/// Blocks of neighbouring numbers share the rows of x, and soon after the weights of an expert.
+/// The products of a tile, in shared memory.
 template <typename Tile, bool Gated>
-__global__ void __launch_bounds__(Tile::threads) moe_tile_kernel(const MoeOperands<typename Tile::Element> operands,
-                                                                 int column_tiles) {
+__device__ __forceinline__ void multiply_moe_tile(const MoeOperands<typename Tile::Element>& operands,
+                                                  const MoeTile& tile, int first_column, float* products) {
   using T = typename Tile::Element;
+  const DepthContiguous<T, MoeInputLines<T>> a = {{operands, tile.first, tile.end - tile.first}, operands.aligned};
+  const DepthContiguous<T, MoeWeightLines<Gated, T>> b = {
+      {operands, tile.expert, first_column, moe_tile_columns<Tile, Gated>}, operands.aligned};
+  typename Tile::Sums sums;
+  Tile::multiply(sums, reinterpret_cast<uint4*>(products), a, b, 0, operands.depth);
+  Tile::gather(sums, products);
+}
+
+/// Blocks of neighbouring numbers share the rows of x, and soon after the weights of an expert.
+template <typename Shape, bool Gated>
+__global__ void __launch_bounds__(Shape::Full::threads)
+    moe_tile_kernel(const MoeOperands<typename Shape::Full::Element> operands, int column_tiles) {
+  using Full = typename Shape::Full;
+  using Half = typename Shape::Half;
   const MoeTile tile = operands.tiles[blockIdx.x / column_tiles];
   if (tile.end <= tile.first || (Gated && tile.expert < 0)) return;
-  const int first_column = blockIdx.x % column_tiles * moe_tile_columns<Tile, Gated>;
+  const int first_column = blockIdx.x % column_tiles * moe_tile_columns<Full, Gated>;
   float* products = shared_memory<float>();
   if (tile.expert >= 0) {
-    const DepthContiguous<T, MoeInputLines<T>> a = {{operands, tile.first, tile.end - tile.first}, operands.aligned};
-    const DepthContiguous<T, MoeWeightLines<Gated, T>> b = {
-        {operands, tile.expert, first_column, moe_tile_columns<Tile, Gated>}, operands.aligned};
-    typename Tile::Sums sums;
-    Tile::multiply(sums, shared_memory<uint4>(), a, b, 0, operands.depth);
-    Tile::gather(sums, products);
+    if (Half::rows < Full::rows && tile.end - tile.first <= Half::rows) {
+      multiply_moe_tile<Half, Gated>(operands, tile, first_column, products);
+    } else {
+      multiply_moe_tile<Full, Gated>(operands, tile, first_column, products);
+    }
   }
-  store_moe_tile<Tile, Gated>(operands, tile, first_column, products);
+  store_moe_tile<Full, Gated>(operands, tile, first_column, products);
 }
 
 }  // namespace attention

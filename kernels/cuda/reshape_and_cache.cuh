@@ -33,6 +33,7 @@ __global__ void cache_flash_kernel(const T* __restrict__ key, const T* __restric
   const int first = blockIdx.x * (blockDim.y * Tokens) + threadIdx.y;
   Pack<T, N> keys[Tokens];
   Pack<T, N> values[Tokens];
+  int slots_of[Tokens];
 #pragma unroll
   for (int i = 0; i < Tokens; i++) {
     const int token = first + i * blockDim.y;
@@ -40,12 +41,13 @@ __global__ void cache_flash_kernel(const T* __restrict__ key, const T* __restric
     const int64_t pack = int64_t(token) * packs_per_row + column;
     keys[i] = reinterpret_cast<const Pack<T, N>*>(key)[pack];
     values[i] = reinterpret_cast<const Pack<T, N>*>(value)[pack];
+    slots_of[i] = slot_mapping[token];
   }
 #pragma unroll
   for (int i = 0; i < Tokens; i++) {
     const int token = first + i * blockDim.y;
     if (token >= tokens) break;
-    const int slot = slot_mapping[token];
+    const int slot = slots_of[i];
     if (slot < 0 || slot >= slots) continue;
     const int64_t pack = int64_t(slot) * packs_per_row + column;
     reinterpret_cast<Pack<C, N>*>(key_cache)[pack] = convert_pack<C>(keys[i]);
