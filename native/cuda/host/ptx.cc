@@ -7,11 +7,6 @@
 #include "element_type.h"
 #include "ptx_host.h"
 
-extern "C" {
-extern unsigned char __start_attention_shared[] __attribute__((weak, visibility("hidden")));
-extern unsigned char __stop_attention_shared[] __attribute__((weak, visibility("hidden")));
-}
-
 namespace attention::host {
 
 bool is_shared(const void* memory, size_t bytes) {
@@ -20,7 +15,7 @@ bool is_shared(const void* memory, size_t bytes) {
     return at >= begin && at + bytes <= end;
   };
   return within(state.shared, state.shared + state.shared_bytes) ||
-         within(__start_attention_shared, __stop_attention_shared);
+         within(shared_variables_begin, shared_variables_end);
 }
 
 void check_address(const void* address, size_t alignment, bool in_shared_memory, const Site& site) {

@@ -89,7 +89,6 @@ void join_warp(unsigned mask, void* operands, Finish* finish, const Site& site);
 const int* join_block(unsigned barrier, unsigned threads, int predicate, const Site& site);
 /// Abandons the launch, which throws.
 [[noreturn]] void fail(const Site& site, const char* message);
-Barrier& barrier(unsigned id);
 
 void start_copy(void* to, const void* from, bool valid, const Site& site);
 void commit_copies();

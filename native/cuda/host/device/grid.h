@@ -1,6 +1,7 @@
 #pragma once
 // What the files of the host device share: the running grid, its stacks and its faults.
 
+#include <bit>
 #include <cstdint>
 #include <string>
 
@@ -28,6 +29,26 @@ struct Grid {
   std::string error;
 };
 extern Grid grid;
+
+/// Where the linker puts `__shared__` variables.
+extern "C" {
+extern unsigned char shared_variables_begin[] asm("__start_attention_shared")
+    __attribute__((weak, visibility("hidden")));
+extern unsigned char shared_variables_end[] asm("__stop_attention_shared") __attribute__((weak, visibility("hidden")));
+}
+
+/// Where a fiber begins.
+void run_thread();
+
+/// The next set bit after `last`, around the end; before it in reversed order. `bits` is not 0.
+inline unsigned next_of(unsigned bits, unsigned last) {
+  if (grid.reversed) {
+    const unsigned below = bits & ((1u << last) - 1);
+    return 31 - std::countl_zero(below ? below : bits);
+  }
+  const unsigned above = bits & (~0u << last << 1);
+  return std::countr_zero(above ? above : bits);
+}
 
 /// Abandons the launch with a message that already says where.
 [[noreturn]] void abandon(std::string message);

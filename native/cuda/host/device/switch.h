@@ -8,7 +8,7 @@ constexpr int saved_words = 7;  // the last is where to go on
 asm(R"(
 .text
 .hidden attention_cuda_switch
-.globl attention_cuda_switch
+.weak attention_cuda_switch
 .type attention_cuda_switch, @function
 attention_cuda_switch:
   push %rbp
@@ -33,7 +33,7 @@ constexpr int saved_words = 20;  // word 11 is where to go on
 asm(R"(
 .text
 .hidden attention_cuda_switch
-.globl attention_cuda_switch
+.weak attention_cuda_switch
 .type attention_cuda_switch, %function
 attention_cuda_switch:
   stp x19, x20, [sp, #-160]!
