@@ -153,14 +153,15 @@ __device__ __forceinline__ void store_rows(float (&outputs)[Tile::row_blocks][Ti
   }
 }
 
-/// `Plain`: a positive scale, no softcap, ALiBi or additive mask, and not layout vllm. `tiles` as count_tiles has it;
-/// blocks of all tiles and KV heads.
-template <typename T, int HeadSize, bool Large, bool Plain>
+/// `Plain`: a positive scale, and no softcap, ALiBi or additive mask; `scale_factor` is what makes base-2 scores of
+/// products. `Vllm`: a cache of that layout. `tiles` as count_tiles has it; blocks of all tiles and KV heads.
+template <typename T, int HeadSize, bool Large, bool Plain, bool Vllm>
 __global__ void __launch_bounds__(PrefillTile<HeadSize, Large>::threads, PrefillTile<HeadSize, Large>::min_blocks)
-    attention_prefill_kernel(const AttentionParams params, int tiles, bool all) {
+    attention_prefill_kernel(const AttentionParams params, float scale_factor, int tiles, bool all) {
   using Tile = PrefillTile<HeadSize, Large>;
-  using Keys = PrefillKeys<T, Tile, !Plain>;
+  using Keys = PrefillKeys<T, Tile, Vllm>;
   PrefillMemory<Tile>& memory = *shared_memory<PrefillMemory<Tile>>();
+  const float factor = Plain ? scale_factor : 1.0f;
   const int group = params.heads / params.kv_heads;
   const int kv_head = blockIdx.x % params.kv_heads;
   // The last tiles of a sequence have the most keys: they go first.
@@ -193,13 +194,14 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Large>::threads, Prefill
       memory.slopes[row] = params.alibi_slopes[head] * log2_e;
     }
   }
-  int key = keys.range.begin / Tile::keys * Tile::keys;
+  const int begin = keys.range.begin / Tile::keys * Tile::keys;
+  int next_block = 0;  // the first warp's, see PrefillKeys::look_up
   if (warp == 0) {
-    keys.publish(key, keys.look_up(key), 0);
-    keys.publish(key + Tile::keys, keys.look_up(key + Tile::keys), 1);
+    keys.publish(begin, keys.look_up(begin));
+    keys.publish(begin + Tile::keys, keys.look_up(begin + Tile::keys));
   }
   __syncthreads();
-  if (key < keys.range.end) keys.copy(key, 0, 0);
+  if (begin < keys.range.end) keys.copy(begin);
   copy_async_commit();
 
   uint32_t queries[Tile::row_blocks][HeadSize / 16][4];
@@ -219,37 +221,30 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Large>::threads, Prefill
       for (int i = 0; i < 4; i++) outputs[r][c][i] = 0.0f;
     }
   }
-  const float factor = Plain ? params.scale * log2_e : 1.0f;
 
 #pragma unroll 1
-  for (int number = 0; key < keys.range.end; key += Tile::keys, number++) {
-    const int stage = number % 2;
-    const int slot = number % block_slots;
-    copy_async_wait<0>();
-    __syncthreads();  // this tile has arrived, and nobody reads the one before
-    if (key + Tile::keys < keys.range.end) keys.copy(key + Tile::keys, stage ^ 1, (number + 1) % block_slots);
-    copy_async_commit();
-    const int next_block = warp == 0 ? keys.look_up(key + 2 * Tile::keys) : 0;
-
-#pragma unroll 1
-    for (int index = 0; index < Tile::keys; index += Tile::step_keys) {
-      const int first = key + index;
-      const WarpKeys kept_by = memory.warp_keys[warp];
-      if (first >= kept_by.some.end || first + Tile::step_keys <= kept_by.some.begin) continue;
+  for (int first = begin; first < keys.range.end; first += Tile::step_keys) {
+    const int index = unsigned(first) % Tile::keys;  // in its tile
+    const int stage = unsigned(first) / Tile::keys % 2;
+    if (Tile::step_keys == Tile::keys || index == 0) {
+      copy_async_wait<0>();
+      __syncthreads();  // this tile has arrived, and nobody reads the one before
+      if (first + Tile::keys < keys.range.end) keys.copy(first + Tile::keys);
+      copy_async_commit();
+      if (warp == 0) next_block = keys.look_up(first + 2 * Tile::keys);
+    }
+    const WarpKeys kept_by = memory.warp_keys[warp];
+    if (first < kept_by.some.end && first + Tile::step_keys > kept_by.some.begin) {
       float scores[Tile::row_blocks][Tile::step_keys / 8][4];
       multiply_keys<T, Tile>(scores, queries, memory.keys[stage], index);
-      if constexpr (!Plain) modify_scores<T, Tile>(scores, keys, tile, rows, first);
-      if (first < kept_by.every.begin || first + Tile::step_keys > kept_by.every.end || memory.any_bad_block[slot]) {
-        mask_scores(scores, keys, rows, first, index, slot);
+      if constexpr (!Plain) modify_scores(scores, keys, tile, rows, first);
+      if (first < kept_by.every.begin || first + Tile::step_keys > kept_by.every.end || keys.any_bad_block(first)) {
+        mask_scores(scores, keys, rows, first);
       }
       update_rows(scores, state, outputs, factor);
-      if (keys.is_vllm()) {
-        multiply_values<T, Tile, true>(outputs, scores, memory.values[stage], index);
-      } else {
-        multiply_values<T, Tile, false>(outputs, scores, memory.values[stage], index);
-      }
+      multiply_values<T, Tile, Vllm>(outputs, scores, memory.values[stage], index);
     }
-    if (warp == 0) keys.publish(key + 2 * Tile::keys, next_block, (number + 2) % block_slots);
+    if (warp == 0 && index + Tile::step_keys == Tile::keys) keys.publish(first - index + 2 * Tile::keys, next_block);
   }
 
   __syncthreads();

@@ -34,15 +34,15 @@ struct WarpKeys {
   KeyRange every;
 };
 
-constexpr int block_slots = 4;  // a tile's blocks are there from two tiles before it until its end
+constexpr int block_slots = 4;  // a tile's blocks are looked up while the tile two before it is used
 
 template <typename Tile>
 struct PrefillMemory {
   // Rows of 16-byte chunks. Layout vllm: of values, rows are elements of the head, and keys lie along them.
   uint4 keys[2][Tile::keys * Tile::chunks];
   uint4 values[2][Tile::keys * Tile::chunks];
-  int64_t blocks[block_slots][Tile::keys / 8];  // where a tile's blocks of the cache begin, in elements; -1: unreadable
-  int any_bad_block[block_slots];
+  int64_t blocks[block_slots][Tile::keys / 8];  // of the cache: where a tile's keys begin in each, in elements
+  unsigned bad_blocks[block_slots];             // a bit for each that is out of range
   WarpKeys warp_keys[Tile::warps];
   int tokens[Tile::rows];    // of the sequence
   float slopes[Tile::rows];  // ALiBi, base 2
@@ -59,8 +59,8 @@ __device__ __forceinline__ int swizzle(int row, int chunk) {
 }
 
 /// The keys and values of one head that a block of threads reads. Contiguous keys are one cache block per tile.
-/// `AnyLayout`: layout vllm as well.
-template <typename T, typename Tile, bool AnyLayout>
+/// `Vllm`: they lie in a cache of layout vllm.
+template <typename T, typename Tile, bool Vllm>
 struct PrefillKeys {
   const AttentionParams& params;
   PrefillMemory<Tile>& memory;
@@ -81,8 +81,6 @@ struct PrefillKeys {
     block_shift = __ffs(paged ? params.block_size : Tile::keys) - 1;
   }
 
-  __device__ __forceinline__ bool is_vllm() const { return AnyLayout && params.vllm_layout && params.block_tables; }
-
   /// The block that a lane of the first warp looks up for the tile at `key`; 0 where keys are contiguous.
   __device__ __forceinline__ int look_up(int key) const {
     const int column = (key >> block_shift) + threadIdx.x;
@@ -94,73 +92,94 @@ struct PrefillKeys {
   }
 
   /// Hands what the first warp looked up for the tile at `key` to all, after a barrier.
-  __device__ __forceinline__ void publish(int key, int block, int slot) const {
-    const bool any_bad = __any_sync(all_lanes, block == bad_block);
-    if (threadIdx.x == 0) memory.any_bad_block[slot] = any_bad;
+  __device__ __forceinline__ void publish(int key, int block) const {
+    const int slot = slot_of(key);
+    const unsigned bad_blocks = __ballot_sync(all_lanes, block == bad_block);
+    if (threadIdx.x == 0) memory.bad_blocks[slot] = bad_blocks;
     if (threadIdx.x >= Tile::keys / 8) return;
     const CacheSizes sizes = {params.num_blocks, params.block_size, params.kv_heads, params.head_size};
-    int64_t start;
+    int64_t start = 0;
     if (!params.block_tables) {
       start = (int64_t(first_key + key) * params.kv_heads + kv_head) * params.head_size;
-    } else if (is_vllm()) {
-      start = vllm_value_offset(sizes, block, 0, kv_head, 0);  // as it is for keys
-    } else {
-      start = flash_offset(sizes, block, 0, kv_head);
+    } else if (block >= 0) {
+      start = Vllm ? vllm_value_offset(sizes, block, 0, kv_head, 0)  // as it is for keys
+                   : flash_offset(sizes, block, key & ((1 << block_shift) - 1), kv_head);
     }
-    memory.blocks[slot][threadIdx.x] = block < 0 ? -1 : start;
+    memory.blocks[slot][threadIdx.x] = start;
   }
 
-  /// Whether the block of the cache that holds the tile's key number `index` is out of range.
-  __device__ __forceinline__ bool is_bad(int index, int slot) const {
-    return memory.blocks[slot][index >> block_shift] < 0;
+  /// Whether the block of the cache that holds a key is out of range.
+  __device__ __forceinline__ bool is_bad(int key) const {
+    return memory.bad_blocks[slot_of(key)] >> (unsigned(key) % Tile::keys >> block_shift) & 1;
   }
+
+  /// Whether any is, of the tile that has the key.
+  __device__ __forceinline__ bool any_bad_block(int key) const { return memory.bad_blocks[slot_of(key)] != 0; }
 
   /// Starts to copy the tile at `key`. Keys out of `range` become zeros, as 0 * NaN is NaN.
-  __device__ __forceinline__ void copy(int key, int stage, int slot) const {
-    if (is_vllm()) {
-      copy_vllm_keys(key, stage, slot);
-      copy_vllm_values(key, stage, slot);
-      return;
-    }
-    const T* keys = static_cast<const T*>(params.key.data);
-    const T* values = static_cast<const T*>(params.value.data);
-    const int64_t row_stride = int64_t(params.kv_heads) * params.head_size;
-    const int block_mask = (1 << block_shift) - 1;
-    constexpr int rows_per_pass = Tile::threads / Tile::chunks;
-    static_assert(Tile::threads % Tile::chunks == 0 && Tile::keys % rows_per_pass == 0);
-    const int chunk = threadIdx.x % Tile::chunks;
-#pragma unroll
-    for (int pass = 0; pass < Tile::keys / rows_per_pass; pass++) {
-      const int row = pass * rows_per_pass + threadIdx.x / Tile::chunks;
-      const int64_t block = memory.blocks[slot][row >> block_shift];
-      const bool valid =
-          block >= 0 && key + row >= range.begin && key + row < range.end && chunk * 8 < params.head_size;
-      const int64_t from = valid ? block + ((key + row) & block_mask) * row_stride + chunk * 8 : 0;
-      const int to = row * Tile::chunks + swizzle<Tile::chunks>(row, chunk);
-      copy_async(&memory.keys[stage][to], keys + from, valid);
-      copy_async(&memory.values[stage][to], values + from, valid);
+  __device__ __forceinline__ void copy(int key) const {
+    if constexpr (Vllm) {
+      copy_vllm_keys(key);
+      copy_vllm_values(key);
+    } else if (key >= range.begin && key + Tile::keys <= range.end && !any_bad_block(key) &&
+               params.head_size == Tile::head_size) {
+      copy_rows<true>(key);
+    } else {
+      copy_rows<false>(key);
     }
   }
 
  private:
+  __device__ __forceinline__ static int slot_of(int key) { return unsigned(key) / Tile::keys % block_slots; }
+
+  __device__ __forceinline__ bool is_kept(int key) const {
+    return key >= range.begin && key < range.end && !is_bad(key);
+  }
+
+  /// `Whole`: the tile has no zeros.
+  template <bool Whole>
+  __device__ __forceinline__ void copy_rows(int key) const {
+    constexpr int rows_per_pass = Tile::threads / Tile::chunks;
+    static_assert(Tile::threads % Tile::chunks == 0 && Tile::keys % rows_per_pass == 0);
+    const T* keys = static_cast<const T*>(params.key.data);
+    const T* values = static_cast<const T*>(params.value.data);
+    const int stage = unsigned(key) / Tile::keys % 2;
+    const int slot = slot_of(key);
+    const int row_stride = params.kv_heads * params.head_size;
+    const int block_mask = (1 << block_shift) - 1;
+    const int chunk = threadIdx.x % Tile::chunks;
+#pragma unroll Whole ? Tile::keys : 1
+    for (int pass = 0; pass < Tile::keys / rows_per_pass; pass++) {
+      const int row = pass * rows_per_pass + threadIdx.x / Tile::chunks;
+      const bool valid = Whole || (is_kept(key + row) && chunk * 8 < params.head_size);
+      const int64_t from = memory.blocks[slot][row >> block_shift] + ((row & block_mask) * row_stride + chunk * 8);
+      const int to = row * Tile::chunks + swizzle<Tile::chunks>(row, chunk);
+      copy_async(&memory.keys[stage][to], keys + (valid ? from : 0), valid);
+      copy_async(&memory.values[stage][to], values + (valid ? from : 0), valid);
+    }
+  }
+
   /// Chunk c of the keys of a block lie together.
-  __device__ __forceinline__ void copy_vllm_keys(int key, int stage, int slot) const {
+  __device__ __forceinline__ void copy_vllm_keys(int key) const {
+    const int stage = unsigned(key) / Tile::keys % 2;
+    const int slot = slot_of(key);
     const T* keys = static_cast<const T*>(params.key.data);
     const int block_keys = 1 << block_shift;
 #pragma unroll 4
     for (int i = threadIdx.x; i < Tile::keys * Tile::chunks; i += Tile::threads) {
       const int row = i % Tile::keys;
       const int chunk = i / Tile::keys;
-      const int64_t block = memory.blocks[slot][row >> block_shift];
-      const bool valid =
-          block >= 0 && key + row >= range.begin && key + row < range.end && chunk * 8 < params.head_size;
-      const int64_t from = valid ? block + (chunk * block_keys + ((key + row) & (block_keys - 1))) * 8 : 0;
+      const bool valid = is_kept(key + row) && chunk * 8 < params.head_size;
+      const int in_block = (chunk * block_keys + ((key + row) & (block_keys - 1))) * 8;
+      const int64_t from = valid ? memory.blocks[slot][row >> block_shift] + in_block : 0;
       copy_async(&memory.keys[stage][row * Tile::chunks + swizzle<Tile::chunks>(row, chunk)], keys + from, valid);
     }
   }
 
   /// 8 keys of an element of the head lie together. At the ends of the range they are taken one by one.
-  __device__ __forceinline__ void copy_vllm_values(int key, int stage, int slot) const {
+  __device__ __forceinline__ void copy_vllm_values(int key) const {
+    const int stage = unsigned(key) / Tile::keys % 2;
+    const int slot = slot_of(key);
     const T* values = static_cast<const T*>(params.value.data);
     constexpr int row_chunks = Tile::keys / 8;
     const int block_keys = 1 << block_shift;
@@ -173,9 +192,9 @@ struct PrefillKeys {
       const int chunk = ((i >> chunks_shift) / Tile::head_size << chunks_shift) + (i & ((1 << chunks_shift) - 1));
       const int row = chunk * 8;
       const int first = key + row;
-      const int64_t block = memory.blocks[slot][row >> block_shift];
-      const bool valid = block >= 0 && first + 8 > range.begin && first < range.end && d < params.head_size;
-      const int64_t from = valid ? block + int64_t(d) * block_keys + (first & (block_keys - 1)) : 0;
+      const bool valid = !is_bad(first) && first + 8 > range.begin && first < range.end && d < params.head_size;
+      const int in_block = d * block_keys + (first & (block_keys - 1));
+      const int64_t from = valid ? memory.blocks[slot][row >> block_shift] + in_block : 0;
       uint4* to = &memory.values[stage][d * row_chunks + swizzle<row_chunks>(d, chunk)];
       if (!valid || (first >= range.begin && first + 8 <= range.end)) {
         copy_async(to, values + from, valid);

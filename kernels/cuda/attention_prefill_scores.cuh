@@ -30,8 +30,8 @@ struct WarpRows {
 };
 
 /// Base-2 scores from products: softcap, ALiBi and the additive mask. `first_key` is the first of the scores' keys.
-template <typename T, typename Tile, int Rows, int Keys>
-__device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, true>& keys,
+template <typename T, typename Tile, bool Vllm, int Rows, int Keys>
+__device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, Vllm>& keys,
                                               const RowTile& tile, const WarpRows& rows, int first_key) {
   const AttentionParams& params = keys.params;
   const int lane = threadIdx.x % warp_size;
@@ -71,7 +71,7 @@ __device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], co
       }
     }
   }
-  if (params.mask) {
+  if (!Vllm && params.mask) {
     const int group = params.heads / params.kv_heads;
 #pragma unroll
     for (int r = 0; r < Rows; r++) {
@@ -98,18 +98,16 @@ __device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], co
   }
 }
 
-/// Scores of keys that their row does not keep become -infinity, those of unreadable blocks NaN. `first_index` is the
-/// number of the first key in its tile.
-template <typename T, typename Tile, bool AnyLayout, int Rows, int Keys>
+/// Scores of keys that their row does not keep become -infinity, those of unreadable blocks NaN.
+template <typename T, typename Tile, bool Vllm, int Rows, int Keys>
 __device__ __forceinline__ void mask_scores(float (&scores)[Rows][Keys][4],
-                                            const PrefillKeys<T, Tile, AnyLayout>& keys, const WarpRows& rows,
-                                            int first_key, int first_index, int slot) {
+                                            const PrefillKeys<T, Tile, Vllm>& keys, const WarpRows& rows, int first_key) {
   const int lane = threadIdx.x % warp_size;
   const int first_column = first_key + lane % 4 * 2;
-  if (keys.memory.any_bad_block[slot]) {
+  if (keys.any_bad_block(first_key)) {
 #pragma unroll
     for (int k = 0; k < Keys; k++) {
-      if (!keys.is_bad(first_index + k * 8, slot)) continue;
+      if (!keys.is_bad(first_key + k * 8)) continue;
 #pragma unroll
       for (int r = 0; r < Rows; r++) {
 #pragma unroll
