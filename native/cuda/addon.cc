@@ -38,25 +38,36 @@ class Download : public Napi::AsyncWorker {
   }
 
   void OnOK() override {
-    const Napi::Env env = Env();
-    try {
-      errors_->guard(env, "read", [&] {
+    settle([&] {
+      errors_->guard(Env(), "read", [&] {
         context_->check_device(status_, "the device");
-        Napi::ArrayBuffer bytes = Napi::ArrayBuffer::New(env, bytes_);
+        Napi::ArrayBuffer bytes = Napi::ArrayBuffer::New(Env(), bytes_);
         std::memcpy(bytes.Data(), buffer_->data(), bytes_);
         context_->finish_download(std::move(buffer_));
         deferred_.Resolve(bytes);
       });
-    } catch (const Napi::Error& error) {
-      deferred_.Reject(error.Value());
-    }
+    });
   }
 
   void OnError(const Napi::Error& error) override {
-    deferred_.Reject(errors_->make(Env(), "ERR_DEVICE", "read", error.Message()).Value());
+    settle([&] { throw errors_->make(Env(), "ERR_DEVICE", "read", error.Message()); });
   }
 
  private:
+  /// Runs `body`, and rejects with what it throws.
+  template <typename Body>
+  void settle(Body body) {
+    try {
+      body();
+    } catch (const Napi::Error& error) {
+      try {
+        deferred_.Reject(error.Value());
+      } catch (const Napi::Error&) {
+        // The thread is being terminated: nobody waits for the promise, and JavaScript takes no more calls.
+      }
+    }
+  }
+
   std::shared_ptr<Context> context_;
   std::shared_ptr<Errors> errors_;
   std::unique_ptr<PinnedBuffer> buffer_;
@@ -124,7 +135,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         InstanceMethod<&NativeContext::allocate_host>("allocateHost"),
         InstanceMethod<&NativeContext::free_host>("freeHost"),
         InstanceMethod<&NativeContext::upload>("upload"),
-        InstanceMethod<&NativeContext::fill>("fill"),
+        InstanceMethod<&NativeContext::fill>("fillBytes"),
         InstanceMethod<&NativeContext::download>("download"),
         InstanceMethod<&NativeContext::download_async>("downloadAsync"),
         InstanceMethod<&NativeContext::wait>("wait"),
@@ -214,9 +225,9 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   }
   /// (address, byte, byteLength)
   void fill(const Napi::CallbackInfo& info) {
-    guard(info, "fill", [&] {
+    guard(info, "fillBytes", [&] {
       context_->fill(address_of(info[0]), info[1].As<Napi::Number>().Int32Value(), size_of(info[2]));
-      context_->note_launch("fill");
+      context_->note_launch("fillBytes");
     });
   }
   /// (address, Uint8Array to fill)

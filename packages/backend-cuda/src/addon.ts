@@ -49,7 +49,7 @@ export interface NativeContext {
   freeHost(address: number): void;
   /** Keeps no reference to `bytes`. */
   upload(address: number, bytes: Uint8Array): void;
-  fill(address: number, byte: number, byteLength: number): void;
+  fillBytes(address: number, byte: number, byteLength: number): void;
   /** Blocks until `bytes` is filled. */
   download(address: number, bytes: Uint8Array): void;
   /** The bytes as they are after all that was launched before the call. */

@@ -36,7 +36,7 @@ export class CudaBuffer implements DeviceBuffer {
   }
 
   fill(byte: number): void {
-    this.#memory.context.fill(this.address, byte, this.byteLength);
+    this.#memory.context.fillBytes(this.address, byte, this.byteLength);
   }
 
   free(): void {
