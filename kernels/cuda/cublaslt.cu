@@ -5,7 +5,7 @@
 namespace attention {
 
 class Cublaslt::Library {};
-Cublaslt::Cublaslt() : is_off_(true) {}
+Cublaslt::Cublaslt() = default;
 Cublaslt::~Cublaslt() = default;
 bool Cublaslt::multiply(const LaunchContext&, const MatmulParams&) { return false; }
 
@@ -17,7 +17,6 @@ bool Cublaslt::multiply(const LaunchContext&, const MatmulParams&) { return fals
 #include <library_types.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <tuple>
 
@@ -292,15 +291,10 @@ class Cublaslt::Library {
   std::map<Problem, Plan> plans_;
 };
 
-Cublaslt::Cublaslt() {
-  const char* setting = std::getenv("ATTENTION_CUBLASLT");
-  is_off_ = setting && std::strcmp(setting, "0") == 0;
-}
-
+Cublaslt::Cublaslt() = default;
 Cublaslt::~Cublaslt() = default;
 
 bool Cublaslt::multiply(const LaunchContext& context, const MatmulParams& params) {
-  if (is_off_) return false;
   if (!library_) library_ = std::make_unique<Library>(context);
   return library_->multiply(params);
 }

@@ -7,8 +7,7 @@
 namespace attention {
 
 /// cuBLASLt as one context uses it, loaded where it is found: libcublasLt.so.13 or .12, or the file that
-/// ATTENTION_CUBLASLT_PATH names. ATTENTION_CUBLASLT=0 turns it off. Nothing of it ever fails: what it does not serve is
-/// left to our own kernels.
+/// ATTENTION_CUBLASLT_PATH names. Nothing of it ever fails: what it does not serve is left to our own kernels.
 class Cublaslt {
  public:
   Cublaslt();
@@ -22,7 +21,6 @@ class Cublaslt {
  private:
   class Library;
   std::unique_ptr<Library> library_;
-  bool is_off_;
 };
 
 }  // namespace attention

@@ -28,7 +28,8 @@ struct MatmulParams {
   bool bias_per_column;
   Activation activation;
   float slope;      // of leakyrelu
-  bool allow_tf32;  // float32 operands may be rounded to TF32
+  bool allow_tf32;      // float32 operands may be rounded to TF32
+  bool allow_cublaslt;  // where it is found
 };
 
 /// Matrix products of a batch, whose matrices are contiguous.

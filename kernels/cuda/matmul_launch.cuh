@@ -225,7 +225,9 @@ bool launch_vectors(const LaunchContext& context, const MatmulOperands<T>& opera
       if (operands.rows > most_dot_rows) return false;
       operands.rows == 1 ? launch_dots<T, 1>(context, operands) : launch_dots<T, 4>(context, operands);
     } else {
-      if (!has_matrix_cores || operands.rows > most_stream_rows || !operands.aligned_a || !operands.aligned_b) return false;
+      if (!has_matrix_cores || operands.rows > most_stream_rows || !operands.aligned_a || !operands.aligned_b) {
+        return false;
+      }
       launch_stream(context, operands);
     }
     return true;
@@ -249,7 +251,10 @@ void launch_matmul(const LaunchContext& context, const MatmulParams& params) {
   const bool has_matrix_cores = context.device.architecture >= (std::is_same_v<T, bfloat16> ? 80 : 75);
   if (launch_vectors(context, operands, params, has_matrix_cores)) return;
   const double products = double(operands.batches) * operands.rows * operands.columns * operands.depth;
-  if (context.cublaslt && products >= least_products_of_cublaslt && context.cublaslt->multiply(context, params)) return;
+  if (params.allow_cublaslt && context.cublaslt && products >= least_products_of_cublaslt &&
+      context.cublaslt->multiply(context, params)) {
+    return;
+  }
   if constexpr (std::is_same_v<T, float>) {
     launch_fma_tiles(context, operands, params);
   } else if constexpr (std::is_same_v<T, bfloat16>) {

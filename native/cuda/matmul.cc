@@ -16,7 +16,7 @@ void take_axes(Arguments& arguments, int64_t (&axes)[max_batch_rank], int& rank)
 }
 
 // (a, b, bias, output, batchShape, aBatchStrides, bBatchStrides, rows, columns, depth, transposeA, transposeB,
-//  biasPerColumn, activation, leakyreluAlpha, allowTf32); shape and strides are Float64Arrays.
+//  biasPerColumn, activation, leakyreluAlpha, allowTf32, allowCublaslt); shape and strides are Float64Arrays.
 const Binding binding("matmul", [](const LaunchContext& context, Arguments& arguments) {
   MatmulParams params{
       .a = arguments.tensor(),
@@ -36,6 +36,7 @@ const Binding binding("matmul", [](const LaunchContext& context, Arguments& argu
   params.activation = Activation(arguments.integer32());
   params.slope = arguments.number();
   params.allow_tf32 = arguments.flag();
+  params.allow_cublaslt = arguments.flag();
   matmul(context, params);
 });
 

@@ -1,4 +1,93 @@
+import { storageOf } from '@attention-js/core';
+import { afterEach, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
 import { matMulSuite } from '../../../backend-common/src/testing/suites/matmul.ts';
-import { describeOnCuda } from '../testing/cuda.ts';
+import { STORAGES } from '../../../backend-common/src/testing/expect_as_on_cpu.ts';
+import { TOLERANCE, relativeError } from '../../../core/src/testing/compare.ts';
+import { Random } from '../../../core/src/testing/random.ts';
+import { randomTensor } from '../../../core/src/testing/tensors.ts';
+import { describeOnCuda, isHostDevice } from '../testing/cuda.ts';
+import { CUBLASLT_FLAG } from './matmul.ts';
 
 matMulSuite(describeOnCuda);
+
+// Rows, depth, columns that take each of the tiles, whole and in part, and the depth in parts: those depend on the number
+// of multiprocessors, of which the host device has 8.
+const sizes = isHostDevice
+  ? [
+      [136, 200, 264],
+      [264, 136, 520],
+      [70, 712, 264],
+      [17, 1096, 136],
+      [130, 333, 67],
+      [16, 1096, 40],
+      [4, 1096, 520],
+    ]
+  : [
+      [2056, 520, 4104],
+      [520, 1032, 4104],
+      [136, 4104, 4104],
+      [64, 4096, 4096],
+      [17, 14336, 1032],
+      [257, 1333, 1031],
+      [16, 4096, 4096],
+      [1, 4096, 14344],
+      [4, 4096, 1032],
+    ];
+
+interface Matrix {
+  values: ArrayLike<number>;
+  /** Elements from one line to the next, and from one step of the depth to the next. */
+  strides: [number, number];
+}
+
+/** Products of lines of both, in float64. */
+function dots(a: Matrix, b: Matrix, depth: number, pairs: [number, number][]): number[] {
+  return pairs.map(([row, column]) => {
+    let sum = 0;
+    for (let k = 0; k < depth; k++) {
+      sum +=
+        a.values[row * a.strides[0] + k * a.strides[1]] * b.values[column * b.strides[0] + k * b.strides[1]];
+    }
+    return sum;
+  });
+}
+
+describeOnCuda('tiles of matrix products', () => {
+  afterEach(() => tf.env().set(CUBLASLT_FLAG, true));
+
+  // The host device has no cuBLASLt.
+  const ways = STORAGES.flatMap((storage) =>
+    (isHostDevice ? [false] : [true, false]).map((cublaslt) => [storage, cublaslt] as const),
+  );
+  test.each(ways)('%s, cuBLASLt %s', (storage, cublaslt) => {
+    tf.env().set(CUBLASLT_FLAG, cublaslt);
+    const random = new Random(11);
+    for (const [rows, depth, columns] of sizes) {
+      const count = 500;
+      const pairs = Array.from({ length: count }, (_, i): [number, number] =>
+        // The corner of the last tile, too.
+        i === 0 ? [rows - 1, columns - 1] : [random.integer(0, rows - 1), random.integer(0, columns - 1)],
+      );
+      for (const transposeB of [true, false]) {
+        const a = randomTensor(random, [rows, depth], storage);
+        const b = randomTensor(random, transposeB ? [columns, depth] : [depth, columns], storage);
+        const product = tf.matMul(a.tensor, b.tensor, false, transposeB);
+        const again = tf.matMul(a.tensor, b.tensor, false, transposeB);
+        const values = product.dataSync();
+        expect(again.dataSync()).toEqual(values); // the same bits
+        expect(values.every(Number.isFinite)).toBe(true);
+        expect(storageOf(product)).toBe(storage);
+        const expected = dots(
+          { values: a.values, strides: [depth, 1] },
+          { values: b.values, strides: transposeB ? [depth, 1] : [1, columns] },
+          depth,
+          pairs,
+        );
+        const actual = pairs.map(([row, column]) => values[row * columns + column]);
+        expect(relativeError(actual, expected)).toBeLessThanOrEqual(TOLERANCE[storage] / 2);
+        tf.dispose([a.tensor, b.tensor, product, again]);
+      }
+    }
+  });
+});

@@ -8,7 +8,11 @@ export const MAX_BATCH_RANK = 4;
 /** Lets products of float32 operands round them to TF32 where that is faster; false by default. */
 const TF32_FLAG = 'CUDA_ALLOW_TF32';
 
+/** Leaves large products to cuBLASLt where it is found; true by default, but with ATTENTION_CUBLASLT=0. */
+export const CUBLASLT_FLAG = 'CUDA_USE_CUBLASLT';
+
 env().registerFlag(TF32_FLAG, () => false);
+env().registerFlag(CUBLASLT_FLAG, () => process.env.ATTENTION_CUBLASLT !== '0');
 
 export function matMul(backend: CudaBackend, launch: MatMulLaunch): void {
   const { shape, strides } = launch.batch;
@@ -27,5 +31,6 @@ export function matMul(backend: CudaBackend, launch: MatMulLaunch): void {
     launch.activation,
     launch.slope,
     env().getBool(TF32_FLAG),
+    env().getBool(CUBLASLT_FLAG),
   ]);
 }

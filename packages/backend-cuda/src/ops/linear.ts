@@ -7,11 +7,19 @@ cudaKernel(linearOp, ({ inputs: { x, weight, bias }, outputs: [spec], backend })
   const output = backend.makeOutput(spec);
   const [columns, depth] = weight.shape;
   matMul(backend, {
-    ...{ a: x, b: weight, bias, output },
+    a: x,
+    b: weight,
+    bias,
+    output,
     batch: { shape: [], strides: [[], []] },
-    ...{ rows: util.sizeFromShape(x.shape.slice(0, -1)), columns, depth },
-    ...{ transposeA: false, transposeB: true },
-    ...{ biasStride: 1, activation: 0, slope: 0 },
+    rows: util.sizeFromShape(x.shape.slice(0, -1)),
+    columns,
+    depth,
+    transposeA: false,
+    transposeB: true,
+    biasStride: 1,
+    activation: 0,
+    slope: 0,
   });
   return [output];
 });
