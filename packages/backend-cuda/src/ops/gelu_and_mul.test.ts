@@ -1,0 +1,4 @@
+import { gatedActivationsSuite } from '../../../backend-common/src/testing/suites/gated_activations.ts';
+import { describeOnCuda } from '../testing/cuda.ts';
+
+gatedActivationsSuite(describeOnCuda);

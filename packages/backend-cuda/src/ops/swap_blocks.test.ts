@@ -1,0 +1,4 @@
+import { swapBlocksSuite } from '../../../backend-common/src/testing/suites/swap_blocks.ts';
+import { describeOnCuda } from '../testing/cuda.ts';
+
+swapBlocksSuite(describeOnCuda);
