@@ -6,15 +6,6 @@
 #include "attention_rows.cuh"
 
 namespace attention {
-
-// Until the kernels on tensor cores are there.
-__attribute__((weak)) void attend_decode(const LaunchContext& context, const AttentionParams& params) {
-  attend_scalar(context, params);
-}
-__attribute__((weak)) void attend_prefill(const LaunchContext& context, const AttentionParams& params, bool) {
-  attend_scalar(context, params);
-}
-
 namespace {
 
 constexpr int max_matrix_head_size = 256;

@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { afterEach, beforeAll, beforeEach, describe } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import '../index.ts';
+import type { CudaBackend } from '../cuda_backend.ts';
+
+tf.env().set('IS_TEST', true);
+
+/** Whether kernels run on the CPU in these tests. */
+export const isHostDevice = process.env.ATTENTION_CUDA_HOST_DEVICE === '1';
+
+const variant = isHostDevice ? 'host' : 'cuda';
+const hasAddon = existsSync(new URL(`../../build/${variant}/attention_cuda.node`, import.meta.url));
+const isUsable = hasAddon && (isHostDevice || existsSync('/dev/nvidiactl'));
+
+/** Whether these tests run on a GPU. */
+export const hasGpu = isUsable && !isHostDevice;
+
+/** The backend under test. */
+export const cuda = (): CudaBackend => tf.engine().backend as CudaBackend;
+
+function declare(title: string, reason: string | undefined, body: () => void): void {
+  const [suite, note] = reason === undefined ? [describe, ''] : [describe.skip, ` (left out: ${reason})`];
+  suite(title + note, () => {
+    beforeAll(() => tf.setBackend('cuda'));
+    beforeEach(() => tf.engine().startScope());
+    afterEach(() => tf.engine().endScope());
+    body();
+  });
+}
+
+/** A suite on the backend `cuda`; left out, by a name that says how to get it, where the addon was not built. */
+export function describeOnCuda(title: string, body: () => void): void {
+  declare(title, isUsable ? undefined : 'npm run build:native', body);
+}
+
+/**
+ * A suite for a GPU alone, which the host device cannot show.
+ *
+ * @param missing What else it needs that is not there.
+ */
+export function describeOnGpu(title: string, body: () => void, missing?: string): void {
+  declare(title, hasGpu ? missing : 'needs an NVIDIA GPU', body);
+}
