@@ -16,7 +16,7 @@ matMulSuite(describeOnCuda);
 const sizes = isHostDevice
   ? [
       [136, 200, 264],
-      [264, 136, 520],
+      [250, 72, 1000],
       [70, 712, 264],
       [17, 1096, 136],
       [130, 333, 67],
