@@ -8,9 +8,8 @@ const ACTIVATIONS: readonly MoeActivation[] = ['silu', 'gelu', 'gelu_tanh'];
 cudaKernel(fusedMoeOp, ({ inputs, attrs: { activation }, outputs: [spec], backend }) => {
   const { x, gateUpWeights, downWeights, topkWeights, topkIds } = inputs;
   const output = backend.makeOutput(spec);
-  backend.run('fusedMoe', [
-    ...[x, gateUpWeights, downWeights, topkWeights, topkIds, output],
-    ...[...topkIds.shape, ...downWeights.shape, ACTIVATIONS.indexOf(activation)],
-  ]);
+  const tensors = [x, gateUpWeights, downWeights, topkWeights, topkIds, output];
+  const sizes = [...topkIds.shape, ...downWeights.shape];
+  backend.run('fusedMoe', [...tensors, ...sizes, ACTIVATIONS.indexOf(activation)]);
   return [output];
 });

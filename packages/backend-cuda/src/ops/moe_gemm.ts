@@ -5,9 +5,9 @@ cudaKernel(moeGemmOp, ({ inputs, attrs: { topk, input }, outputs: [spec], backen
   const { x, weights, sortedTokenIds, expertIds, topkWeights } = inputs;
   const output = backend.makeOutput(spec);
   const [numExperts, outputWidth, inputWidth] = weights.shape;
-  backend.run('moeGemm', [
-    ...[x, weights, sortedTokenIds, expertIds, topkWeights, output],
-    ...[sortedTokenIds.shape[0], numExperts, input === 'tokens' ? topk : 1, outputWidth, inputWidth],
-  ]);
+  const tensors = [x, weights, sortedTokenIds, expertIds, topkWeights, output];
+  const pairsPerRow = input === 'tokens' ? topk : 1;
+  const sizes = [sortedTokenIds.shape[0], numExperts, pairsPerRow, outputWidth, inputWidth];
+  backend.run('moeGemm', [...tensors, ...sizes]);
   return [output];
 });

@@ -5,9 +5,8 @@ cudaKernel(rotaryEmbeddingOp, ({ inputs, attrs: { interleaved, rotaryDim }, outp
   const { query, key, positions, cos, sin } = inputs;
   const [rotatedQuery, rotatedKey] = outputs.map((spec) => backend.makeOutput(spec));
   const [tokens, heads, headSize] = query.shape;
-  backend.run('rotaryEmbedding', [
-    ...[query, key, positions, cos, sin, rotatedQuery, rotatedKey],
-    ...[tokens, heads, key.shape[1], headSize, rotaryDim, cos.shape[0], interleaved],
-  ]);
+  const tensors = [query, key, positions, cos, sin, rotatedQuery, rotatedKey];
+  const sizes = [tokens, heads, key.shape[1], headSize, rotaryDim, cos.shape[0]];
+  backend.run('rotaryEmbedding', [...tensors, ...sizes, interleaved]);
   return [rotatedQuery, rotatedKey];
 });
