@@ -35,6 +35,8 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   /** @internal */
   protected readonly deviceMemory: DeviceMemory<Buffer>;
   #hostBytes = 0;
+  /** What the kernel that is running made so far. */
+  #made: DataId[] | undefined;
 
   /** @internal */
   constructor(memory: DeviceMemory<Buffer>) {
@@ -104,7 +106,23 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   #add(data: TensorData<Buffer>, dataId: DataId = {}): DataId {
     this.data.set(dataId, data);
     this.#hostBytes += data.hostBytes;
+    this.#made?.push(dataId);
     return dataId;
+  }
+
+  /** @internal Runs a kernel. What it made is disposed of when it throws: the device may have no memory for all of it. */
+  runKernel<Result>(kernel: () => Result): Result {
+    const outer = this.#made;
+    const made: DataId[] = [];
+    this.#made = made;
+    try {
+      return kernel();
+    } catch (error) {
+      for (const dataId of made) this.disposeData(dataId, true);
+      throw error;
+    } finally {
+      this.#made = outer;
+    }
   }
 
   /** @internal */
@@ -205,15 +223,19 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   }
 
   zeros(shape: number[], storage: StorageType, _memory: StorageMemory): TensorInfo {
-    const tensor = this.makeOutput({ shape, dtype: 'float32', storage });
-    this.fill(tensor, 0);
-    return tensor;
+    return this.runKernel(() => {
+      const tensor = this.makeOutput({ shape, dtype: 'float32', storage });
+      this.fill(tensor, 0);
+      return tensor;
+    });
   }
 
   fromBytes(bytes: Uint8Array, shape: number[], storage: StorageType): TensorInfo {
-    const tensor = this.makeOutput({ shape, dtype: 'float32', storage });
-    this.bufferOf(tensor).write(bytes);
-    return tensor;
+    return this.runKernel(() => {
+      const tensor = this.makeOutput({ shape, dtype: 'float32', storage });
+      this.bufferOf(tensor).write(bytes);
+      return tensor;
+    });
   }
 
   async bytes(tensor: TensorInfo): Promise<Uint8Array> {

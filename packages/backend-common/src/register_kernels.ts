@@ -10,7 +10,8 @@ import type { TfjsKernel } from './kernels/tfjs_kernel.ts';
 function withFallback({ kernelName, run }: TfjsKernel, hostKernel: KernelFunc | undefined): KernelFunc {
   return (call) => {
     const { inputs, attrs, backend } = call;
-    const output = run({ inputs, attrs, backend: backend as DeviceBackend });
+    const device = backend as DeviceBackend;
+    const output = device.runKernel(() => run({ inputs, attrs, backend: device }));
     if (output !== undefined) return output;
     if (!hostKernel) throw new Error(`no host kernel ${kernelName}`);
     return hostKernel(call);

@@ -19,7 +19,10 @@ export function cudaKernel<Inputs extends object, Attributes extends object>(
   kernel: (call: CudaKernelCall<Inputs, Attributes>) => TensorInfo[],
 ): void {
   const register = (backendName: string): void =>
-    op.kernel(backendName, (call) => kernel(call as CudaKernelCall<Inputs, Attributes>));
+    op.kernel(backendName, (call) => {
+      const own = call as CudaKernelCall<Inputs, Attributes>;
+      return own.backend.runKernel(() => kernel(own));
+    });
   registrations.push(register);
   for (const backendName of backendNames) register(backendName);
 }

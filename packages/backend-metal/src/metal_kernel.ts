@@ -15,5 +15,8 @@ export function metalKernel<Inputs extends object, Attributes extends object>(
   op: Op<Inputs, Attributes>,
   kernel: (call: MetalKernelCall<Inputs, Attributes>) => TensorInfo[],
 ): void {
-  op.kernel('metal', (call) => kernel(call as MetalKernelCall<Inputs, Attributes>));
+  op.kernel('metal', (call) => {
+    const own = call as MetalKernelCall<Inputs, Attributes>;
+    return own.backend.runKernel(() => kernel(own));
+  });
 }

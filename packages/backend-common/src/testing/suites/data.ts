@@ -148,6 +148,18 @@ export function dataSuite(describeSuite: DescribeSuite): void {
       expect({ ...figures(), ids: backend().numDataIds() }).toEqual(before);
     });
 
+    test('that is too little for all that a kernel makes is not kept in part', () => {
+      const before = { ...figures(), ids: backend().numDataIds() };
+      const failing = (): void => {
+        backend().makeOutput({ shape: [100], dtype: 'float32' });
+        backend().makeOutput({ shape: [2 ** 45], dtype: 'float32' });
+      };
+      expect(() => backend().runKernel(failing)).toThrow(
+        expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
+      );
+      expect({ ...figures(), ids: backend().numDataIds() }).toEqual(before);
+    });
+
     test('that there is not is ERR_OUT_OF_MEMORY', () => {
       expect(() => zerosWithStorage([2 ** 45], 'float16')).toThrow(
         expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
