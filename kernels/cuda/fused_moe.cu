@@ -1,10 +1,14 @@
 #include "fused_moe.h"
 
+#include <algorithm>
+
 #include "fused_moe.cuh"
 #include "sort_tokens_by_expert.h"
 
 namespace attention {
 namespace {
+
+constexpr int64_t most_product_bytes = int64_t(1) << 29;  // of scratch memory; more tokens go one part after another
 
 void sum_products(const LaunchContext& context, const FusedMoeParams& params, const float* products) {
   constexpr int threads = 256;
@@ -19,13 +23,9 @@ void sum_products(const LaunchContext& context, const FusedMoeParams& params, co
   });
 }
 
-}  // namespace
-
-void fused_moe(const LaunchContext& context, const FusedMoeParams& params) {
-  if (params.tokens == 0 || params.hidden == 0) return;
-  const int64_t all_pairs = int64_t(params.tokens) * params.topk;
-  if (all_pairs > INT32_MAX) throw DeviceError("ERR_UNSUPPORTED", "topkIds: expected less than 2^31 of them");
-  const int pairs = int(all_pairs);
+/// All tokens together.
+void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params) {
+  const int pairs = params.tokens * params.topk;
   const ElementType type = params.x.type;
   const bool aligned = is_moe_aligned(type, params.hidden) && is_moe_aligned(type, params.intermediate);
   const MoePlan plan = plan_moe(context, type, pairs, params.experts, aligned);
@@ -76,6 +76,27 @@ void fused_moe(const LaunchContext& context, const FusedMoeParams& params) {
   down.gated = false;
   multiply_experts(context, plan, down);
   sum_products(context, params, products.as<float>());
+}
+
+}  // namespace
+
+void fused_moe(const LaunchContext& context, const FusedMoeParams& params) {
+  if (params.tokens == 0 || params.hidden == 0) return;
+  const int64_t bytes_per_token = int64_t(std::max(params.topk, 1)) * params.hidden * int64_t(sizeof(float));
+  // A multiple of 4, so that the ids of every part begin at a multiple of 16 bytes.
+  const auto chunk = int(std::clamp<int64_t>(most_product_bytes / bytes_per_token / 4 * 4, 4, INT32_MAX / 2));
+  const auto advance = [](const Operand& tensor, int64_t elements) {
+    return Operand{tensor.as<char>() + elements * element_bytes(tensor.type), tensor.type};
+  };
+  for (int first = 0; first < params.tokens; first += chunk) {
+    FusedMoeParams part = params;
+    part.x = advance(params.x, int64_t(first) * params.hidden);
+    part.topk_weights += int64_t(first) * params.topk;
+    part.topk_ids += int64_t(first) * params.topk;
+    part.output = advance(params.output, int64_t(first) * params.hidden);
+    part.tokens = std::min(chunk, params.tokens - first);
+    fused_moe_chunk(context, part);
+  }
 }
 
 }  // namespace attention

@@ -113,8 +113,9 @@ __device__ __forceinline__ void find_digit(SampleMemory& memory, double& target,
 }
 
 /// The largest of the row's logits such that it and all larger ones together weigh `target`; a logit weighs 1, or its
-/// probability. Only logits from `lowest` on count. `relative`: the target is a part of what they all weigh. Both are bits
-/// in order. Sums are integers, so that their order does not matter: probabilities count in units of 2^-31 of the largest.
+/// probability, and then the target is a part of what they all weigh. Only logits from `lowest` on count; 0 where they all
+/// weigh less. Both are bits in order. Sums are integers, so that their order does not matter: probabilities count in
+/// units of 2^-31 of the largest.
 template <bool ByProbability, typename T>
 __device__ __noinline__ uint32_t select_threshold(const LogitRow<T>& row, uint32_t lowest, double target,
                                                   SampleMemory& memory) {
@@ -124,11 +125,15 @@ __device__ __noinline__ uint32_t select_threshold(const LogitRow<T>& row, uint32
     const int bits = min(end, digit_bits);
     const int shift = end - bits;
     for (int i = threadIdx.x; i < num_digits; i += blockDim.x) memory.low_sums[i] = memory.high_sums[i] = 0;
-    if (threadIdx.x == 0) memory.digit = 0;
+    if (threadIdx.x == 0) {
+      memory.digit = 0;
+      memory.passed = 0;
+    }
     __syncthreads();
     row.for_each([&](int, float logit) {
       const uint32_t ordered = ordered_bits(logit);
       if (ordered < lowest || (uint64_t(ordered) >> end) != (uint64_t(threshold) >> end)) return;
+      if (ordered == ordered_minus_infinity) return;  // excluded; often nearly all are, and would wait for each other
       const uint32_t weight = ByProbability ? uint32_t(expf(row.scaled(logit)) * 2147483648.0f + 0.5f) : 1;
       if (weight == 0) return;
       const uint32_t digit = ordered >> shift & ((1u << bits) - 1);
