@@ -54,17 +54,24 @@ __global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_ke
     for (int stage = 0; stage < stages; stage++) {
       const int step = first + stage * warps;
       if (step >= steps) break;
+      uint4 row[2][RowTiles];
 #pragma unroll
       for (int half = 0; half < 2; half++) {
         const int k = step * stream_step + half * 32;
+#pragma unroll
+        for (int i = 0; i < RowTiles; i++) {
+          row[half][i] = k + offset < depth ? *reinterpret_cast<const uint4*>(rows[i] + k) : uint4{0, 0, 0, 0};
+        }
+      }
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
         const uint4 low = weights[stage][half][0];
         const uint4 high = weights[stage][half][1];
 #pragma unroll
         for (int i = 0; i < RowTiles; i++) {
-          uint4 row = {0, 0, 0, 0};
-          if (k + offset < depth) row = *reinterpret_cast<const uint4*>(rows[i] + k);
-          multiply_matrices<T>(sums[i], {low.x, high.x, low.y, high.y}, {row.x, row.y});
-          multiply_matrices<T>(sums[i], {low.z, high.z, low.w, high.w}, {row.z, row.w});
+          const uint4 right = row[half][i];
+          multiply_matrices<T>(sums[i], {low.x, high.x, low.y, high.y}, {right.x, right.y});
+          multiply_matrices<T>(sums[i], {low.z, high.z, low.w, high.w}, {right.z, right.w});
         }
       }
       fetch(weights[stage], step + stages * warps);
