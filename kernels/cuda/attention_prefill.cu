@@ -9,12 +9,14 @@ template <typename T, int HeadSize>
 void prefill_in_tiles(const LaunchContext& context, const AttentionParams& params, bool all) {
   using Large = PrefillTile<HeadSize, true>;
   using Small = PrefillTile<HeadSize, false>;
+  const auto fits = [&](size_t bytes) { return bytes <= size_t(context.device.shared_bytes_per_block); };
+  if (!fits(sizeof(PrefillMemory<Small>))) return attend_scalar(context, params);  // Turing, heads of more than 128
   const int64_t group = params.heads / params.kv_heads;
   const int64_t longest = params.cu_seqlens_q ? params.max_query_length : 1;
   // Large tiles, where sequences fill them, the device's memory suffices, and half of its processors get one.
   const int64_t blocks = group * params.tokens / Large::rows * params.kv_heads;
   const bool large = longest * group > Small::rows && 2 * blocks >= context.device.multiprocessors &&
-                     int(sizeof(PrefillMemory<Large>)) <= context.device.shared_bytes_per_block;
+                     fits(sizeof(PrefillMemory<Large>));
   launch_prefill<T, HeadSize>(context, params, large, all);
 }
 

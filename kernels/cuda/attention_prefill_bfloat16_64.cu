@@ -1,3 +1,7 @@
 #include "attention_prefill_launch.cuh"
 
-template void attention::launch_prefill<attention::bfloat16, 64>(const LaunchContext&, const AttentionParams&, bool, bool);
+namespace attention {
+
+template void launch_prefill<bfloat16, 64>(const LaunchContext&, const AttentionParams&, bool, bool);
+
+}  // namespace attention

@@ -23,7 +23,7 @@ struct PrefillTile {
   static constexpr int row_blocks = Large && HeadSize <= 128 ? 2 : 1;  // of 16 rows, of a warp
   static constexpr int warp_rows = 16 * row_blocks;
   static constexpr int rows = warps * warp_rows;
-  static constexpr int keys = HeadSize == 256 && !Large ? 32 : 64;   // in shared memory, twice
+  static constexpr int keys = Large || HeadSize == 64 ? 64 : 32;          // in shared memory, twice
   static constexpr int step_keys = HeadSize == 128 && Large ? 32 : keys;  // whose scores are in registers
   static constexpr int min_blocks = Large ? 1 : 2;  // of a multiprocessor
 };

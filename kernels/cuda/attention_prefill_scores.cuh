@@ -100,8 +100,8 @@ __device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], co
 
 /// Scores of keys that their row does not keep become -infinity, those of unreadable blocks NaN.
 template <typename T, typename Tile, bool Vllm, int Rows, int Keys>
-__device__ __forceinline__ void mask_scores(float (&scores)[Rows][Keys][4],
-                                            const PrefillKeys<T, Tile, Vllm>& keys, const WarpRows& rows, int first_key) {
+__device__ __forceinline__ void mask_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, Vllm>& keys,
+                                            const WarpRows& rows, int first_key) {
   const int lane = threadIdx.x % warp_size;
   const int first_column = first_key + lane % 4 * 2;
   if (keys.any_bad_block(first_key)) {
