@@ -1,6 +1,6 @@
 #pragma once
-// One tile of a matrix product on tensor cores, computed by a block: operands go through shared memory in steps along the
-// depth, several steps ahead, and the sums stay in registers for the kernel to finish.
+// One tile of a matrix product on tensor cores, computed by a block: operands go through shared memory in steps along
+// the depth, several steps ahead, and the sums stay in registers for the kernel to finish.
 //
 //   using Tile = GemmTile<bfloat16, 128, 128, 2, 2>;
 //   typename Tile::Sums sums;
@@ -110,9 +110,9 @@ struct GemmStager<DepthStrided<T>, Lines, Depth, Threads> {
   }
 };
 
-/// A tile of `Rows` by `Columns` products by `WarpRows` times `WarpColumns` warps, in steps of `Depth` along the depth,
-/// `Stages` of them in shared memory. T is float16 or bfloat16. `AlwaysAligned` leaves out the code for operands that are
-/// not `aligned`.
+/// A tile of `Rows` by `Columns` products by `WarpRows` times `WarpColumns` warps, in steps of `Depth` along the
+/// depth, `Stages` of them in shared memory. T is float16 or bfloat16. `AlwaysAligned` leaves out the code for
+/// operands that are not `aligned`.
 template <typename T, int Rows, int Columns, int WarpRows, int WarpColumns, int Depth = 64, int Stages = 3,
           bool AlwaysAligned = true>
 struct GemmTile {
@@ -139,8 +139,8 @@ struct GemmTile {
     float at[row_matrices][column_matrices][4];
   };
 
-  /// Sums the products over [first, limit) of the depth, where `first` is a multiple of 8. All threads of the block call
-  /// it with one value of everything; `shared` is free again when it returns.
+  /// Sums the products over [first, limit) of the depth, where `first` is a multiple of 8. All threads of the block
+  /// call it with one value of everything; `shared` is free again when it returns.
   template <typename A, typename B>
   static __device__ __forceinline__ void multiply(Sums& sums, uint4* shared, const A& a, const B& b, int first,
                                                   int limit) {
@@ -211,8 +211,9 @@ struct GemmTile {
     __syncthreads();
   }
 
-  /// Calls `use(row, column, x, y)` for the thread's sums x of (row, column) and y of (row, column + 1) of the tile. Matrix
-  /// j of a warp has eight columns, and two calls of one thread with one `row` differ by multiples of 8 in `column`.
+  /// Calls `use(row, column, x, y)` for the thread's sums x of (row, column) and y of (row, column + 1) of the tile.
+  /// Matrix j of a warp has eight columns, and two calls of one thread with one `row` differ by multiples of 8 in
+  /// `column`.
   template <typename Use>
   static __device__ __forceinline__ void for_each_pair(const Sums& sums, Use&& use) {
     const int lane = threadIdx.x % warp_size;

@@ -1,6 +1,6 @@
 #pragma once
-// One tile of a matrix product in true float32, computed by a block of 256 threads: for float operands, and for half ones
-// that a device has no tensor cores for. To be used as the tile of gemm.cuh.
+// One tile of a matrix product in true float32, computed by a block of 256 threads: for float operands, and for half
+// ones that a device has no tensor cores for. To be used as the tile of gemm.cuh.
 
 #include "block_reduce.cuh"
 #include "gemm_operands.cuh"
@@ -25,13 +25,14 @@ struct FmaTile {
   static constexpr int product_bytes = Extent * pitch * 4;
   static constexpr int shared_bytes = stage_bytes > product_bytes ? stage_bytes : product_bytes;
 
-  /// A thread's sums: rows and columns 4 (thread / 16), 4 (thread % 16), the three that follow, and those 64 further on.
+  /// A thread's sums: rows and columns 4 (thread / 16), 4 (thread % 16), the three that follow, and those 64 further
+  /// on.
   struct Sums {
     float at[quads * 4][quads * 4];
   };
 
-  /// Sums the products over [first, limit) of the depth, where `first` is a multiple of 16. All threads of the block call
-  /// it with one value of everything; `shared` is free again when it returns.
+  /// Sums the products over [first, limit) of the depth, where `first` is a multiple of 16. All threads of the block
+  /// call it with one value of everything; `shared` is free again when it returns.
   template <typename A, typename B>
   static __device__ __forceinline__ void multiply(Sums& sums, uint4* shared, const A& a, const B& b, int first,
                                                   int limit) {

@@ -1,7 +1,7 @@
 #pragma once
-// Operands of a matrix product, as a block sees them: lines (rows of A, columns of B) along the depth, which is the summed
-// dimension. Where the elements come from is up to a type of the kernel's: gathered rows, one of many matrices, a
-// transposed one.
+// Operands of a matrix product, as a block sees them: lines (rows of A, columns of B) along the depth, which is the
+// summed dimension. Where the elements come from is up to a type of the kernel's: gathered rows, one of many matrices,
+// a transposed one.
 
 #include "convert.cuh"
 
@@ -17,8 +17,8 @@ struct StridedLines {
   __device__ __forceinline__ const T* line(int i) const { return i < count ? start + i * stride : nullptr; }
 };
 
-/// An operand whose elements are contiguous along the depth: `lines.line(i)` is where line i of the tile begins, or null
-/// for none, whose products are then zeros. `line` is called once a tile and line, by several threads.
+/// An operand whose elements are contiguous along the depth: `lines.line(i)` is where line i of the tile begins, or
+/// null for none, whose products are then zeros. `line` is called once a tile and line, by several threads.
 template <typename T, typename Lines>
 struct DepthContiguous {
   static constexpr bool depth_contiguous = true;

@@ -1,8 +1,5 @@
 #include "matmul.h"
 
-#include <cstdlib>
-#include <cstring>
-
 namespace attention {
 
 template <typename T>

@@ -130,8 +130,8 @@ __device__ __forceinline__ auto matrix_operand(const T* matrix, int first, int l
   }
 }
 
-/// A block makes a tile, or the sums of part blockIdx.y of the depth. Blocks that run at once make tiles close together in
-/// both directions, and so read few lines of both operands.
+/// A block makes a tile, or the sums of part blockIdx.y of the depth. Blocks that run at once make tiles close
+/// together in both directions, and so read few lines of both operands.
 template <typename Tile, bool ContiguousA, bool ContiguousB>
 __global__ __launch_bounds__(Tile::threads, Tile::min_blocks) void matmul_tiles_kernel(
     const MatmulOperands<typename Tile::Element> operands, const MatmulSplits splits) {

@@ -9,9 +9,9 @@ constexpr int most_stream_warps = 16;
 constexpr int stream_columns = 16;  // of a block
 constexpr int stream_step = 64;     // of the depth, by a warp at a time
 
-/// Up to 8 `RowTiles` rows, b contiguous along the depth, on tensor cores: the warps of a block share out the depth of 16
-/// columns. What a lane reads, 16 bytes of a line, is its part of the fragments for some order of the depth; as both
-/// operands have the same order, the sums are right.
+/// Up to 8 `RowTiles` rows, b contiguous along the depth, on tensor cores: the warps of a block share out the depth of
+/// 16 columns. What a lane reads, 16 bytes of a line, is its part of the fragments for some order of the depth; as
+/// both operands have the same order, the sums are right.
 template <typename T, int RowTiles>
 __global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_kernel(const MatmulOperands<T> operands) {
   constexpr int stages = 4;
@@ -148,7 +148,8 @@ __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(co
   store_sum(operands, {nullptr, 0}, 0, batch, row, column, sum);
 }
 
-/// Up to `Rows` rows, b contiguous across the depth: N neighbouring columns a lane, warps and blocks share out the depth.
+/// Up to `Rows` rows, b contiguous across the depth: N neighbouring columns a lane, warps and blocks share out the
+/// depth.
 template <typename T, int Rows, int N>
 __global__ __launch_bounds__(vector_warps* warp_size) void matmul_columns_kernel(const MatmulOperands<T> operands,
                                                                                  const MatmulSplits splits) {
