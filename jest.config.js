@@ -1,15 +1,36 @@
 import { existsSync } from 'node:fs';
 
-// The op suites run on every backend that this machine has: on `cpu`, and on `metal` where its addon was built.
-const hasMetal = existsSync(new URL('packages/backend-metal/build/attention_metal.node', import.meta.url));
-if (hasMetal) process.env.ATTENTION_METAL_HOST_DEVICE ??= '1'; // on Linux: shaders on the CPU
-process.env.ATTENTION_TEST_BACKENDS ??= hasMetal ? 'cpu,metal' : 'cpu';
-if (!hasMetal) {
-  console.warn(
-    'Left out: everything on `metal`. Its shaders run on the CPU where the addon is built, which takes clang\n' +
-      '(apt-get install clang; on a Mac xcode-select --install): npm run build:native',
-  );
+// The op suites run on every backend that this machine has: on `cpu`, and on `metal` and `cuda` where their addons were
+// built. Without a Mac shaders run on the CPU, without an NVIDIA GPU CUDA kernels do.
+const isBuilt = (path) => existsSync(new URL(`packages/${path}`, import.meta.url));
+const hasGpu = existsSync('/dev/nvidiactl') && isBuilt('backend-cuda/build/cuda/attention_cuda.node');
+const backends = [
+  {
+    name: 'metal',
+    isThere: isBuilt('backend-metal/build/attention_metal.node'),
+    hostDevice: { ATTENTION_METAL_HOST_DEVICE: '1' },
+    needs: 'clang',
+  },
+  {
+    name: 'cuda',
+    isThere: hasGpu || isBuilt('backend-cuda/build/host/attention_cuda.node'),
+    hostDevice: hasGpu ? {} : { ATTENTION_CUDA_HOST_DEVICE: '1' },
+    needs: 'clang, cmake and ninja',
+  },
+];
+const names = ['cpu'];
+for (const { name, isThere, hostDevice, needs } of backends) {
+  if (isThere) {
+    names.push(name);
+    for (const [variable, value] of Object.entries(hostDevice)) process.env[variable] ??= value;
+  } else {
+    console.warn(
+      `Left out: everything on \`${name}\`. Its kernels run on the CPU, too, once its addon is built, which takes ` +
+        `${needs}: npm run build:native`,
+    );
+  }
 }
+process.env.ATTENTION_TEST_BACKENDS ??= names.join();
 
 /** @type {import('jest').Config} */
 export default {

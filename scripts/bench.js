@@ -1,18 +1,25 @@
-// Runs the benchmarks in bench/ on the built packages: all of them, or those that are named.
+// Runs the benchmarks in bench/, or with --gpu those in bench/gpu, on the built packages: all of them, or those that are
+// named.
 //
 //   npm run bench [-- NAME …]
+//   npm run bench:gpu [-- NAME …]
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
+const { values: options, positionals: requested } = parseArgs({
+  options: { gpu: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
 const root = path.dirname(import.meta.dirname);
-const outdir = path.join(root, 'node_modules/.cache/attention-js/bench');
+const folder = options.gpu ? 'bench/gpu' : 'bench';
+const outdir = path.join(root, 'node_modules/.cache/attention-js', folder);
 
-const available = readdirSync(path.join(root, 'bench'))
+const available = readdirSync(path.join(root, folder))
   .filter((file) => file.endsWith('.ts'))
   .map((file) => path.basename(file, '.ts'));
-const requested = process.argv.slice(2);
 const unknown = requested.filter((name) => !available.includes(name));
 if (unknown.length > 0) {
   console.error(`No benchmark ${unknown.join(', ')}. There are: ${available.join(', ')}`);
@@ -21,7 +28,7 @@ if (unknown.length > 0) {
 
 const names = requested.length > 0 ? requested : available;
 await build({
-  entryPoints: names.map((name) => path.join(root, 'bench', `${name}.ts`)),
+  entryPoints: names.map((name) => path.join(root, folder, `${name}.ts`)),
   outdir,
   outExtension: { '.js': '.mjs' },
   bundle: true,

@@ -60,11 +60,7 @@ class Download : public Napi::AsyncWorker {
     try {
       body();
     } catch (const Napi::Error& error) {
-      try {
-        deferred_.Reject(error.Value());
-      } catch (const Napi::Error&) {
-        // The thread is being terminated: nobody waits for the promise, and JavaScript takes no more calls.
-      }
+      deferred_.Reject(error.Value());
     }
   }
 

@@ -3,6 +3,7 @@
 //   npm run test:conformance -- --backend cpu
 //
 // A backend other than cpu is registered by its package, @attention-js/backend-NAME.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -16,6 +17,7 @@ const PENDING = 5;
 
 const { backend } = parseArgs({ options: { backend: { type: 'string', default: 'cpu' } } }).values;
 process.env.ATTENTION_METAL_HOST_DEVICE ??= '1'; // without a Mac `metal` runs its shaders on the CPU
+if (!existsSync('/dev/nvidiactl')) process.env.ATTENTION_CUDA_HOST_DEVICE ??= '1'; // and `cuda` its kernels
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Has the chained methods of @attention-js/core tested instead of tfjs-core's own. */

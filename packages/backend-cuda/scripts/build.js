@@ -89,5 +89,9 @@ run(
   ],
   debian('cmake ninja-build'),
 );
-run('cmake', ['--build', buildFolder, '--parallel', String(availableParallelism())], debian('cmake ninja-build'));
+run(
+  'cmake',
+  ['--build', buildFolder, '--parallel', String(availableParallelism())],
+  debian('cmake ninja-build'),
+);
 console.log(path.relative(process.cwd(), path.join(buildFolder, 'attention_cuda.node')));

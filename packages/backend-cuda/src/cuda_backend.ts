@@ -8,7 +8,7 @@ import { CudaMemory } from './cuda_memory.ts';
 import type { CudaBuffer } from './cuda_memory.ts';
 import { CudaModule } from './cuda_module.ts';
 import { elementType } from './element_type.ts';
-import { cudaLaunches } from './kernels/index.ts';
+import { launches } from './kernels/index.ts';
 
 /** What {@link CudaBackend.run} hands to an operation. A tensor becomes its address and its element type. */
 export type OperationArgument = NativeArgument | TensorInfo | undefined;
@@ -38,7 +38,7 @@ export interface CudaMemoryInfo {
  */
 export class CudaBackend extends DeviceBackend<CudaBuffer> {
   /** @internal */
-  override readonly launches: Launches;
+  override readonly launches: Launches = launches;
   readonly #context: NativeContext;
   readonly #memory: CudaMemory;
 
@@ -48,7 +48,6 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     super(memory);
     this.#context = context;
     this.#memory = memory;
-    this.launches = cudaLaunches(this);
   }
 
   /** What the device calls itself: `NVIDIA H200`. */
@@ -59,6 +58,11 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
   /** Compute capability times ten: 90 for 9.0. */
   get architecture(): number {
     return this.#context.architecture;
+  }
+
+  /** Newest CUDA version that the driver serves: 13000 for 13.0. */
+  get driverVersion(): number {
+    return this.#context.driverVersion;
   }
 
   /** Whether kernels run on the CPU, on the host device, which is for tests. */

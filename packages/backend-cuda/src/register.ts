@@ -1,8 +1,4 @@
-import {
-  registerHostKernels,
-  registerTfjsKernels,
-  unavailableBackend,
-} from '@attention-js/backend-common';
+import { registerHostKernels, registerTfjsKernels, unavailableBackend } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import { backend_util, findBackendFactory, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';

@@ -78,8 +78,8 @@ describeOnCuda('tiles of matrix products', () => {
         const b = tf.reshape(elements.tensor, transposeB ? [columns, depth] : [depth, columns]);
         const product = tf.matMul(a.tensor, b, false, transposeB);
         const again = tf.matMul(a.tensor, b, false, transposeB);
-        const values = product.dataSync();
-        expect(bitsOf(again.dataSync()).equals(bitsOf(values))).toBe(true);
+        const values = product.dataSync<'float32'>();
+        expect(bitsOf(again.dataSync<'float32'>()).equals(bitsOf(values))).toBe(true);
         expect(values.every(Number.isFinite)).toBe(true);
         expect(storageOf(product)).toBe(storage);
         const expected = dots(

@@ -1,0 +1,151 @@
+import {
+  assignStorage,
+  castStorage,
+  rmsNorm,
+  storageBytes,
+  tensorFromStorage,
+  zerosWithStorage,
+} from '@attention-js/core';
+import * as tf from '@attention-js/core/tf';
+import { expect, test } from '@jest/globals';
+import { registerCudaDevice } from './index.ts';
+import { cuda, describeOnCuda } from './testing/cuda.ts';
+
+const outOfMemory = expect.objectContaining({
+  name: 'AttentionError',
+  code: 'ERR_OUT_OF_MEMORY',
+  message: expect.stringMatching(/^\[cuda\] needed \d+ bytes of GPU memory, free are \d+ of \d+$/),
+});
+
+describeOnCuda('data', () => {
+  test('does not keep the arrays of the caller, nor gives out its own', () => {
+    for (const size of [2, 100_000]) {
+      const array = new Float32Array(size).fill(1); // the larger one is uploaded at once
+      const x = tf.tensor1d(array);
+      array[0] = 9;
+      x.dataSync()[1] = 9;
+      expect([...x.dataSync().subarray(0, 2)]).toEqual([1, 1]);
+      expect(x.add(1).dataSync()[0]).toBe(2);
+      expect(x.dataSync()[0]).toBe(1);
+    }
+  });
+
+  test('a read survives the disposal of its tensor, and sees what was written before it', async () => {
+    const x = zerosWithStorage([3], 'float16');
+    const half = castStorage(tf.tensor1d([1, 2, 3]), 'float16');
+    const reads = Promise.all([x.data(), half.data(), storageBytes(half)]);
+    assignStorage(x, new Float32Array([7, 7, 7]));
+    tf.dispose([x, half]);
+    for (let i = 0; i < 10; i++) tf.ones([3]).add(4).dispose(); // may get the memory
+    const [zeros, numbers, bytes] = await reads;
+    expect([...zeros, ...numbers]).toEqual([0, 0, 0, 1, 2, 3]);
+    expect([...new Uint16Array(bytes.buffer)]).toEqual([0x3c00, 0x4000, 0x4200]);
+  });
+
+  test('many reads at once get their own values', async () => {
+    const reads = Array.from({ length: 50 }, (_, i) => tf.fill([1000], i).add(1).data());
+    (await Promise.all(reads)).forEach((values, i) => expect(values[999]).toBe(i + 1));
+  });
+
+  test('uploads of every size arrive', () => {
+    // Up to 128 and 2048 bytes by value, then through pinned memory, then as they are.
+    for (const size of [1, 32, 33, 512, 513, 4096, 4097, 100_000, 2 ** 20, 2 ** 20 + 3]) {
+      const values = Float32Array.from({ length: size }, (_, i) => i);
+      const x = tensorFromStorage(new Uint8Array(values.buffer), [size], 'float32');
+      expect(x.dataSync()).toEqual(values);
+    }
+  });
+});
+
+describeOnCuda('memory', () => {
+  test('is counted in real bytes, and comes back', () => {
+    const before = cuda().memory();
+    const gained = () => cuda().memory().numBytesInGPU - before.numBytesInGPU;
+    const cache = zerosWithStorage([1000], 'float16');
+    expect(gained()).toBe(2000);
+    const ids = tf.tensor1d([1, 2, 3], 'int32'); // small: uploaded when a kernel wants it
+    expect(gained()).toBe(2000);
+    expect(cuda().memory().numBytes - before.numBytes).toBe(2012);
+    ids.add(ids).dispose();
+    expect(gained()).toBe(2012);
+    tf.dispose([cache, ids]);
+    expect(gained()).toBe(0);
+    expect(cuda().memory().numBytesReserved).toBeGreaterThan(0);
+    expect(cuda().memory().numBytesPeak).toBeGreaterThanOrEqual(2012);
+    expect(cuda().memory().numBytesFree).toBeGreaterThan(0);
+  });
+
+  test('pinned memory of the host holds caches too', async () => {
+    const before = cuda().memory();
+    const cache = zerosWithStorage([8, 16], 'bfloat16', { memory: 'host' });
+    expect(cuda().memory().numBytesPinned - before.numBytesPinned).toBe(256);
+    expect(cuda().memory().numBytesInGPU).toBe(before.numBytesInGPU);
+    assignStorage(cache, new Float32Array(128).fill(1.5));
+    expect(cache.sum().dataSync()[0]).toBe(192);
+    expect((await cache.data())[127]).toBe(1.5);
+    cache.dispose();
+    expect(cuda().memory().numBytesPinned).toBe(before.numBytesPinned);
+  });
+
+  test('that there is not is ERR_OUT_OF_MEMORY, a thousand times, and the backend goes on', () => {
+    const before = { tensors: tf.memory().numTensors, ids: cuda().numDataIds(), ...cuda().memory() };
+    for (let i = 0; i < 1000; i++) expect(() => zerosWithStorage([2 ** 42], 'float16')).toThrow(outOfMemory);
+    const { numBytesInGPU } = cuda().memory();
+    expect({ tensors: tf.memory().numTensors, ids: cuda().numDataIds(), numBytesInGPU }).toEqual({
+      tensors: before.tensors,
+      ids: before.ids,
+      numBytesInGPU: before.numBytesInGPU,
+    });
+    expect([...tf.tensor1d([1, 2]).add(1).dataSync()]).toEqual([2, 3]);
+  });
+
+  test('nothing leaks over many ops', () => {
+    const figures = () => {
+      const { numBytes, numBytesInGPU, numBytesPinned } = cuda().memory();
+      return { numBytes, numBytesInGPU, numBytesPinned, ids: cuda().numDataIds() };
+    };
+    const x = tf.ones([4, 64]).add(0);
+    const weight = tf.ones([64]).add(0);
+    const before = figures();
+    const times = cuda().isHost ? 1000 : 100_000;
+    for (let i = 0; i < times; i++) tf.tidy(() => void rmsNorm(x, weight, { epsilon: 1e-5 }).add(i));
+    expect(figures()).toEqual(before);
+  });
+});
+
+describeOnCuda('devices', () => {
+  test('others have names of their own', () => {
+    expect(registerCudaDevice(0)).toBe('cuda:0');
+    expect(registerCudaDevice(0)).toBe('cuda:0');
+    expect(() => registerCudaDevice(-1)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_RANGE',
+        message: '[registerCudaDevice] index: expected an integer of at least 0, received -1',
+      }),
+    );
+  });
+
+  test('two backends on one GPU keep their tensors apart', async () => {
+    const name = registerCudaDevice(0);
+    const x = tf.tensor1d([1, 2]).add(1);
+    await tf.setBackend(name);
+    try {
+      const y = x.mul(2); // moved by tfjs
+      expect([...y.dataSync()]).toEqual([4, 6]);
+      const normed = rmsNorm(tf.ones([1, 8]), tf.ones([8]), { epsilon: 1e-6 });
+      expect(normed.dataSync()[0]).toBeCloseTo(1, 5);
+    } finally {
+      await tf.setBackend('cuda');
+    }
+    expect([...x.dataSync()]).toEqual([2, 3]); // moved back
+  });
+
+  test('one that is not there rejects with the reason', async () => {
+    const name = registerCudaDevice(99);
+    await expect(tf.setBackend(name)).rejects.toMatchObject({
+      code: 'ERR_NO_DEVICE',
+      message: expect.stringMatching(/^\[cuda\] expected an NVIDIA GPU with index 99, found \d+ GPUs?/),
+    });
+    await tf.setBackend('cuda');
+  });
+});

@@ -1,0 +1,31 @@
+// Every test that concerns the CUDA backend, on a machine with an NVIDIA GPU: the op suites and the models on `cuda`, the
+// backend's own suites, a long fuzz of attention, and tfjs-core's own suite.
+//
+//   npm run test:gpu
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+
+const root = path.dirname(import.meta.dirname);
+const suites = ['packages/core', 'packages/backend-common', 'packages/backend-cuda', 'packages/llm'];
+const environment = {
+  ...process.env,
+  ATTENTION_TEST_BACKENDS: 'cuda',
+  ATTENTION_FUZZ_CASES: process.env.ATTENTION_FUZZ_CASES ?? '2000',
+  CUDA_HOST_FALLBACK: process.env.CUDA_HOST_FALLBACK ?? 'silent',
+};
+
+function run(...args) {
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env: environment });
+  if (status !== 0) process.exitCode = 1;
+}
+
+const jest = path.join(root, 'node_modules/jest/bin/jest.js');
+run(
+  '--experimental-vm-modules',
+  '--disable-warning=ExperimentalWarning',
+  jest,
+  '--maxWorkers=8', // each has its own memory on the GPU
+  ...process.argv.slice(2),
+  ...suites,
+);
+run(path.join(root, 'scripts/conformance/run.js'), '--backend', 'cuda');
