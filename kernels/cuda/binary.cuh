@@ -48,15 +48,36 @@ __device__ __forceinline__ void apply_binary(int operation, Value (&left)[N], co
 
 #undef ATTENTION_EACH
 
-/// A pack of an operand that along the last axis either follows or repeats.
-template <typename Value>
-__device__ __forceinline__ void load_operand(Value (&to)[pack_elements], const void* data, ElementType type,
-                                             int64_t offset, bool repeats, int64_t count) {
-  if (!repeats) return load_some(to, data, type, offset, count);
-  const Value value = load_element<Value>(data, type, offset);
+/// Packs of an operand that along the last axis either follows or repeats.
+struct PackedOperand {
+  const void* data;
+  ElementType type;
+  bool repeats;
+  RawPack raw;
+
+  __device__ __forceinline__ PackedOperand(const void* data, ElementType type, bool repeats)
+      : data(data), type(type), repeats(repeats) {}
+
+  __device__ __forceinline__ void begin(int64_t offset, int64_t count) {
+    if (!repeats && count >= pack_elements) load_raw(raw, data, type, offset);
+  }
+
+  template <typename Value>
+  __device__ __forceinline__ void finish(Value (&to)[pack_elements], int64_t offset, int64_t count) {
+    if (repeats) {
+      const Value value = load_element<Value>(data, type, offset);
 #pragma unroll
-  for (int i = 0; i < pack_elements; i++) to[i] = value;
-}
+      for (int i = 0; i < pack_elements; i++) to[i] = value;
+    } else if (count >= pack_elements) {
+      convert_raw(to, raw, type);
+    } else {
+#pragma unroll
+      for (int i = 0; i < pack_elements; i++) {
+        to[i] = i < count ? load_element<Value>(data, type, offset + i) : Value(0);
+      }
+    }
+  }
+};
 
 /// A thread takes a pack, which lies in one row of the walk.
 template <typename Value>
@@ -68,10 +89,14 @@ __global__ void __launch_bounds__(256)
   int64_t offsets[2];
   walk.offsets(index, offsets);
   const int64_t count = walk.size - index;
-  Value left[pack_elements] = {};
-  Value right[pack_elements] = {};
-  load_operand(left, a, a_type, offsets[0], walk.strides[0][0] == 0, count);
-  load_operand(right, b, b_type, offsets[1], walk.strides[1][0] == 0, count);
+  PackedOperand left_operand(a, a_type, walk.strides[0][0] == 0);
+  PackedOperand right_operand(b, b_type, walk.strides[1][0] == 0);
+  left_operand.begin(offsets[0], count);
+  right_operand.begin(offsets[1], count);
+  Value left[pack_elements];
+  Value right[pack_elements];
+  left_operand.finish(left, offsets[0], count);
+  right_operand.finish(right, offsets[1], count);
   apply_binary(operation, left, right);
   store_some(output, output_type, index, left, count);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Functions of two elements, as JavaScript has them. The long ones are calls: inlined for each element they took long to
-// compile.
+// Functions of two elements, as JavaScript has them. The long ones are calls: inlined for each element they take
+// long to compile.
 
 #include <cstdint>
 

@@ -3,6 +3,7 @@
 // the choice of the type is the same for all threads, and made once for several elements.
 
 #include <cstdint>
+#include <cstring>
 
 #include "convert.cuh"
 
@@ -74,6 +75,51 @@ __device__ __forceinline__ void store_elements(void* data, ElementType type, int
   }
 }
 
+/// The bytes of a pack that nothing has looked at yet: a thread that loads several so has them under way at once.
+struct RawPack {
+  uint4 words[2];
+};
+
+__device__ __forceinline__ void load_raw(RawPack& raw, const void* data, ElementType type, int64_t index) {
+  switch (type) {
+    case ElementType::float32:
+    case ElementType::int32: {
+      const auto* words = reinterpret_cast<const uint4*>(static_cast<const float*>(data) + index);
+      raw.words[0] = words[0];
+      raw.words[1] = words[1];
+      return;
+    }
+    case ElementType::float16:
+    case ElementType::bfloat16:
+      raw.words[0] = *reinterpret_cast<const uint4*>(static_cast<const uint16_t*>(data) + index);
+      return;
+    default: {
+      const uint2 words = *reinterpret_cast<const uint2*>(static_cast<const uint8_t*>(data) + index);
+      raw.words[0].x = words.x;
+      raw.words[0].y = words.y;
+    }
+  }
+}
+
+template <typename T, typename Value>
+__device__ __forceinline__ void convert_typed(Value (&to)[pack_elements], const RawPack& raw) {
+  Pack<T, pack_elements> pack;
+  memcpy(&pack, &raw, sizeof(pack));
+#pragma unroll
+  for (int i = 0; i < pack_elements; i++) to[i] = Element<Value, T>::load(pack.elements[i]);
+}
+
+template <typename Value>
+__device__ __forceinline__ void convert_raw(Value (&to)[pack_elements], const RawPack& raw, ElementType type) {
+  switch (type) {
+    case ElementType::float32: return convert_typed<float>(to, raw);
+    case ElementType::float16: return convert_typed<float16>(to, raw);
+    case ElementType::bfloat16: return convert_typed<bfloat16>(to, raw);
+    case ElementType::int32: return convert_typed<int32_t>(to, raw);
+    default: return convert_typed<uint8_t>(to, raw);
+  }
+}
+
 template <typename Value>
 __device__ __forceinline__ Value load_element(const void* data, ElementType type, int64_t index) {
   Value value[1];
@@ -86,6 +132,24 @@ __device__ __forceinline__ void store_element(void* data, ElementType type, int6
   const Value values[1] = {value};
   store_elements(data, type, index, values);
 }
+
+/// Elements that a thread loads, a pack or one, and looks at later.
+template <typename Value, int N>
+struct PendingElements {
+  RawPack raw;
+  __device__ __forceinline__ void begin(const void* x, ElementType type, int64_t index) {
+    load_raw(raw, x, type, index);
+  }
+  __device__ __forceinline__ void finish(Value (&to)[N], ElementType type) { convert_raw(to, raw, type); }
+};
+template <typename Value>
+struct PendingElements<Value, 1> {
+  Value value;
+  __device__ __forceinline__ void begin(const void* x, ElementType type, int64_t index) {
+    value = load_element<Value>(x, type, index);
+  }
+  __device__ __forceinline__ void finish(Value (&to)[1], ElementType) { to[0] = value; }
+};
 
 /// `count` elements from `index` on: all N in one access, or fewer one by one. The others of `to` are as they were.
 template <int N, typename Value>

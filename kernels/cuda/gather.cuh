@@ -34,6 +34,7 @@ __global__ void __launch_bounds__(256)
     gather_kernel(const Bits* __restrict__ x, const int* __restrict__ indices, Bits* __restrict__ output,
                   const GatherShape shape) {
   const int64_t start = int64_t(blockIdx.x) * blockDim.x * gather_elements + threadIdx.x;
+  Bits values[gather_elements] = {};
 #pragma unroll
   for (int i = 0; i < gather_elements; i++) {
     const int64_t place = start + i * int64_t(blockDim.x);
@@ -44,9 +45,12 @@ __global__ void __launch_bounds__(256)
     const int64_t batch = shape.outer.split(outer_row, outer);
     const int* index = indices + (batch * shape.index_count.divisor + slot) * shape.index_rank;
     const int64_t slice = find_slice(index, shape.index_rank, shape.strides, shape.axis_length);
-    Bits value{};
-    if (slice >= 0) value = x[(outer_row * shape.axis_length + slice) * shape.slice_length.divisor + element];
-    output[place] = value;
+    if (slice >= 0) values[i] = x[(outer_row * shape.axis_length + slice) * shape.slice_length.divisor + element];
+  }
+#pragma unroll
+  for (int i = 0; i < gather_elements; i++) {
+    const int64_t place = start + i * int64_t(blockDim.x);
+    if (place < shape.size) output[place] = values[i];
   }
 }
 

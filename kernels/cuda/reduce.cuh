@@ -95,19 +95,22 @@ __global__ void __launch_bounds__(512) reduce_rows_kernel(const void* x, void* o
 #pragma unroll
   for (int i = 0; i < N; i++) totals[i] = neutral;
   for (int64_t position = first + int64_t(threadIdx.x) * N; position < last; position += ahead * step) {
-    Value values[ahead][N];
+    PendingElements<Value, N> pending[ahead];
 #pragma unroll
     for (int pack = 0; pack < ahead; pack++) {
-#pragma unroll
-      for (int i = 0; i < N; i++) values[pack][i] = neutral;
       const int64_t own = position + pack * step;
       if (own >= last) continue;
       int64_t offset[1];
       shape.reduced.offsets(own, offset);
-      load_elements(values[pack], x, shape.x_type, base[0] + offset[0]);
+      pending[pack].begin(x, shape.x_type, base[0] + offset[0]);
     }
 #pragma unroll
-    for (int pack = 0; pack < ahead; pack++) combine(operation, totals, values[pack]);
+    for (int pack = 0; pack < ahead; pack++) {
+      if (position + pack * step >= last) continue;
+      Value values[N];
+      pending[pack].finish(values, shape.x_type);
+      combine(operation, totals, values);
+    }
   }
   Value total = totals[0];
 #pragma unroll
@@ -144,19 +147,22 @@ __global__ void __launch_bounds__(reduce_threads)
     const int64_t first = blockIdx.y * shape.part;
     const int64_t last = min(first + shape.part, shape.reduced.size);
     for (int64_t position = first + threadIdx.y; position < last; position += ahead * int64_t(blockDim.y)) {
-      Value values[ahead][N];
+      PendingElements<Value, N> pending[ahead];
 #pragma unroll
       for (int row = 0; row < ahead; row++) {
-#pragma unroll
-        for (int i = 0; i < N; i++) values[row][i] = neutral;
         const int64_t own = position + row * int64_t(blockDim.y);
         if (own >= last) continue;
         int64_t offset[1];
         shape.reduced.offsets(own, offset);
-        load_elements(values[row], x, shape.x_type, base[0] + offset[0]);
+        pending[row].begin(x, shape.x_type, base[0] + offset[0]);
       }
 #pragma unroll
-      for (int row = 0; row < ahead; row++) combine(operation, totals, values[row]);
+      for (int row = 0; row < ahead; row++) {
+        if (position + row * int64_t(blockDim.y) >= last) continue;
+        Value values[N];
+        pending[row].finish(values, shape.x_type);
+        combine(operation, totals, values);
+      }
     }
   }
   const int own = (threadIdx.y * blockDim.x + threadIdx.x) * N;

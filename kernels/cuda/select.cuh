@@ -25,8 +25,16 @@ __global__ void __launch_bounds__(256)
   }
   Value chosen[pack_elements] = {};
   Value others[pack_elements] = {};
-  load_some(chosen, t, t_type, index, count);
-  load_some(others, e, e_type, index, count);
+  if (count >= pack_elements) {
+    RawPack raw[2];
+    load_raw(raw[0], t, t_type, index);
+    load_raw(raw[1], e, e_type, index);
+    convert_raw(chosen, raw[0], t_type);
+    convert_raw(others, raw[1], e_type);
+  } else {
+    load_some(chosen, t, t_type, index, count);
+    load_some(others, e, e_type, index, count);
+  }
 #pragma unroll
   for (int i = 0; i < pack_elements; i++) {
     if (conditions[i] == 0) chosen[i] = others[i];

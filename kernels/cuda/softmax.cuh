@@ -64,13 +64,20 @@ __global__ void __launch_bounds__(1024)
   const int64_t row = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
   if (row >= rows) return;
   const int64_t start = row * length;
+  PendingElements<float, N> pending[Packs];
   float values[Packs][N];
   SoftmaxState state{-INFINITY, 0.0f};
 #pragma unroll
   for (int pack = 0; pack < Packs; pack++) {
     const int column = (pack * blockDim.x + threadIdx.x) * N;
     if (column >= length) break;
-    load_elements(values[pack], x, x_type, start + column);
+    pending[pack].begin(x, x_type, start + column);
+  }
+#pragma unroll
+  for (int pack = 0; pack < Packs; pack++) {
+    const int column = (pack * blockDim.x + threadIdx.x) * N;
+    if (column >= length) break;
+    pending[pack].finish(values[pack], x_type);
     state.maximum = fmaxf(state.maximum, pack_maximum(values[pack]));  // NaN shows in the sum
   }
   state.maximum = block_max(state.maximum, warp_maxima);
