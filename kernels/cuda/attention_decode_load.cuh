@@ -2,8 +2,8 @@
 // The copies of decode attention: keys and values to shared memory, ahead of their use and across items. A warp (or the
 // pair of warps that share its keys for two groups of rows) has a pipeline of its own, without barriers of the block.
 //
-// A slab holds 16 keys: keys, and values of layout flash, as [16][Padded], values of layout vllm as [Padded][16], both in
-// chunks of 16 bytes, swizzled so that neither copies nor load_matrices meet bank conflicts.
+// A slab holds 16 keys: keys, and values of layout flash, as [16][Padded], values of layout vllm as [Padded][16], both
+// in chunks of 16 bytes, swizzled so that neither copies nor load_matrices meet bank conflicts.
 
 #include "attention_decode_work.cuh"
 #include "cache_layout.cuh"
@@ -92,6 +92,8 @@ struct DecodeLoader {
       if constexpr (Vllm) {
         if (loads_keys) copy_vllm_keys(keys, blocks, key, kv_head);
         if (loads_values) copy_vllm_values(values, blocks, key, kv_head);
+        if (blocks[0] < 0) clear_half(keys, values, 0, key);
+        if (blocks[1] < 0) clear_half(keys, values, 1, key + 8);
       } else {
         copy_flash(keys, values, blocks, key, kv_head);
       }
@@ -117,52 +119,77 @@ struct DecodeLoader {
     return has_needed ? cache_block(params, segment.sequence, key >> config.block_shift) : 0;
   }
 
-  /// A chunk that is needed is copied; others become zeros, as 0 * NaN is NaN. Where the block is out of range nothing is
-  /// read: `poison`, one chunk of a key, makes the scores of that key NaN.
-  __device__ __forceinline__ void copy_chunk(unsigned char* target, const T* source, bool is_needed, bool is_bad,
-                                             bool poison) const {
-    if (is_bad) {
-      const uint32_t bits = poison && is_needed ? 0xffffffffu : 0u;
-      *reinterpret_cast<uint4*>(target) = uint4{bits, bits, bits, bits};
-    } else {
-      copy_async(target, source, is_needed);
-    }
-  }
-
-  /// Eight lanes a row.
+  /// Eight lanes a row. What is not needed becomes zeros, as 0 * NaN is NaN.
   __device__ __forceinline__ void copy_flash(unsigned char* keys, unsigned char* values, const int (&blocks)[2],
                                              int first_key, int kv_head) const {
     const int lane = threadIdx.x % warp_size;
-    const int row = lane / 8;
-    const int chunk = lane % 8;
+    const bool all_needed = params.head_size == Padded && first_key >= segment.work.keys.begin &&
+                            first_key + slab_keys <= segment.work.keys.end;
+    const int head_offset = kv_head * params.head_size + lane % 8 * chunk_elements;
     const int64_t row_elements = int64_t(params.kv_heads) * params.head_size;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       const int key = first_key + half * 8;
-      const bool is_bad = blocks[half] < 0;
+      if (blocks[half] < 0) {
+        clear_half(keys, values, half, key);
+        continue;
+      }
       int64_t slot;
       if (params.block_tables) {
-        slot = int64_t(max(blocks[half], 0)) * params.block_size + (key & (params.block_size - 1));
+        slot = int64_t(blocks[half]) * params.block_size + (key & (params.block_size - 1));
       } else {
         slot = int64_t(max(params.cu_seqlens_k[segment.sequence], 0)) + key;
       }
-      const int64_t offset = (slot + row) * row_elements + kv_head * params.head_size + chunk * chunk_elements;
+      const int64_t offset = (slot + lane / 8) * row_elements + head_offset;
       const T* key_source = static_cast<const T*>(params.key.data) + offset;
       const T* value_source = static_cast<const T*>(params.value.data) + offset;
+      if (all_needed) {
+        if (loads_keys) copy_half<true>(keys, key_source, half, key);
+        if (loads_values) copy_half<true>(values, value_source, half, key);
+      } else {
+        if (loads_keys) copy_half<false>(keys, key_source, half, key);
+        if (loads_values) copy_half<false>(values, value_source, half, key);
+      }
+    }
+  }
+
+  /// Eight rows of a slab from the lane's chunk of the first four.
+  template <bool AllNeeded>
+  __device__ __forceinline__ void copy_half(unsigned char* slab, const T* source, int half, int first_key) const {
+    const int lane = threadIdx.x % warp_size;
+    const int64_t row_elements = int64_t(params.kv_heads) * params.head_size;
 #pragma unroll
-      for (int j = 0; j < 2; j++) {
-        const bool needs_key = is_needed(key + row + j * 4);
+    for (int j = 0; j < 2; j++) {
+      const int row = lane / 8 + j * 4;
 #pragma unroll
-        for (int m = 0; m < Padded / 64; m++) {
-          const bool needs_chunk = needs_key && (chunk + m * 8) * chunk_elements < params.head_size;
-          const int place = row_chunk<Padded>(half * 8 + row + j * 4, chunk) + m * 128;
-          const int64_t ahead = j * 4 * row_elements + m * 64;
-          const bool is_first = chunk == 0 && m == 0;
-          if (loads_keys) copy_chunk(keys + place, key_source + ahead, needs_chunk, is_bad, is_first);
-          if (loads_values) copy_chunk(values + place, value_source + ahead, needs_chunk, is_bad, false);
+      for (int m = 0; m < Padded / 64; m++) {
+        unsigned char* target = slab + row_chunk<Padded>(half * 8 + row, lane % 8) + m * 128;
+        const T* chunk = source + j * 4 * row_elements + m * 64;
+        if constexpr (AllNeeded) {
+          copy_async(target, chunk);
+        } else {
+          copy_async(target, chunk,
+                     is_needed(first_key + row) && (lane % 8 + m * 8) * chunk_elements < params.head_size);
         }
       }
     }
+  }
+
+  /// Eight keys whose block is out of range: nothing is read, and NaN in a key makes its scores NaN.
+  __device__ __forceinline__ void clear_half(unsigned char* keys, unsigned char* values, int half,
+                                             int first_key) const {
+    const int lane = threadIdx.x % warp_size;
+    for (int i = lane; i < Padded; i += warp_size) {
+      const int row = i % 8;
+      const int place = row_chunk<Padded>(half * 8 + row, i / 8);
+      if (loads_keys) store_chunk(keys + place, i / 8 == 0 && is_needed(first_key + row));
+      if (loads_values) store_chunk(values + (Vllm ? column_chunk(i, half) : place), false);
+    }
+  }
+
+  __device__ __forceinline__ void store_chunk(unsigned char* target, bool is_nan) const {
+    const uint32_t bits = is_nan ? 0xffffffffu : 0u;
+    *reinterpret_cast<uint4*>(target) = uint4{bits, bits, bits, bits};
   }
 
   __device__ __forceinline__ CacheSizes sizes() const {
@@ -175,37 +202,39 @@ struct DecodeLoader {
     const int lane = threadIdx.x % warp_size;
     const int key = first_key + lane % slab_keys;
     const int block = lane % slab_keys < 8 ? blocks[0] : blocks[1];
+    if (block < 0) return;
     const bool needs_key = is_needed(key);
     const int first_chunk = lane / slab_keys;
     const T* source = static_cast<const T*>(params.key.data) +
-                      vllm_key_offset(sizes(), max(block, 0), key & (params.block_size - 1), kv_head,
+                      vllm_key_offset(sizes(), block, key & (params.block_size - 1), kv_head,
                                       first_chunk * chunk_elements, chunk_elements);
 #pragma unroll
     for (int m = 0; m < Padded / 16; m++) {
       const int chunk = first_chunk + m * 2;
-      copy_chunk(keys + row_chunk<Padded>(lane % slab_keys, chunk),
+      copy_async(keys + row_chunk<Padded>(lane % slab_keys, chunk),
                  source + int64_t(m * 2 * chunk_elements) * params.block_size,
-                 needs_key && chunk * chunk_elements < params.head_size, block < 0, chunk == 0);
+                 needs_key && chunk * chunk_elements < params.head_size);
     }
   }
 
-  /// A lane has one of two times eight keys for one element d. What is not needed among the eight is masked at their use.
+  /// A lane has one of two times eight keys for one element d. What is not needed among eight is masked at their use.
   __device__ __forceinline__ void copy_vllm_values(unsigned char* values, const int (&blocks)[2], int first_key,
                                                    int kv_head) const {
     const int lane = threadIdx.x % warp_size;
     const int half = lane % 2;
     const int key = first_key + half * 8;
     const int block = half == 0 ? blocks[0] : blocks[1];
+    if (block < 0) return;
     const bool needs_keys = key + 8 > segment.work.keys.begin && key < segment.work.keys.end;
     const int first_d = lane / 2;
     const T* source =
         static_cast<const T*>(params.value.data) +
-        vllm_value_offset(sizes(), max(block, 0), key & (params.block_size - 1), kv_head, first_d);
+        vllm_value_offset(sizes(), block, key & (params.block_size - 1), kv_head, first_d);
 #pragma unroll
     for (int m = 0; m < Padded / 16; m++) {
       const int d = first_d + m * 16;
-      copy_chunk(values + column_chunk(d, half), source + int64_t(m * 16) * params.block_size,
-                 needs_keys && d < params.head_size, block < 0, false);
+      copy_async(values + column_chunk(d, half), source + int64_t(m * 16) * params.block_size,
+                 needs_keys && d < params.head_size);
     }
   }
 };

@@ -72,7 +72,8 @@ __device__ __forceinline__ void merge_parts(const AttentionParams& params, const
     }
 #pragma unroll
     for (int j = 0; j < 4; j++) total[j] *= factors[row];
-    store_pack<4>(static_cast<T*>(params.output.data) + row_place(params, config, segment, row).index * params.head_size + d, total);
+    const int64_t index = row_place(params, config, segment, row).index;
+    store_pack<4>(static_cast<T*>(params.output.data) + index * params.head_size + d, total);
   }
 }
 

@@ -16,7 +16,7 @@ __device__ __forceinline__ uint32_t round_pair(float first, float second) {
 
 /// tanh to about 1e-7 absolute; NaN stays NaN.
 __device__ __forceinline__ float tanh_approximate(float value) {
-  return 1.0f - 2.0f / (1.0f + exp2_approximate(value * (2.0f * log2_e)));
+  return 1.0f - __fdividef(2.0f, 1.0f + exp2_approximate(value * (2.0f * log2_e)));
 }
 
 /// What a lane knows of the two rows that it has of a fragment.
@@ -216,7 +216,7 @@ struct DecodeWarp {
     }
   }
 
-  /// Scores become exponentials. What was summed is rescaled where a maximum has grown. A NaN is no maximum, but goes on.
+  /// Scores become exponentials. Sums are rescaled where a maximum has grown. A NaN is no maximum, but goes on.
   __device__ __forceinline__ void update_maximum(float (&scores)[slabs * 2][4]) {
     float rescale[2];
     bool grows = false;
