@@ -128,27 +128,47 @@ __device__ __forceinline__ float finish_score(const AttentionParams& params, con
   return score;
 }
 
+/// Accesses of a thread to a chunk of a tile, of which so many are under way at once.
+template <int Keys, typename T>
+struct ScalarLoads {
+  static constexpr int count = Keys * scalar_chunk / pack_size<T> / scalar_threads;
+  static constexpr int batch = count < 4 ? count : 4;
+  static_assert(count % batch == 0 && count * pack_size<T> * scalar_threads == Keys * scalar_chunk);
+};
+
 /// Elements [first_d, first_d + width) of the keys or values of a tile, whose heads' elements lie in packs of 16 bytes:
 /// values of layout vllm do not. Keys that are not there are zeros.
 template <int Keys, bool VllmKeys, typename T>
 __device__ __forceinline__ void load_heads(float* to, const T* cache, const CacheSizes& sizes, const KeySlot* slots,
                                            int kv_head, int first_d, int width) {
+  using Loads = ScalarLoads<Keys, T>;
   constexpr int n = pack_size<T>;
   constexpr int packs = scalar_chunk / n;
-  for (int i = threadIdx.x; i < Keys * packs; i += scalar_threads) {
-    // Neighbouring lanes read neighbouring packs.
-    const int key = VllmKeys ? i % Keys : i / packs;
-    const int d = (VllmKeys ? i / Keys : i % packs) * n;
-    if (d >= width) continue;
-    const KeySlot slot = slots[key];
-    float elements[n] = {};
-    if (slot.block >= 0) {
+#pragma unroll 1
+  for (int first = 0; first < Loads::count; first += Loads::batch) {
+    Pack<T, n> loaded[Loads::batch];
+    int targets[Loads::batch];
+#pragma unroll
+    for (int load = 0; load < Loads::batch; load++) {
+      const int i = threadIdx.x + (first + load) * scalar_threads;
+      // Neighbouring lanes read neighbouring packs.
+      const int key = VllmKeys ? i % Keys : i / packs;
+      const int d = (VllmKeys ? i / Keys : i % packs) * n;
+      const KeySlot slot = slots[key];
       const int64_t offset =
           VllmKeys ? vllm_key_offset(sizes, slot.block, slot.offset, kv_head, first_d + d, n)
                    : flash_offset(sizes, slot.block, slot.offset, kv_head) + first_d + d;
-      load_pack<n>(elements, cache + offset);
+      loaded[load] = {};
+      if (d < width && slot.block >= 0) loaded[load] = *reinterpret_cast<const Pack<T, n>*>(cache + offset);
+      targets[load] = d < width ? key * scalar_stride + d : -1;
     }
-    store_pack<n>(to + key * scalar_stride + d, elements);
+#pragma unroll
+    for (int load = 0; load < Loads::batch; load++) {
+      float elements[n];
+#pragma unroll
+      for (int j = 0; j < n; j++) elements[j] = to_float(loaded[load].elements[j]);
+      if (targets[load] >= 0) store_pack<n>(to + targets[load], elements);
+    }
   }
 }
 
@@ -156,25 +176,39 @@ __device__ __forceinline__ void load_heads(float* to, const T* cache, const Cach
 template <int Keys, typename T>
 __device__ __forceinline__ void load_vllm_values(float* to, const T* cache, const CacheSizes& sizes,
                                                  const KeySlot* slots, int kv_head, int first_d, int width) {
+  using Loads = ScalarLoads<Keys, T>;
   constexpr int n = pack_size<T>;
-  for (int i = threadIdx.x; i < Keys / n * scalar_chunk; i += scalar_threads) {
-    const int d = i % scalar_chunk;
-    const int first = i / scalar_chunk * n;  // of n keys in one block
-    if (d >= width) continue;
-    KeySlot slot = slots[first];
-    bool valid[n];
+#pragma unroll 1
+  for (int first = 0; first < Loads::count; first += Loads::batch) {
+    Pack<T, n> loaded[Loads::batch];
 #pragma unroll
-    for (int k = 0; k < n; k++) {
-      const KeySlot other = slots[first + k];
-      valid[k] = other.block >= 0;
-      if (valid[k]) slot = {other.block, other.offset - k};
-    }
-    float elements[n] = {};
-    if (slot.block >= 0) {
-      load_pack<n>(elements, cache + vllm_value_offset(sizes, slot.block, slot.offset, kv_head, first_d + d));
+    for (int load = 0; load < Loads::batch; load++) {
+      const int i = threadIdx.x + (first + load) * scalar_threads;
+      const int d = i % scalar_chunk;
+      const int key = i / scalar_chunk * n;  // the first of n in one block, any of which may not be there
+      KeySlot slot = slots[key];
+#pragma unroll
+      for (int k = 1; k < n; k++) {
+        const KeySlot other = slots[key + k];
+        if (other.block >= 0) slot = {other.block, other.offset - k};
+      }
+      loaded[load] = {};
+      if (d < width && slot.block >= 0) {
+        const int64_t offset = vllm_value_offset(sizes, slot.block, slot.offset, kv_head, first_d + d);
+        loaded[load] = *reinterpret_cast<const Pack<T, n>*>(cache + offset);
+      }
     }
 #pragma unroll
-    for (int k = 0; k < n; k++) to[(first + k) * scalar_stride + d] = valid[k] ? elements[k] : 0.0f;
+    for (int load = 0; load < Loads::batch; load++) {
+      const int i = threadIdx.x + (first + load) * scalar_threads;
+      const int d = i % scalar_chunk;
+      const int key = i / scalar_chunk * n;
+      if (d >= width) continue;
+#pragma unroll
+      for (int k = 0; k < n; k++) {
+        to[(key + k) * scalar_stride + d] = slots[key + k].block >= 0 ? to_float(loaded[load].elements[k]) : 0.0f;
+      }
+    }
   }
 }
 
