@@ -55,8 +55,8 @@ void attend_scalar(const LaunchContext& context, const AttentionParams& params);
 /// attention_rows.cuh. Rows of others are left alone.
 void attend_decode(const LaunchContext& context, const AttentionParams& params);
 
-/// Tensor cores, float16 and bfloat16: the sequences that `attend_decode` leaves alone, and the padding rows past the last
-/// sequence. With `all` also those of `attend_decode`.
+/// Tensor cores, float16 and bfloat16: the sequences that `attend_decode` leaves alone, and the padding rows past the
+/// last sequence. With `all` also those of `attend_decode`.
 void attend_prefill(const LaunchContext& context, const AttentionParams& params, bool all);
 
 }  // namespace attention

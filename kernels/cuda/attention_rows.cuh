@@ -102,8 +102,8 @@ __device__ __forceinline__ int key_capacity(const AttentionParams& params) {
   return capacity < INT32_MAX ? int(capacity) : INT32_MAX - 1;
 }
 
-/// The keys that causality and the window leave to a query at `position`. The key at `capacity` stands for all beyond it
-/// and makes its row NaN.
+/// The keys that causality and the window leave to a query at `position`. The key at `capacity` stands for all beyond
+/// it and makes its row NaN.
 __device__ __forceinline__ KeyRange kept_keys(const AttentionParams& params, int position, int context, int capacity) {
   KeyRange range;
   range.end = params.causal ? min(max(position + 1, 0), context) : context;

@@ -43,14 +43,12 @@ export function attend(backend: CudaBackend, call: AttentionCall): TensorInfo[] 
   const [tokens, heads, headSize] = query.shape;
   const made = call.outputs.map((spec) => backend.makeOutput(spec));
   const [output, lse] = made;
-  backend.run(call.binding, [
-    ...[query, call.key, call.value, output, lse],
-    ...[...call.lengths, alibiSlopes, sinks, ...(call.mask ?? [])],
-    ...[tokens, call.sequences, heads, call.kvHeads, headSize],
-    ...[attrs.scale, attrs.softcap, Math.min(attrs.slidingWindow, MAX_WINDOW), attrs.causal],
-    ...call.keySizes,
-    ...[upperBound(longest.query, tokens), upperBound(longest.context, maxKeys), forcedSplits()],
-  ]);
+  const tensors = [query, call.key, call.value, output, lse, ...call.lengths, alibiSlopes, sinks];
+  const sizes = [tokens, call.sequences, heads, call.kvHeads, headSize];
+  const options = [attrs.scale, attrs.softcap, Math.min(attrs.slidingWindow, MAX_WINDOW), attrs.causal];
+  const hints = [upperBound(longest.query, tokens), upperBound(longest.context, maxKeys), forcedSplits()];
+  const args = [...tensors, ...(call.mask ?? []), ...sizes, ...options, ...call.keySizes, ...hints];
+  backend.run(call.binding, args);
   return made;
 }
 
