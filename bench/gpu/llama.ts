@@ -34,9 +34,9 @@ class RandomWeights {
   /** Elements of all matrices: what a decode step reads. */
   elements = 0;
 
-  async load(shape: number[], _sources: unknown, { storage = this.storage as tf.StorageType } = {}) {
+  async load(shape: number[], _sources: unknown, { storage }: { storage?: tf.StorageType } = {}) {
     if (shape.length > 1) this.elements += tf.util.sizeFromShape(shape);
-    return randomTensor(shape, storage, 0.02);
+    return randomTensor(shape, storage ?? this.storage, 0.02);
   }
 
   keep<T extends tf.Tensor>(tensor: T): T {

@@ -59,8 +59,7 @@ const cases: Case[] = [
       const positions = tf.range(0, tokens, 1, 'int32');
       const tables = [0, 1].map(() => randomTensor([tokens, HEAD_SIZE / 2], 'float32') as tf.Tensor2D);
       return {
-        call: (i) =>
-          tf.rotaryEmbedding(query[i % SETS], key[i % SETS], positions as tf.Tensor1D, tables[0], tables[1]),
+        call: (i) => tf.rotaryEmbedding(query[i % SETS], key[i % SETS], positions, tables[0], tables[1]),
         tensors: [...query, ...key, positions, ...tables],
       };
     },
@@ -75,13 +74,7 @@ const cases: Case[] = [
       const slots = tf.range(0, tokens, 1, 'int32');
       return {
         call: (i) =>
-          tf.reshapeAndCache(
-            key[i % SETS],
-            value[i % SETS],
-            keyCache[i % SETS],
-            valueCache[i % SETS],
-            slots as tf.Tensor1D,
-          ),
+          tf.reshapeAndCache(key[i % SETS], value[i % SETS], keyCache[i % SETS], valueCache[i % SETS], slots),
         tensors: [...key, ...value, ...keyCache, ...valueCache, slots],
       };
     },

@@ -22,7 +22,7 @@ for (const backend of ['cuda', 'metal']) {
   const missing = await whyMissing(backend);
   const skip = backend === 'metal' && process.env.CI ? false : missing;
 
-  describe(backend, { skip }, () => {
+  void describe(backend, { skip }, () => {
     beforeEach(() => tf.setBackend(backend));
     beforeEach(() => tf.engine().startScope());
     afterEach(() => tf.engine().endScope());

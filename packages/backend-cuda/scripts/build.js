@@ -81,7 +81,12 @@ const debian = (names) => `apt-get install ${names}`;
 run(
   'cmake',
   [
-    ...['-S', sources('native/cuda'), '-B', buildFolder, '-G', 'Ninja'],
+    '-S',
+    sources('native/cuda'),
+    '-B',
+    buildFolder,
+    '-G',
+    'Ninja',
     `-DKERNELS=${sources('kernels/cuda')}`,
     `-DNODE_API_INCLUDE=${nodeIncludes.join(';')}`,
     `-DATTENTION_HOST_DEVICE=${isHost ? 'ON' : 'OFF'}`,
