@@ -1,7 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 /** Types of a kernel's parameters: `int`, `unsigned`, `float`, `double`, `long long`, and a pointer. */
-type ArgumentType = 'int32' | 'uint32' | 'float32' | 'float64' | 'int64' | 'pointer';
+export type ArgumentType = 'int32' | 'uint32' | 'float32' | 'float64' | 'int64' | 'pointer';
 
 /** A number as a kernel takes it. */
 export interface KernelArgument {
