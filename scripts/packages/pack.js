@@ -1,15 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { npmPack } from './npm_pack.js';
+import { platformPackages } from './platforms.js';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 
 const REQUIRED = ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts'];
 const UNWANTED = /\.test\.|(^|\/)(testing|fixtures|node_modules)\/|\.tsbuildinfo$/;
 
-/** What packages hold besides their own folders: paths in the repository, put under the same path. */
+/** What packages hold besides their own folders: files and folders of the repository, put under the same path. */
 const EXTRA = {
+  'backend-cuda': ['kernels/cuda', 'native/cuda', ':!native/cuda/host/tests'],
   'backend-metal': [
     'kernels/metal',
     'native/metal/addon.cc',
@@ -18,21 +21,23 @@ const EXTRA = {
   ],
 };
 
-/** Packages with addons that were built elsewhere. They do not exist before a release, so that no package.json may name them. */
-const PLATFORM_PACKAGES = { 'backend-metal': ['@attention-js/backend-metal-darwin-arm64'] };
+/** The files of {@link EXTRA}. */
+function extraFiles(name) {
+  const paths = EXTRA[name] ?? [];
+  if (paths.length === 0) return [];
+  const args = ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...paths];
+  return execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim().split('\n');
+}
 
 /** A copy of `packages/NAME` as it is published, in the folder `staged`. */
 function stage(name, staged) {
   const folder = path.join(root, 'packages', name);
   const left = ['node_modules', 'build'].map((entry) => path.join(folder, entry));
   cpSync(folder, staged, { recursive: true, filter: (source) => !left.includes(source) });
-  for (const extra of EXTRA[name] ?? []) {
-    const source = path.join(root, extra);
-    if (existsSync(source)) cpSync(source, path.join(staged, extra), { recursive: true });
-  }
+  for (const file of extraFiles(name)) cpSync(path.join(root, file), path.join(staged, file));
   const manifestFile = path.join(staged, 'package.json');
   const manifest = JSON.parse(readFileSync(manifestFile, 'utf8'));
-  const optional = (PLATFORM_PACKAGES[name] ?? []).map((dependency) => [dependency, manifest.version]);
+  const optional = platformPackages(name).map((dependency) => [dependency, manifest.version]);
   if (optional.length > 0) manifest.optionalDependencies = Object.fromEntries(optional);
   writeFileSync(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`);
 }
@@ -53,10 +58,10 @@ function undeclared(folder, paths) {
 }
 
 /** What a package must not lack, must not hold, holds although its source is gone, and imports without saying so. */
-function problems(folder, paths) {
+function problems(folder, paths, extra) {
   const hasSource = (file) => paths.includes(file.replace(/^dist\/(.*)\.js$/, 'src/$1.ts'));
   const lists = {
-    missing: REQUIRED.filter((file) => !paths.includes(file)),
+    missing: [...REQUIRED, ...extra].filter((file) => !paths.includes(file)),
     unwanted: paths.filter((file) => UNWANTED.test(file)),
     undeclared: undeclared(folder, paths),
     stale: paths.filter((file) => /^dist\/.*\.js$/.test(file) && !hasSource(file)),
@@ -73,20 +78,13 @@ export function pack(name, destination) {
   const staged = mkdtempSync(path.join(tmpdir(), `attention-js-${name}-`));
   try {
     stage(name, staged);
-    const args = ['pack', '--json', '--pack-destination', path.resolve(destination)];
-    const [{ filename, files, size }] = JSON.parse(
-      execFileSync('npm', args, { cwd: staged, encoding: 'utf8' }),
-    );
-    const found = problems(
-      staged,
-      files.map((file) => file.path),
-    );
+    const { filename, paths } = npmPack(staged, destination);
+    const found = problems(staged, paths, extraFiles(name));
     if (found.length > 0) {
       throw new Error(
         `packages/${name}: ${found.map(([what, list]) => `${what} ${list.join(', ')}`).join('; ')}`,
       );
     }
-    console.log(`${filename}: ${files.length} files, ${Math.ceil(size / 1024)} kB`);
     return filename;
   } finally {
     rmSync(staged, { recursive: true, force: true });

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { pack } from './pack.js';
+import { builtAddon, packPlatform } from './pack_platform.js';
+import { ADDONS } from './platforms.js';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const project = mkdtempSync(path.join(tmpdir(), 'attention-js-packages-'));
@@ -56,6 +58,19 @@ function checkTypes() {
   }
 }
 
+/** Compiles a kernel and a binding from the sources in the installed package: all of them take minutes. */
+function checkCudaSources() {
+  if (!['clang++', 'cmake', 'ninja'].every((tool) => spawnSync(tool, ['--version']).status === 0)) {
+    console.log('- left out, as it takes clang, cmake and ninja: the sources of the CUDA addon');
+    return;
+  }
+  run('npx', '--no', '--', 'attention-cuda', '--host-device', '--configure');
+  const installed = path.join(project, 'node_modules/@attention-js/backend-cuda');
+  const sources = ['kernels/cuda/rms_norm.cu', 'native/cuda/rms_norm.cc', 'native/cuda/host/grid.cc'];
+  const targets = sources.map((source) => `${path.join(installed, source)}^`);
+  run('ninja', '-C', path.join(installed, 'build/host'), ...targets);
+}
+
 /** A bundler drops what has no side effects and is not used; the kernels must stay. */
 async function checkBundles() {
   for (const entry of ['bundle_all.mjs', 'bundle_one.mjs']) {
@@ -78,13 +93,19 @@ async function checkBundles() {
 
 try {
   const names = readdirSync(path.join(root, 'packages'));
-  const tarballs = names.map((name) => `./${pack(name, project)}`);
+  const withAddon = Object.keys(ADDONS).filter(builtAddon);
+  const tarballs = [
+    ...names.map((name) => pack(name, project)),
+    ...withAddon.map((name) => packPlatform(name, project)),
+  ].map((tarball) => `./${tarball}`);
   cpSync(path.join(import.meta.dirname, 'consumer'), project, { recursive: true });
   writeFileSync(path.join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
 
   install(...tarballs);
   node('esm.mjs');
   node('commonjs.cjs');
+  node('cuda.mjs', withAddon.includes('backend-cuda') ? 'addon' : 'no-addon');
+  checkCudaSources();
   run('npx', '--no', '--', 'attention-llm', '--version');
   await checkBundles();
 

@@ -6,6 +6,7 @@
 //
 //   --architectures 80,90a   what to compile for; by default the GPU of this machine, 90a where there is none
 //   --release                all architectures from sm_75 to sm_120
+//   --configure              no more than finding compilers and sources
 //   --host-device            kernels as C++ that runs on the CPU, into build/host: for tests; needs clang, no CUDA
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
   options: {
     architectures: { type: 'string' },
     release: { type: 'boolean', default: false },
+    configure: { type: 'boolean', default: false },
     'host-device': { type: 'boolean', default: false },
   },
 });
@@ -94,9 +96,11 @@ run(
   ],
   debian('cmake ninja-build'),
 );
-run(
-  'cmake',
-  ['--build', buildFolder, '--parallel', String(availableParallelism())],
-  debian('cmake ninja-build'),
-);
-console.log(path.relative(process.cwd(), path.join(buildFolder, 'attention_cuda.node')));
+if (!options.configure) {
+  run(
+    'cmake',
+    ['--build', buildFolder, '--parallel', String(availableParallelism())],
+    debian('cmake ninja-build'),
+  );
+  console.log(path.relative(process.cwd(), path.join(buildFolder, 'attention_cuda.node')));
+}

@@ -1,6 +1,7 @@
 // Compiled, never run: what a user of the packages sees of their types.
 import { AttentionError, defineOp, pagedAttention } from '@attention-js/core';
 import type { AttentionErrorCode, OpKernel, StorageType } from '@attention-js/core';
+import { cudaKernel, uint32 } from '@attention-js/backend-cuda';
 import { float32, metalKernel } from '@attention-js/backend-metal';
 import * as tf from '@attention-js/core/tf';
 import * as tfjs from '@attention-js/core/tfjs';
@@ -52,5 +53,12 @@ metalKernel(double, ({ inputs: { input }, attrs: { by }, outputs: [spec], backen
   const shader = backend.library('double', 'source');
   const size = { threadgroups: [1, 1, 1], threads: [1, 1, 1] } as const;
   backend.dispatch({ shader, function: 'f', buffers: [input, output], params: [float32(by)], ...size });
+  return [output];
+});
+
+cudaKernel(double, ({ inputs: { input }, outputs: [spec], backend }) => {
+  const output = backend.makeOutput(spec);
+  const launch = { grid: 1, block: 256, args: [input, output, uint32(2)] };
+  backend.loadModule(new Uint8Array()).launch('f', launch);
   return [output];
 });

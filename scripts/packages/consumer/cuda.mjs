@@ -1,0 +1,22 @@
+// Asks for the GPU, with the platform package installed or (`no-addon`) without it.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import * as tf from '@attention-js/core/tf';
+import '@attention-js/backend-cuda';
+
+if (process.argv[2] === 'no-addon') {
+  await assert.rejects(tf.setBackend('cuda'), { code: 'ERR_ADDON_MISSING' });
+} else if (existsSync('/dev/nvidiactl')) {
+  await tf.setBackend('cuda');
+  assert.deepEqual(
+    [
+      ...tf
+        .siluAndMul(tf.tensor2d([[0, 40, 5, 2]]))
+        .add(1)
+        .dataSync(),
+    ],
+    [1, 81],
+  );
+} else {
+  await assert.rejects(tf.setBackend('cuda'), { code: 'ERR_NO_DRIVER' });
+}
