@@ -2,6 +2,7 @@ export { DeviceBackend } from './device_backend.ts';
 export type { DeviceBuffer, DeviceMemory } from './device_memory.ts';
 export { TensorData } from './tensor_data.ts';
 export type { NumericType } from './numeric_type.ts';
+export { checkValues } from './check_values.ts';
 export { unavailableBackend } from './unavailable_backend.ts';
 export { loadAddon } from './load_addon.ts';
 export type { AddonCandidate } from './load_addon.ts';

@@ -1,3 +1,4 @@
+import { checkValues } from '@attention-js/backend-common';
 import type { KernelCall, Op } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { CudaBackend } from './cuda_backend.ts';
@@ -21,6 +22,7 @@ export function cudaKernel<Inputs extends object, Attributes extends object>(
   const register = (backendName: string): void =>
     op.kernel(backendName, (call) => {
       const own = call as CudaKernelCall<Inputs, Attributes>;
+      checkValues(op, own);
       return own.backend.runKernel(() => kernel(own));
     });
   registrations.push(register);

@@ -1,3 +1,4 @@
+import { checkValues } from '@attention-js/backend-common';
 import type { KernelCall, Op } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from './metal_backend.ts';
@@ -17,6 +18,7 @@ export function metalKernel<Inputs extends object, Attributes extends object>(
 ): void {
   op.kernel('metal', (call) => {
     const own = call as MetalKernelCall<Inputs, Attributes>;
+    checkValues(op, own);
     return own.backend.runKernel(() => kernel(own));
   });
 }

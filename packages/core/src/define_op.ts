@@ -8,6 +8,7 @@ import type {
   TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { Checks } from './checks.ts';
+import type { CpuTensors } from './cpu_kernel.ts';
 import { AttentionError } from './errors.ts';
 import { guardMoves } from './storage/storage_backend.ts';
 import type { StorageType } from './storage/storage_types.ts';
@@ -48,6 +49,12 @@ export interface OpDefinition<Inputs extends object, Attributes extends object> 
   name: string;
   /** Throws an {@link AttentionError} for inputs or attributes that the op does not accept. */
   check?(inputs: Inputs, attrs: Attributes): void;
+  /**
+   * Throws an {@link AttentionError} for elements of the inputs that the op does not accept: ids, positions, lengths. A
+   * reference kernel calls it each time; a device, which would have to wait for the elements, only on request
+   * (`ATTENTION_CHECK_BOUNDS=1`).
+   */
+  checkValues?(this: void, inputs: CpuTensors<Inputs>, attrs: Attributes): void;
   /** Specs of the outputs, from checked inputs and attributes; `[]` for an op that only writes in place. */
   outputs(inputs: Inputs, attrs: Attributes): OutputSpec[];
   /** Names of the inputs that may be `undefined`. */
@@ -70,6 +77,8 @@ export interface Op<Inputs extends object, Attributes extends object> {
   (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[];
   /** UpperCamel name; the tfjs kernel name. */
   readonly kernelName: string;
+  /** See {@link OpDefinition.checkValues}. */
+  readonly checkValues?: OpDefinition<Inputs, Attributes>['checkValues'];
   /** Gives the op a kernel for the tfjs backend `backendName`; replaces an earlier one. */
   kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>): void;
 }
@@ -116,6 +125,7 @@ export function defineOp<Inputs extends object, Attributes extends object>(
 
   const op: Op<Inputs, Attributes> = Object.assign(run, {
     kernelName,
+    checkValues: definition.checkValues,
     kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>) {
       guardMoves();
       if (getKernel(kernelName, backendName)) unregisterKernel(kernelName, backendName);

@@ -1,9 +1,10 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
+import type { CpuTensors } from '../cpu_kernel.ts';
 import { gemmRows } from './gemm_rows.cpu.ts';
 import type { FusedMoeAttributes, FusedMoeInputs, MoeActivation } from './fused_moe.ts';
 import { gatedActivation, gelu, geluTanh, silu } from './gated_activation.cpu.ts';
-import { sortPairsByExpert } from './sort_tokens_by_expert.cpu.ts';
+import { checkExpertIds, sortPairsByExpert } from './sort_tokens_by_expert.cpu.ts';
 
 const checks = new Checks('fusedMoe');
 
@@ -13,11 +14,13 @@ const TILE = 64;
 const ACTIVATIONS: Record<MoeActivation, (gate: number) => number> = { silu, gelu, gelu_tanh: geluTanh };
 
 export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
-  ({ x, gateUpWeights, downWeights, topkWeights, topkIds }, { activation }, [output]) => {
+  (inputs, { activation }, [output]) => {
+    checkFusedMoeValues(inputs);
+    const { x, gateUpWeights, downWeights, topkWeights, topkIds } = inputs;
     const [numExperts, hidden, intermediate] = downWeights.shape;
     const topk = topkIds.shape[1];
     const pairs = new Int32Array(topkIds.values.length);
-    const ends = sortPairsByExpert(checks, 'topkIds', topkIds.values, numExperts, pairs);
+    const ends = sortPairsByExpert(topkIds.values, numExperts, pairs);
     const tokens = pairs.map((pair) => Math.floor(pair / topk));
 
     const tile = Math.min(TILE, pairs.length);
@@ -67,3 +70,8 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
     });
   },
 );
+
+/** Every id is an expert's. */
+export function checkFusedMoeValues({ topkIds, downWeights }: CpuTensors<FusedMoeInputs>): void {
+  checkExpertIds(checks, 'topkIds', topkIds.values, downWeights.shape[0]);
+}

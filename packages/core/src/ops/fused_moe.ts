@@ -2,7 +2,7 @@ import type { Tensor, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
-import { fusedMoeCpu } from './fused_moe.cpu.ts';
+import { checkFusedMoeValues, fusedMoeCpu } from './fused_moe.cpu.ts';
 
 /** Inputs of {@link fusedMoe} by name. */
 export interface FusedMoeInputs {
@@ -48,6 +48,7 @@ export const fusedMoeOp = defineOp<FusedMoeInputs, FusedMoeAttributes>({
     checks.storage('topkWeights', topkWeights, 'float32');
   },
   outputs: ({ x }) => [{ shape: x.shape, dtype: 'float32', storage: storageOf(x) }],
+  checkValues: checkFusedMoeValues,
   kernels: { cpu: fusedMoeCpu },
 });
 

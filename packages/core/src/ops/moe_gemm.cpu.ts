@@ -1,40 +1,43 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
+import type { CpuTensors } from '../cpu_kernel.ts';
 import { gemmRows } from './gemm_rows.cpu.ts';
 import type { MoeGemmAttributes, MoeGemmInputs } from './moe_gemm.ts';
 
 const checks = new Checks('moeGemm');
 
-export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>(
-  ({ x, weights, sortedTokenIds, expertIds, topkWeights }, { topk, input }, [output]) => {
-    const [numExperts, outputWidth, inputWidth] = weights.shape;
-    const pairs = sortedTokenIds.values as Int32Array;
-    const experts = expertIds.values as Int32Array;
-    checkOrder(pairs, experts, numExperts);
-    const inputRows = input === 'pairs' ? pairs : pairs.map((pair) => Math.floor(pair / topk));
+export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>((inputs, { topk, input }, [output]) => {
+  checkMoeGemmValues(inputs);
+  const { x, weights, sortedTokenIds, expertIds, topkWeights } = inputs;
+  const [, outputWidth, inputWidth] = weights.shape;
+  const pairs = sortedTokenIds.values as Int32Array;
+  const experts = expertIds.values as Int32Array;
+  const inputRows = input === 'pairs' ? pairs : pairs.map((pair) => Math.floor(pair / topk));
 
-    for (let start = 0, end = 0; start < pairs.length; start = end) {
-      const expert = experts[start];
-      while (end < pairs.length && experts[end] === expert) end++;
-      gemmRows({
-        input: x.values,
-        inputRows: inputRows.subarray(start, end),
-        weights: weights.values,
-        matrix: expert,
-        inputWidth,
-        outputWidth,
-        output,
-        outputRows: pairs.subarray(start, end),
-      });
-    }
-    topkWeights?.values.forEach((weight, pair) => {
-      for (let i = pair * outputWidth; i < (pair + 1) * outputWidth; i++) output[i] *= weight;
+  for (let start = 0, end = 0; start < pairs.length; start = end) {
+    const expert = experts[start];
+    while (end < pairs.length && experts[end] === expert) end++;
+    gemmRows({
+      input: x.values,
+      inputRows: inputRows.subarray(start, end),
+      weights: weights.values,
+      matrix: expert,
+      inputWidth,
+      outputWidth,
+      output,
+      outputRows: pairs.subarray(start, end),
     });
-  },
-);
+  }
+  topkWeights?.values.forEach((weight, pair) => {
+    for (let i = pair * outputWidth; i < (pair + 1) * outputWidth; i++) output[i] *= weight;
+  });
+});
 
 /** Every pair occurs once and every expert exists, in ascending order. */
-function checkOrder(pairs: Int32Array, experts: Int32Array, numExperts: number): void {
+export function checkMoeGemmValues({ weights, sortedTokenIds, expertIds }: CpuTensors<MoeGemmInputs>): void {
+  const pairs = sortedTokenIds.values as Int32Array;
+  const experts = expertIds.values as Int32Array;
+  const [numExperts] = weights.shape;
   const seen = new Uint8Array(pairs.length);
   pairs.forEach((pair, i) => {
     if (seen[pair] !== 0) {

@@ -2,7 +2,7 @@ import type { Tensor, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
-import { moeGemmCpu } from './moe_gemm.cpu.ts';
+import { checkMoeGemmValues, moeGemmCpu } from './moe_gemm.cpu.ts';
 
 /** Inputs of {@link moeGemm} by name. P pairs of token and expert, E experts. */
 export interface MoeGemmInputs {
@@ -64,6 +64,7 @@ export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
   outputs: ({ x, weights, sortedTokenIds }) => [
     { shape: [sortedTokenIds.shape[0], weights.shape[1]], dtype: 'float32', storage: storageOf(x) },
   ],
+  checkValues: checkMoeGemmValues,
   kernels: { cpu: moeGemmCpu },
 });
 

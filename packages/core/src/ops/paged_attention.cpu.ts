@@ -11,7 +11,9 @@ import { checkCuSeqlens } from './query_ranges.cpu.ts';
 const checks = new Checks('pagedAttention');
 
 export const pagedAttentionCpu = cpuKernel<PagedAttentionInputs, PagedAttentionAttributes>(
-  (inputs, { scale, causal, softcap, slidingWindow }, [output, lse]) => {
+  (inputs, attrs, [output, lse]) => {
+    checkPagedAttentionValues(inputs, attrs);
+    const { scale, causal, softcap, slidingWindow } = attrs;
     const { query, keyCache, valueCache, alibiSlopes, sinks } = inputs;
     const { numKvHeads, headSize } = cacheLayout(keyCache, valueCache);
     const problem = {
@@ -34,51 +36,62 @@ export const pagedAttentionCpu = cpuKernel<PagedAttentionInputs, PagedAttentionA
 
 type Inputs = CpuTensors<PagedAttentionInputs>;
 
-function sequencesOf({
-  query,
-  contextLens,
-  cuSeqlensQ,
-  blockTables,
-  keyCache,
-  valueCache,
-}: Inputs): AttentionSequence[] {
+function sequencesOf({ contextLens, cuSeqlensQ }: Inputs): AttentionSequence[] {
   const starts = cuSeqlensQ?.values;
-  if (starts) checkCuSeqlens(checks, 'cuSeqlensQ', starts, query.shape[0]);
-  const capacity = blockTables.shape[1] * cacheLayout(keyCache, valueCache).blockSize;
-  return Array.from(contextLens.values, (contextLength, i) => {
-    const expected = `0 to ${capacity}, the slots of blockTables[${i}]`;
-    const valid = contextLength >= 0 && contextLength <= capacity;
-    checks.expect(valid, 'ERR_RANGE', `contextLens[${i}]`, expected, contextLength);
-    const queryStart = starts ? starts[i] : i;
-    const queryLength = starts ? starts[i + 1] - starts[i] : 1;
-    checks.expect(
-      contextLength === 0 || contextLength >= queryLength,
-      'ERR_RANGE',
-      `contextLens[${i}]`,
-      `0, or at least ${queryLength}, the query rows of the sequence (a context counts this step's tokens)`,
-      contextLength,
-    );
-    return { queryStart, queryLength, contextLength };
+  return Array.from(contextLens.values, (contextLength, i) => ({
+    queryStart: starts ? starts[i] : i,
+    queryLength: starts ? starts[i + 1] - starts[i] : 1,
+    contextLength,
+  }));
+}
+
+/** Lengths fit the rows and the table, and every table entry that is needed lies in the cache. */
+export function checkPagedAttentionValues(
+  inputs: Inputs,
+  { slidingWindow }: Pick<PagedAttentionAttributes, 'slidingWindow'>,
+): void {
+  const { query, cuSeqlensQ, blockTables, keyCache, valueCache } = inputs;
+  if (cuSeqlensQ) checkCuSeqlens(checks, 'cuSeqlensQ', cuSeqlensQ.values, query.shape[0]);
+  const { blockSize, numBlocks } = cacheLayout(keyCache, valueCache);
+  const maxBlocks = blockTables.shape[1];
+  const blocks = blockTables.values;
+  sequencesOf(inputs).forEach(({ queryLength, contextLength }, i) => {
+    checkContextLength(i, contextLength, queryLength, maxBlocks * blockSize);
+    if (queryLength === 0) return;
+    const oldestKey = slidingWindow ? Math.max(0, contextLength - queryLength + 1 - slidingWindow) : 0;
+    for (let index = Math.floor(oldestKey / blockSize); index * blockSize < contextLength; index++) {
+      const block = blocks[i * maxBlocks + index];
+      if (block >= 0 && block < numBlocks) continue;
+      checks.fail('ERR_RANGE', `blockTables[${i}, ${index}]`, `0 to ${numBlocks - 1}`, block);
+    }
   });
+}
+
+function checkContextLength(
+  sequence: number,
+  contextLength: number,
+  queryLength: number,
+  capacity: number,
+): void {
+  const fail = (expected: string) =>
+    checks.fail('ERR_RANGE', `contextLens[${sequence}]`, expected, contextLength);
+  if (!(contextLength >= 0 && contextLength <= capacity)) {
+    fail(`0 to ${capacity}, the slots of blockTables[${sequence}]`);
+  }
+  if (contextLength !== 0 && contextLength < queryLength) {
+    fail(
+      `0, or at least ${queryLength}, the query rows of the sequence (a context counts this step's tokens)`,
+    );
+  }
 }
 
 /** Reads the keys and values of a sequence through its row of the block table, a slot at a time. */
 function gatherFromBlocks({ keyCache, valueCache, blockTables }: Inputs): GatherKeyValue {
-  const { blockSize, numBlocks, headSize, key, value } = cacheLayout(keyCache, valueCache);
+  const { blockSize, headSize, key, value } = cacheLayout(keyCache, valueCache);
   const maxBlocks = blockTables.shape[1];
   return (sequence, kvHead, from, to, keys, values) => {
     for (let position = from; position < to; position++) {
-      const index = Math.floor(position / blockSize);
-      const block = blockTables.values[sequence * maxBlocks + index];
-      if (!(block >= 0 && block < numBlocks)) {
-        checks.expect(
-          false,
-          'ERR_RANGE',
-          `blockTables[${sequence}, ${index}]`,
-          `0 to ${numBlocks - 1}`,
-          block,
-        );
-      }
+      const block = blockTables.values[sequence * maxBlocks + Math.floor(position / blockSize)];
       const slot = block * blockSize + (position % blockSize);
       const target = (position - from) * headSize;
       copyHead(keyCache, key, headAddress(key, blockSize, slot, kvHead), headSize, keys, target);

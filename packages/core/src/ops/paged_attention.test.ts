@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
 import type { OracleOptions } from '../testing/attention_oracle.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import {
   TOLERANCE,
   expectAgrees,
@@ -457,7 +457,9 @@ describeOnBackends('pagedAttention', (backendName) => {
     expectAttentionError(call, code, `[pagedAttention] ${message}`);
   });
 
-  if (backendName === 'cpu') {
+  describe('elements that are out of bounds', () => {
+    checkBounds(backendName);
+
     const VALUES: [string, Change, string][] = [
       [
         'a needed table entry outside of the cache',
@@ -525,5 +527,5 @@ describeOnBackends('pagedAttention', (backendName) => {
       const call = () => pagedAttention(a.query, a.keyCache, a.valueCache, a.metadata, a.options);
       expectAttentionError(call, 'ERR_RANGE', `[pagedAttention] ${message}`);
     });
-  }
+  });
 });

@@ -11,7 +11,7 @@ import {
 } from './attention_options.ts';
 import type { AttentionAttributes, AttentionOptions, HeadInputs } from './attention_options.ts';
 import { checkCacheLayout } from './cache_layout.ts';
-import { pagedAttentionCpu } from './paged_attention.cpu.ts';
+import { checkPagedAttentionValues, pagedAttentionCpu } from './paged_attention.cpu.ts';
 
 /** How a backend splits a step's work; made by the backend, opaque to everyone else. */
 export type AttentionPlan = object;
@@ -93,6 +93,7 @@ export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAtt
     const output = { shape: query.shape, dtype: 'float32' as const, storage: storageOf(query) };
     return withLse ? [output, { shape: query.shape.slice(0, 2), dtype: 'float32' }] : [output];
   },
+  checkValues: checkPagedAttentionValues,
   kernels: { cpu: pagedAttentionCpu },
 });
 

@@ -1,6 +1,6 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
-import type { CpuTensor } from '../cpu_kernel.ts';
+import type { CpuTensor, CpuTensors } from '../cpu_kernel.ts';
 import { assertWritable } from '../storage/cpu_storage.ts';
 import { roundArrayToStorage } from '../storage/half_precision.ts';
 import { storageOf } from '../storage/storage_backend.ts';
@@ -11,22 +11,28 @@ import type { ReshapeAndCacheInputs } from './reshape_and_cache.ts';
 const OP = 'reshapeAndCache';
 const checks = new Checks(OP);
 
-export const reshapeAndCacheCpu = cpuKernel<ReshapeAndCacheInputs, object>(
-  ({ key, value, keyCache, valueCache, slotMapping }) => {
-    const layout = cacheLayout(keyCache, valueCache);
-    const slots = slotMapping.values;
-    checkSlots(slots, layout.numBlocks * layout.blockSize);
-    const caches = [
-      { argument: 'keyCache', cache: keyCache, strides: layout.key, rows: key },
-      { argument: 'valueCache', cache: valueCache, strides: layout.value, rows: value },
-    ];
-    for (const { argument, cache } of caches) assertWritable(OP, argument, cache.values);
-    for (const { cache, strides, rows } of caches) store(rows, cache, strides, layout, slots);
-  },
-);
+export const reshapeAndCacheCpu = cpuKernel<ReshapeAndCacheInputs, object>((inputs) => {
+  checkReshapeAndCacheValues(inputs);
+  const { key, value, keyCache, valueCache, slotMapping } = inputs;
+  const layout = cacheLayout(keyCache, valueCache);
+  const slots = slotMapping.values;
+  const caches = [
+    { argument: 'keyCache', cache: keyCache, strides: layout.key, rows: key },
+    { argument: 'valueCache', cache: valueCache, strides: layout.value, rows: value },
+  ];
+  for (const { argument, cache } of caches) assertWritable(OP, argument, cache.values);
+  for (const { cache, strides, rows } of caches) store(rows, cache, strides, layout, slots);
+});
 
-/** All slots are looked at before the first is written. */
-function checkSlots(slots: ArrayLike<number>, numSlots: number): void {
+/** Every slot is -1, or one of the cache that no other token has. */
+export function checkReshapeAndCacheValues({
+  keyCache,
+  valueCache,
+  slotMapping,
+}: CpuTensors<ReshapeAndCacheInputs>): void {
+  const slots = slotMapping.values;
+  const { numBlocks, blockSize } = cacheLayout(keyCache, valueCache);
+  const numSlots = numBlocks * blockSize;
   const tokens = new Map<number, number>();
   for (let token = 0; token < slots.length; token++) {
     const slot = slots[token];

@@ -4,7 +4,7 @@ import { roundToStorage } from '../storage/half_precision.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { cacheIndex, cacheShapes } from '../testing/cache_index.ts';
 import type { CacheSizes } from '../testing/cache_index.ts';
 import { expectAttentionError } from '../testing/compare.ts';
@@ -175,7 +175,9 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     );
   });
 
-  if (backendName === 'cpu') {
+  describe('elements that are out of bounds', () => {
+    checkBounds(backendName);
+
     test.each([
       [[3, 16], 'slotMapping[1]: expected -1 or a slot >= 0 and < 16, received 16'],
       [[3, -2], 'slotMapping[1]: expected -1 or a slot >= 0 and < 16, received -2'],
@@ -191,7 +193,9 @@ describeOnBackends('reshapeAndCache', (backendName) => {
       expect(caches.key.dataSync()).toEqual(new Float32Array(128).fill(Number.NaN));
       expect(caches.value.dataSync()).toEqual(new Float32Array(128).fill(Number.NaN));
     });
+  });
 
+  if (backendName === 'cpu') {
     test('does not write into the int32 tensor behind tf.cast', () => {
       const keyCache = tf.zeros([2, 8, 1, 8]);
       const valueCache = tf.cast(tf.zeros([2, 8, 1, 8], 'int32'), 'float32');

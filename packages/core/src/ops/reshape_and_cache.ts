@@ -3,7 +3,7 @@ import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { checkCacheLayout } from './cache_layout.ts';
-import { reshapeAndCacheCpu } from './reshape_and_cache.cpu.ts';
+import { checkReshapeAndCacheValues, reshapeAndCacheCpu } from './reshape_and_cache.cpu.ts';
 
 /** Inputs of {@link reshapeAndCache} by name. */
 export interface ReshapeAndCacheInputs {
@@ -38,6 +38,7 @@ export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
   },
   outputs: () => [],
   mutates: ['keyCache', 'valueCache'],
+  checkValues: checkReshapeAndCacheValues,
   kernels: { cpu: reshapeAndCacheCpu },
 });
 

@@ -7,13 +7,16 @@ const checks = new Checks('rotaryEmbedding');
 
 export const rotaryEmbeddingCpu = cpuKernel<RotaryEmbeddingInputs, RotaryEmbeddingAttributes>(
   (inputs, attrs, [query, key]) => {
-    checkPositions(inputs.positions.values, inputs.cos.shape[0]);
+    checkRotaryEmbeddingValues(inputs);
     rotate(inputs.query, inputs, attrs, query);
     rotate(inputs.key, inputs, attrs, key);
   },
 );
 
-function checkPositions(positions: ArrayLike<number>, maxPosition: number): void {
+/** Every position has a row in the tables. */
+export function checkRotaryEmbeddingValues(inputs: CpuTensors<RotaryEmbeddingInputs>): void {
+  const positions = inputs.positions.values;
+  const [maxPosition] = inputs.cos.shape;
   for (let token = 0; token < positions.length; token++) {
     const position = positions[token];
     if (position >= 0 && position < maxPosition) continue;

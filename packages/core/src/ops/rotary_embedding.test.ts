@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -193,7 +193,9 @@ describeOnBackends('rotaryEmbedding', (backendName) => {
     );
   });
 
-  if (backendName === 'cpu') {
+  describe('elements that are out of bounds', () => {
+    checkBounds(backendName);
+
     test.each([50, -1])('rejects position %p, which is not in the tables', (position) => {
       const x = tf.ones([2, 1, 8]);
       const { cos, sin } = tables(8);
@@ -203,5 +205,5 @@ describeOnBackends('rotaryEmbedding', (backendName) => {
         `[rotaryEmbedding] positions[1]: expected a row >= 0 and < 50 of cos and sin, received ${position}`,
       );
     });
-  }
+  });
 });

@@ -2,7 +2,7 @@ import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks, describe } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
-import { rotaryEmbeddingCpu } from './rotary_embedding.cpu.ts';
+import { checkRotaryEmbeddingValues, rotaryEmbeddingCpu } from './rotary_embedding.cpu.ts';
 
 /** Inputs of {@link rotaryEmbedding} by name. */
 export interface RotaryEmbeddingInputs {
@@ -50,6 +50,7 @@ export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbedding
   },
   outputs: ({ query, key }) =>
     [query, key].map(({ shape }) => ({ shape, dtype: 'float32', storage: storageOf(query) })),
+  checkValues: checkRotaryEmbeddingValues,
   kernels: { cpu: rotaryEmbeddingCpu },
 });
 

@@ -1,5 +1,6 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
+import type { CpuTensors } from '../cpu_kernel.ts';
 import { philox4x32 } from './philox.ts';
 import { rowArgmax } from './row_argmax.cpu.ts';
 import type { SampleTokensInputs } from './sample_tokens.ts';
@@ -10,6 +11,13 @@ import { selectThreshold } from './select_threshold.cpu.ts';
 const { exp, log, log1p } = Math;
 
 const checks = new Checks('sampleTokens');
+
+/** Every row has a softmax, as {@link rowArgmax} tells it; the kernel finds out by itself. */
+export function checkSampleTokensValues({ logits }: CpuTensors<SampleTokensInputs>): void {
+  const [rows, width] = logits.shape;
+  const { values } = logits;
+  for (let row = 0; row < rows; row++) rowArgmax(checks, 'logits', values, row, width);
+}
 
 export const sampleTokensCpu = cpuKernel<SampleTokensInputs, object>(
   ({ logits, parameters }, _attrs, [output]) => {

@@ -2,7 +2,7 @@ import { tensor2d, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
-import { sampleTokensCpu } from './sample_tokens.cpu.ts';
+import { checkSampleTokensValues, sampleTokensCpu } from './sample_tokens.cpu.ts';
 import { NUM_SAMPLING_FIELDS, packSamplingParameters } from './sampling_parameters.ts';
 import type { SamplingParameters } from './sampling_parameters.ts';
 
@@ -41,6 +41,7 @@ export const sampleTokensOp = defineOp<SampleTokensInputs, object>({
     checks.dtype('parameters', parameters, 'int32');
   },
   outputs: ({ logits }) => [{ shape: [logits.shape[0]], dtype: 'int32' }],
+  checkValues: checkSampleTokensValues,
   kernels: { cpu: sampleTokensCpu },
 });
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from '@jest/globals';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { describe, expect, test } from '@jest/globals';
+import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { sortTokensByExpert } from './sort_tokens_by_expert.ts';
@@ -69,7 +69,9 @@ describeOnBackends('sortTokensByExpert', (backendName) => {
     );
   });
 
-  if (backendName === 'cpu') {
+  describe('elements that are out of bounds', () => {
+    checkBounds(backendName);
+
     test.each([4, -1])('rejects expert id %d of 4', (id) => {
       const ids = [
         [0, 3],
@@ -81,5 +83,5 @@ describeOnBackends('sortTokensByExpert', (backendName) => {
         `[sortTokensByExpert] ids: expected expert ids >= 0 and < 4, received ${id} for pair 3`,
       );
     });
-  }
+  });
 });

@@ -1,7 +1,7 @@
 import type { Tensor, Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
-import { sortTokensByExpertCpu } from './sort_tokens_by_expert.cpu.ts';
+import { checkSortTokensByExpertValues, sortTokensByExpertCpu } from './sort_tokens_by_expert.cpu.ts';
 
 /** Inputs of {@link sortTokensByExpert} by name. */
 export interface SortTokensByExpertInputs {
@@ -40,6 +40,7 @@ export const sortTokensByExpertOp = defineOp<SortTokensByExpertInputs, SortToken
       { shape: [pairs], dtype: 'int32' },
     ];
   },
+  checkValues: checkSortTokensByExpertValues,
   kernels: { cpu: sortTokensByExpertCpu },
 });
 

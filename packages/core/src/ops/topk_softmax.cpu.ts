@@ -1,9 +1,17 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
+import type { CpuTensors } from '../cpu_kernel.ts';
 import { rowArgmax } from './row_argmax.cpu.ts';
 import type { TopkSoftmaxAttributes, TopkSoftmaxInputs } from './topk_softmax.ts';
 
 const checks = new Checks('topkSoftmax');
+
+/** Every row has a softmax, as {@link rowArgmax} tells it; the kernel finds out by itself. */
+export function checkTopkSoftmaxValues({ routerLogits }: CpuTensors<TopkSoftmaxInputs>): void {
+  const [rows, width] = routerLogits.shape;
+  const { values } = routerLogits;
+  for (let row = 0; row < rows; row++) rowArgmax(checks, 'routerLogits', values, row, width);
+}
 
 export const topkSoftmaxCpu = cpuKernel<TopkSoftmaxInputs, TopkSoftmaxAttributes>(
   ({ routerLogits }, { k, renormalize }, [weights, ids]) => {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -119,7 +119,9 @@ describeOnBackends('topkSoftmax', (backendName) => {
     );
   });
 
-  if (backendName === 'cpu') {
+  describe('elements that are out of bounds', () => {
+    checkBounds(backendName);
+
     test.each([
       [[0, NaN, 1], 'NaN at [1, 1]'],
       [[NaN, 0, 1], 'NaN at [1, 0]'],
@@ -132,5 +134,5 @@ describeOnBackends('topkSoftmax', (backendName) => {
         `[topkSoftmax] routerLogits: expected rows without NaN and with a finite maximum, received ${received}`,
       );
     });
-  }
+  });
 });

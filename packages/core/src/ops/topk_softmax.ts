@@ -1,7 +1,7 @@
 import type { Tensor, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineOp } from '../define_op.ts';
-import { topkSoftmaxCpu } from './topk_softmax.cpu.ts';
+import { checkTopkSoftmaxValues, topkSoftmaxCpu } from './topk_softmax.cpu.ts';
 
 /** Inputs of {@link topkSoftmax} by name. */
 export interface TopkSoftmaxInputs {
@@ -43,6 +43,7 @@ export const topkSoftmaxOp = defineOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>(
       { shape, dtype: 'int32' },
     ];
   },
+  checkValues: checkTopkSoftmaxValues,
   kernels: { cpu: topkSoftmaxCpu },
 });
 

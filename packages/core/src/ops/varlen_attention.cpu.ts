@@ -1,6 +1,6 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
-import type { CpuTensor } from '../cpu_kernel.ts';
+import type { CpuTensor, CpuTensors } from '../cpu_kernel.ts';
 import { attention } from './attention.cpu.ts';
 import type { AttentionProblem, GatherKeyValue } from './attention.cpu.ts';
 import { checkCuSeqlens } from './query_ranges.cpu.ts';
@@ -11,9 +11,8 @@ const checks = new Checks('varlenAttention');
 export const varlenAttentionCpu = cpuKernel<VarlenAttentionInputs, VarlenAttentionAttributes>(
   (inputs, { scale, causal, softcap, slidingWindow }, [output]) => {
     const { query, key, value, cuSeqlensQ, cuSeqlensK, attentionMask, alibiSlopes, sinks } = inputs;
+    checkVarlenAttentionValues(inputs);
     const [queryStarts, keyStarts] = [cuSeqlensQ.values, cuSeqlensK.values];
-    checkCuSeqlens(checks, 'cuSeqlensQ', queryStarts, query.shape[0]);
-    checkCuSeqlens(checks, 'cuSeqlensK', keyStarts, key.shape[0]);
     const sequences = Array.from(queryStarts.subarray(1), (end, i) => ({
       queryStart: queryStarts[i],
       queryLength: end - queryStarts[i],
@@ -37,6 +36,13 @@ export const varlenAttentionCpu = cpuKernel<VarlenAttentionInputs, VarlenAttenti
     attention(problem, output as Float32Array);
   },
 );
+
+/** The starts of sequences rise from 0 to at most the number of rows. */
+export function checkVarlenAttentionValues(inputs: CpuTensors<VarlenAttentionInputs>): void {
+  const { query, key, cuSeqlensQ, cuSeqlensK } = inputs;
+  checkCuSeqlens(checks, 'cuSeqlensQ', cuSeqlensQ.values, query.shape[0]);
+  checkCuSeqlens(checks, 'cuSeqlensK', cuSeqlensK.values, key.shape[0]);
+}
 
 function gatherFromRows(key: CpuTensor, value: CpuTensor, keyStarts: ArrayLike<number>): GatherKeyValue {
   const [, kvHeads, headSize] = key.shape;

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
 import { attentionOracle } from '../testing/attention_oracle.ts';
 import type { OracleOptions } from '../testing/attention_oracle.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -297,7 +297,9 @@ describeOnBackends('varlenAttention', (backendName) => {
     expectAttentionError(call, code, `[varlenAttention] ${message}`);
   });
 
-  if (backendName === 'cpu') {
+  describe('elements that are out of bounds', () => {
+    checkBounds(backendName);
+
     test('rejects falling starts of queries', () => {
       const { query, key, value, metadata: valid } = makePacked(8);
       expectAttentionError(
@@ -320,5 +322,5 @@ describeOnBackends('varlenAttention', (backendName) => {
         '[varlenAttention] cuSeqlensK[5]: expected 4 to 193, received 194',
       );
     });
-  }
+  });
 });

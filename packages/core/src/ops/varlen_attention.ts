@@ -11,7 +11,7 @@ import {
 } from './attention_options.ts';
 import type { AttentionAttributes, AttentionOptions, HeadInputs } from './attention_options.ts';
 import { checkHeadSize } from './cache_layout.ts';
-import { varlenAttentionCpu } from './varlen_attention.cpu.ts';
+import { checkVarlenAttentionValues, varlenAttentionCpu } from './varlen_attention.cpu.ts';
 
 /** Where each sequence's rows start in packed queries and packed keys. */
 export interface VarlenMetadata {
@@ -89,6 +89,7 @@ export const varlenAttentionOp = defineOp<VarlenAttentionInputs, VarlenAttention
   },
   optional: ['attentionMask', 'alibiSlopes', 'sinks'],
   outputs: ({ query }) => [{ shape: query.shape, dtype: 'float32', storage: storageOf(query) }],
+  checkValues: checkVarlenAttentionValues,
   kernels: { cpu: varlenAttentionCpu },
 });
 
@@ -111,8 +112,9 @@ function checkMask(mask: TensorInfo, full: number[]): void {
  * @param metadata See {@link VarlenMetadata}.
  * @param options See {@link VarlenAttentionOptions}.
  * @returns `[query rows, heads, headSize]` in the storage type of `query`.
- * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them;
- * `ERR_UNSUPPORTED` for a head size that no kernel has and an unknown option.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them; `ERR_RANGE`
+ * on `cpu` for starts that fall or pass the last row; `ERR_UNSUPPORTED` for a head size that no kernel has and an
+ * unknown option.
  * @see Dao, "FlashAttention-2", 2023; the semantics of flash-attn's `flash_attn_varlen_func`.
  */
 export function varlenAttention(

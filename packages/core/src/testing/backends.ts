@@ -33,6 +33,17 @@ export function describeOnBackends(title: string, body: (backendName: string) =>
   }
 }
 
+/**
+ * The tests of the block around it hold inputs to the rules for their elements, which devices do only on request.
+ *
+ * @param backendName The backend under test.
+ */
+export function checkBounds(backendName: string): void {
+  if (backendName === 'cpu') return;
+  beforeAll(() => tf.env().set('ATTENTION_CHECK_BOUNDS', true));
+  afterAll(() => tf.env().set('ATTENTION_CHECK_BOUNDS', false));
+}
+
 /** Runs `call`, disposes what it returns, and expects that no tensor and no data is left over. */
 export function expectNoLeak(call: () => tf.TensorContainer): void {
   const before = counts();
