@@ -1,28 +1,47 @@
 #!/usr/bin/env bash
-# Tries `npm run new-op` on a copy of core: what it makes compiles, is clean, and its test fails in the expected places.
-# Then follows docs/adding-an-op.md: the op that the page writes compiles, is clean and passes.
+# Tries `npm run new-op` on a copy of core and of the CUDA backend: what it makes compiles, is clean, and its test fails in
+# the expected places. Then follows docs/adding-an-op.md: the op that the page writes compiles, is clean and passes on `cpu`,
+# and its CUDA kernel does on the CPU where there is clang.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-mkdir -p "$copy/packages/core" "$copy/docs"
+mkdir -p "$copy/docs"
 cp docs/adding-an-op.md "$copy/docs"
 cp -R package.json jest.config.js tsconfig.base.json tsconfig.test.json .oxfmtrc.json .oxlintrc.json scripts "$copy"
-cp -R packages/core/package.json packages/core/tsconfig.json packages/core/src "$copy/packages/core"
+for package in core backend-common backend-cuda; do
+  mkdir -p "$copy/packages/$package"
+  cp -R packages/$package/package.json packages/$package/tsconfig.json packages/$package/src "$copy/packages/$package"
+done
+mkdir "$copy/native" "$copy/kernels"
+cp -R native/cuda "$copy/native"
+cp -R kernels/cuda "$copy/kernels"
 ln -s "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
+
+# Compiles binding and launcher of a kernel for CUDA as C++ that runs on the CPU.
+compile_cuda() {
+  for source in "native/cuda/$1.cc" "kernels/cuda/$1.cu"; do
+    clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -DNAPI_VERSION=9 -DATTENTION_CUDA_HOST_DEVICE \
+      -isystem node_modules/node-api-headers/include -isystem node_modules/node-addon-api \
+      -Inative/cuda/host/include -Inative/cuda/host -Inative/cuda -Ikernels/cuda -x c++ "$source"
+  done
+}
 
 clean() {
   npx tsc -p packages/core
   npx tsc -p tsconfig.test.json
-  npx oxfmt --check packages/core/src
+  npx oxfmt --check packages/core/src packages/backend-cuda/src/ops
   node -e '
-    const index = require("node:fs").readFileSync("packages/core/src/ops/index.ts", "utf8");
-    const files = [...index.matchAll(/from .\.\/(.*)\.ts/g)].map(([, file]) => file);
-    if (files.join() !== files.toSorted().join()) throw new Error(`not in alphabetical order: ${files.join(" ")}`);
+    for (const name of ["core", "backend-cuda"]) {
+      const index = require("node:fs").readFileSync(`packages/${name}/src/ops/index.ts`, "utf8");
+      const files = [...index.matchAll(/(?:from|import) .\.\/(.*)\.ts/g)].map(([, file]) => file);
+      if (files.join() !== files.toSorted().join()) throw new Error(`not in alphabetical order: ${files.join(" ")}`);
+    }
   '
   npx oxlint --type-aware --deny-warnings packages/core/src/ops/"$1"* packages/core/src/ops/index.ts
+  if [ -f "native/cuda/$1.cc" ]; then compile_cuda "$1"; fi
 }
 
 for stem in probe_of_the_script squared_relu; do
@@ -46,7 +65,18 @@ for stem in probe_of_the_script squared_relu; do
     echo "an op was overwritten"
     exit 1
   fi
+
+  if command -v clang++ >/dev/null; then
+    node scripts/new_op/run.js "$stem" --cuda
+    clean "$stem"
+  else
+    echo "left out, as it takes clang: stubs of a kernel for CUDA"
+  fi
 done
+if node scripts/new_op/run.js op_that_core_lacks --cuda 2>/dev/null; then
+  echo "an op that does not exist got a kernel"
+  exit 1
+fi
 
 for stem in rsqrt custom_grad; do
   if node scripts/new_op/run.js "$stem" 2>/dev/null; then
@@ -58,4 +88,7 @@ done
 node scripts/new_op/follow_docs.js
 clean squared_relu
 npm test -- ops/squared_relu.test.ts
-if grep -rn TODO packages/core/src/ops/squared_relu*; then exit 1; fi
+if command -v clang++ >/dev/null; then
+  native/cuda/host/run.sh scripts/new_op/squared_relu_test.cc kernels/cuda/squared_relu.cu
+fi
+if grep -rn TODO packages/*/src/ops/squared_relu* native/cuda/squared_relu* kernels/cuda/squared_relu*; then exit 1; fi

@@ -5,8 +5,8 @@ import path from 'node:path';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const page = readFileSync(path.join(root, 'docs/adding-an-op.md'), 'utf8');
-const blocks = [...page.matchAll(/<!-- (file|line): (\S+) -->\n```ts\n(.*?)```\n/gs)];
-if (blocks.length !== 4) throw new Error(`expected 4 marked blocks, found ${blocks.length}`);
+const blocks = [...page.matchAll(/<!-- (file|line): (\S+) -->\n```(?:ts|cpp)\n(.*?)```\n/gs)];
+if (blocks.length !== 9) throw new Error(`expected 9 marked blocks, found ${blocks.length}`);
 for (const [, kind, name, code] of blocks) {
   const file = path.join(root, name);
   if (kind === 'file') {

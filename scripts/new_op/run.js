@@ -1,54 +1,80 @@
-// Makes the files of a new op: its definition, its reference kernel and its test, and exports it.
+// Makes the files of a new op: its definition, its reference kernel and its test, and exports it; or, of an op that core
+// has, those of its kernel for CUDA.
 //
 //   npm run new-op -- foo_bar
+//   npm run new-op -- foo_bar --cuda
 //
-// They compile; the test fails until kernel and reference are written. See docs/adding-an-op.md.
+// They compile; the test fails until the kernels and the reference are written. See docs/adding-an-op.md.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as tfjs from '@tensorflow/tfjs-core';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
-const ops = path.join(root, 'packages/core/src/ops');
+const coreFile = (stem) => `packages/core/src/ops/${stem}.ts`;
+
+/** What is made, from the templates in the folder of that name, and the lines of an index.ts that name it. */
+const PARTS = {
+  core: {
+    marker: coreFile,
+    index: 'packages/core/src/ops/index.ts',
+    lines: [
+      "export { fooBar, fooBarOp } from './foo_bar.ts';\n",
+      "export type { FooBarAttributes, FooBarInputs } from './foo_bar.ts';\n",
+    ],
+  },
+  cuda: {
+    marker: (stem) => `packages/backend-cuda/src/ops/${stem}.ts`,
+    index: 'packages/backend-cuda/src/ops/index.ts',
+    lines: ["import './foo_bar.ts';\n"],
+  },
+};
 
 function fail(message) {
   console.error(message);
   process.exit(1);
 }
 
-const [stem = '', ...others] = process.argv.slice(2);
-if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(stem) || others.length > 0) {
-  fail('usage: npm run new-op -- foo_bar    (the stem of the op, in snake_case)');
+const [stem = '', option, ...others] = process.argv.slice(2);
+const wrongOption = option !== undefined && option !== '--cuda';
+if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(stem) || wrongOption || others.length > 0) {
+  fail('usage: npm run new-op -- foo_bar [--cuda]    (the stem of the op, in snake_case)');
 }
-if (existsSync(path.join(ops, `${stem}.ts`))) fail(`packages/core/src/ops/${stem}.ts exists already`);
+const part = option ? 'cuda' : 'core';
+const { marker, index, lines } = PARTS[part];
+const exists = (file) => existsSync(path.join(root, file));
+if (exists(marker(stem))) fail(`${marker(stem)} exists already`);
+if (part === 'cuda' && !exists(coreFile(stem))) {
+  fail(`core has no ${coreFile(stem)}: npm run new-op -- ${stem}`);
+}
 
 const kernelName = stem.replaceAll(/(?:^|_)(.)/g, (_, letter) => letter.toUpperCase());
 const functionName = kernelName[0].toLowerCase() + kernelName.slice(1);
-for (const name of [functionName, `${functionName}Op`]) {
-  if (name in tfjs) fail(`tfjs-core exports ${name} already: choose another name`);
+if (part === 'core') {
+  for (const name of [functionName, `${functionName}Op`]) {
+    if (name in tfjs) fail(`tfjs-core exports ${name} already: choose another name`);
+  }
 }
 const named = (text) =>
   text.replaceAll('foo_bar', stem).replaceAll('fooBar', functionName).replaceAll('FooBar', kernelName);
 
-const templates = readdirSync(import.meta.dirname).filter((file) => file.endsWith('.txt'));
-const made = templates.map((template) => {
-  const file = path.join(ops, named(template.slice(0, -'.txt'.length)));
-  writeFileSync(file, named(readFileSync(path.join(import.meta.dirname, template), 'utf8')));
-  return file;
-});
-const index = path.join(ops, 'index.ts');
-const statements = readFileSync(index, 'utf8').split(/(?<=;\n)/);
-const fileOf = (statement) => /from '(.*)'/.exec(statement)?.[1];
+const templates = path.join(import.meta.dirname, part);
+const made = readdirSync(templates, { recursive: true })
+  .filter((file) => file.endsWith('.txt'))
+  .map((template) => {
+    const file = named(template.slice(0, -'.txt'.length));
+    writeFileSync(path.join(root, file), named(readFileSync(path.join(templates, template), 'utf8')));
+    return file;
+  });
+
+const statements = readFileSync(path.join(root, index), 'utf8').split(/(?<=;\n)/);
+const fileOf = (statement) => /(?:from|import) '(.*)'/.exec(statement)?.[1];
 const next = statements.findIndex((statement) => fileOf(statement) > `./${stem}.ts`);
-statements.splice(
-  next < 0 ? statements.length : next,
-  0,
-  named("export { fooBar, fooBarOp } from './foo_bar.ts';\n"),
-  named("export type { FooBarAttributes, FooBarInputs } from './foo_bar.ts';\n"),
-);
-writeFileSync(index, statements.join(''));
+statements.splice(next < 0 ? statements.length : next, 0, ...lines.map(named));
+writeFileSync(path.join(root, index), statements.join(''));
 
 const oxfmt = path.join(root, 'node_modules/oxfmt/bin/oxfmt');
-execFileSync(process.execPath, [oxfmt, ...made, index], { cwd: root });
-for (const file of made) console.log(path.relative(root, file));
-console.log(`${path.relative(root, index)} exports ${functionName}`);
+const typescript = [...made, index].filter((file) => file.endsWith('.ts'));
+execFileSync(process.execPath, [oxfmt, ...typescript], { cwd: root });
+for (const file of made) console.log(file);
+console.log(`${index} names ${functionName}`);
