@@ -1,9 +1,13 @@
 #include "rotary_embedding.h"
 
+#include <algorithm>
+
 #include "rotary_embedding.cuh"
 
 namespace attention {
 namespace {
+
+constexpr int most_tokens_per_block = 64;  // as blockDim.z
 
 template <bool Interleaved, int N, typename T>
 void launch_rotation(const LaunchContext& context, const RotaryEmbeddingParams& params) {
@@ -18,12 +22,13 @@ void launch_rotation(const LaunchContext& context, const RotaryEmbeddingParams& 
   };
   const int items = (params.head_size - params.rotary_dim / 2) / N;
   const int lanes = divide_up(params.heads + params.kv_heads, rotary_heads_per_thread);
-  const int per_token = items * lanes;
-  const int threads = divide_up(per_token, divide_up(per_token, rotary_threads));
-  const int tokens_per_block = rotary_threads / threads;
+  const int items_per_block = std::min(items, rotary_threads);
+  const int lanes_per_block = divide_up(lanes, divide_up(lanes, rotary_threads / items_per_block));
+  const int tokens_per_block = std::min(rotary_threads / (items_per_block * lanes_per_block), most_tokens_per_block);
   launch(context, rotary_embedding_kernel<Interleaved, N, T>,
-         {.blocks = dim3(divide_up(params.tokens, tokens_per_block), divide_up(per_token, threads)),
-          .threads = dim3(threads, tokens_per_block)},
+         {.blocks = dim3(divide_up(params.tokens, tokens_per_block), divide_up(lanes, lanes_per_block),
+                         divide_up(items, items_per_block)),
+          .threads = dim3(items_per_block, lanes_per_block, tokens_per_block)},
          rows, params.positions.as<int>(), params.cos.as<float>(), params.sin.as<float>(), params.tokens,
          params.rotary_dim, params.max_position, items, lanes);
 }

@@ -8,9 +8,10 @@
 namespace attention {
 
 constexpr int rotary_threads = 256;  // of a block, at most
+constexpr int rotary_blocks = 4;      // of a multiprocessor, at least
 constexpr int rotary_heads_per_thread = 2;
 
-/// Queries and keys of a token.
+/// Queries and keys.
 template <typename T>
 struct RotaryRows {
   const T* query;
@@ -20,15 +21,21 @@ struct RotaryRows {
   int heads;
   int kv_heads;
   int head_size;
+};
+
+/// One head of one token, before and after.
+template <typename T>
+struct RotaryHead {
+  const T* input;
+  T* output;
 
   /// `head` counts the query's heads, then the key's.
-  __device__ __forceinline__ const T* input(int64_t token, int head) const {
-    return head < heads ? query + (token * heads + head) * head_size
-                        : key + (token * kv_heads + head - heads) * head_size;
-  }
-  __device__ __forceinline__ T* output(int64_t token, int head) const {
-    return head < heads ? rotated_query + (token * heads + head) * head_size
-                        : rotated_key + (token * kv_heads + head - heads) * head_size;
+  __device__ __forceinline__ RotaryHead(const RotaryRows<T>& rows, int64_t token, int head) {
+    const bool is_query = head < rows.heads;
+    const int64_t first = token * ((is_query ? rows.heads : rows.kv_heads) * rows.head_size);
+    const int64_t offset = first + (is_query ? head : head - rows.heads) * rows.head_size;
+    input = (is_query ? rows.query : rows.key) + offset;
+    output = (is_query ? rows.rotated_query : rows.rotated_key) + offset;
   }
 };
 
@@ -58,19 +65,18 @@ __device__ __forceinline__ void rotate_pairs(Pack<T, N>& low, Pack<T, N>& high, 
   }
 }
 
-/// Threads along x and blocks along y are the `items * lanes` items of a token; threads along y and blocks along x tokens.
-/// A thread takes heads lane, lane + lanes, …
+/// Threads along x and blocks along z are the items of a head, threads and blocks along y heads, blocks and threads along
+/// x and z tokens. A thread takes heads lane, lane + lanes, …
 template <bool Interleaved, int N, typename T>
-__global__ void __launch_bounds__(rotary_threads)
+__global__ void __launch_bounds__(rotary_threads, rotary_blocks)
     rotary_embedding_kernel(RotaryRows<T> rows, const int* __restrict__ positions, const float* __restrict__ cos,
                             const float* __restrict__ sin, int tokens, int rotary_dim, int max_position, int items,
                             int lanes) {
   constexpr int Heads = rotary_heads_per_thread;
-  const int64_t token = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
-  const int index = blockIdx.y * blockDim.x + threadIdx.x;
-  const int lane = index / items;
-  if (token >= tokens || lane >= lanes) return;
-  const int item = index - lane * items;
+  const int64_t token = int64_t(blockIdx.x) * blockDim.z + threadIdx.z;
+  const int item = blockIdx.z * blockDim.x + threadIdx.x;
+  const int lane = blockIdx.y * blockDim.y + threadIdx.y;
+  if (token >= tokens || item >= items || lane >= lanes) return;
   const int all_heads = rows.heads + rows.kv_heads;
   const int num_pairs = rotary_dim / 2;
   const int rotations = num_pairs / N;
@@ -78,8 +84,8 @@ __global__ void __launch_bounds__(rotary_threads)
   if (item >= rotations) {
     const int d = rotary_dim + (item - rotations) * N;
     for (int head = lane; head < all_heads; head += lanes) {
-      *reinterpret_cast<Pack<T, N>*>(rows.output(token, head) + d) =
-          *reinterpret_cast<const Pack<T, N>*>(rows.input(token, head) + d);
+      const RotaryHead<T> x(rows, token, head);
+      *reinterpret_cast<Pack<T, N>*>(x.output + d) = *reinterpret_cast<const Pack<T, N>*>(x.input + d);
     }
     return;
   }
@@ -90,12 +96,12 @@ __global__ void __launch_bounds__(rotary_threads)
   Pack<T, N> highs[Heads];
 #pragma unroll
   for (int i = 0; i < Heads; i++) {
-    const int head = lane + i * lanes;
-    if (head >= all_heads) break;
-    const T* x = rows.input(token, head);
-    lows[i] = *reinterpret_cast<const Pack<T, N>*>(x + low);
-    highs[i] = *reinterpret_cast<const Pack<T, N>*>(x + high);
+    // Without a condition, which would make each head's loads wait for those of the head before.
+    const RotaryHead<T> x(rows, token, min(lane + i * lanes, all_heads - 1));
+    lows[i] = *reinterpret_cast<const Pack<T, N>*>(x.input + low);
+    highs[i] = *reinterpret_cast<const Pack<T, N>*>(x.input + high);
   }
+  __syncthreads();  // the compiler would start these loads only after the wait for the position
   const int position = positions[token];
   float cosines[N];
   float sines[N];
@@ -110,11 +116,11 @@ __global__ void __launch_bounds__(rotary_threads)
 #pragma unroll
   for (int i = 0; i < Heads; i++) {
     const int head = lane + i * lanes;
-    if (head >= all_heads) break;
+    if (i > 0 && head >= all_heads) break;
     rotate_pairs<Interleaved>(lows[i], highs[i], cosines, sines);
-    T* output = rows.output(token, head);
-    *reinterpret_cast<Pack<T, N>*>(output + low) = lows[i];
-    *reinterpret_cast<Pack<T, N>*>(output + high) = highs[i];
+    const RotaryHead<T> x(rows, token, head);
+    *reinterpret_cast<Pack<T, N>*>(x.output + low) = lows[i];
+    *reinterpret_cast<Pack<T, N>*>(x.output + high) = highs[i];
   }
 }
 
