@@ -72,18 +72,13 @@ void launch_decode(const LaunchContext& context, const AttentionParams& params) 
     slots = blocks * 2;
     counters = blocks;
   }
-  constexpr size_t alignment = 256;
-  const size_t counter_bytes = divide_up(counters * sizeof(unsigned), alignment) * alignment;
-  const size_t part_bytes = part_floats(16 * config.row_groups, params.head_size) * sizeof(float);
-  const Scratch scratch(context, counter_bytes + slots * part_bytes);
-  auto* const arrivals = scratch.as<unsigned>();
-  auto* const parts = reinterpret_cast<float*>(scratch.as<unsigned char>() + counter_bytes);
-  check(cudaMemsetAsync(arrivals, 0, counter_bytes, context.stream), "cudaMemsetAsync");
+  const Counters arrivals(context, counters);
+  const Scratch parts(context, slots * part_floats(16 * config.row_groups, params.head_size) * sizeof(float));
   launch(context, attend_decode_kernel<T, Padded, Vllm>,
          {.blocks = unsigned(blocks),
           .threads = unsigned(config.slices * config.row_groups * warp_size),
           .shared_bytes = size_t(decode_shared_bytes<Padded>(config))},
-         params, config, DecodeScratch{parts, arrivals});
+         params, config, DecodeScratch{parts.as<float>(), arrivals.data()});
 }
 
 template <typename T, int Padded>

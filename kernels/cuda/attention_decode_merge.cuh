@@ -10,7 +10,7 @@ namespace attention {
 /// Memory of one launch.
 struct DecodeScratch {
   float* parts;        // see part_slot; each [rows][D] sums, then [rows][2]: maximum and sum of exponentials
-  unsigned* arrivals;  // see arrival_slot; zeros
+  unsigned* arrivals;  // see arrival_slot; zeros before and after
 };
 
 constexpr int max_decode_warps = 8;
@@ -60,7 +60,7 @@ __device__ __forceinline__ void merge_parts(const AttentionParams& params, const
     const int row = i / packs_per_row;
     const int d = i % packs_per_row * 4;
     float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-#pragma unroll 8
+#pragma unroll 16
     for (int part = 0; part < segment.parts; part++) {
       const float* base = scratch.parts + part_slot(segment, part, config) * floats;
       const float4 sums = *reinterpret_cast<const float4*>(base + row * params.head_size + d);
@@ -183,7 +183,10 @@ __device__ __forceinline__ void finish_segment(const AttentionParams& params, co
   __threadfence();
   __syncthreads();
   unsigned* const arrivals = scratch.arrivals + arrival_slot(segment, config);
-  if (threadIdx.x == 0) is_last = atomicAdd(arrivals, 1u) + 1 == unsigned(segment.parts);
+  if (threadIdx.x == 0) {
+    is_last = atomicAdd(arrivals, 1u) + 1 == unsigned(segment.parts);
+    if (is_last) *arrivals = 0;
+  }
   __syncthreads();
   if (!is_last) return;
   __threadfence();

@@ -129,6 +129,11 @@ struct WorkCursor {
   }
 };
 
+/// Division that is fast for what costs are, all but always.
+__device__ __forceinline__ int64_t divide_cost(int64_t cost, int divisor) {
+  return cost >> 32 == 0 ? int64_t(uint32_t(cost) / uint32_t(divisor)) : cost / divisor;
+}
+
 /// The share of this block. All threads call it; `position == end` where there is none.
 __device__ __forceinline__ WorkCursor find_share(const AttentionParams& params, const DecodeConfig& config) {
   __shared__ int64_t warp_costs[warp_size];
@@ -165,7 +170,10 @@ __device__ __forceinline__ WorkCursor find_share(const AttentionParams& params, 
     total += warp_costs[i];
   }
 
-  const int64_t share = (total + gridDim.x - 1) / gridDim.x;
+  // No less than the pipeline loads at once, unless items are shorter: parts that are smaller cost more to merge.
+  const int64_t average = divide_cost(total, params.sequences * items);
+  const int64_t smallest = min(average, int64_t(config.stages - 1));
+  const int64_t share = max(divide_cost(total + gridDim.x - 1, gridDim.x), smallest);
   const int64_t begin = share * blockIdx.x;
   if (begin >= total) return {0, 0, 0, 0, 0, 1};  // the whole block
   if (begin >= cost_before && begin < cost_before + cost) {
@@ -175,7 +183,7 @@ __device__ __forceinline__ WorkCursor find_share(const AttentionParams& params, 
       const int64_t cost_of_item = item_cost + tiles;
       const int64_t cost_after = cost_before + cost_of_item * items;
       if (begin < cost_after) {
-        const int64_t item = (begin - cost_before) / cost_of_item;
+        const int64_t item = divide_cost(begin - cost_before, int(cost_of_item));
         const int64_t item_begin = cost_before + item * cost_of_item - begin;
         found = {sequence, int(item), int(item_begin), 0, int(min(share, total - begin)), int(share)};
         break;

@@ -33,6 +33,8 @@ struct LaunchContext {
   cudaMemPool_t pool = nullptr;
   DeviceLimits device;
   std::shared_ptr<Cublaslt> cublaslt;  // for matrix products, or none
+  unsigned* counters = nullptr;  // `num_counters` zeros, which every kernel that counts in them leaves behind
+  int64_t num_counters = 0;
 };
 
 inline void check(cudaError_t status, const char* what) {
@@ -92,6 +94,23 @@ class Scratch {
  private:
   cudaStream_t stream_;
   void* data_ = nullptr;
+};
+
+/// Zeros for a kernel to count in, which leaves zeros behind.
+class Counters {
+ public:
+  Counters(const LaunchContext& context, int64_t count)
+      : more_(context, count > context.num_counters ? size_t(count) * sizeof(unsigned) : 0),
+        data_(count > context.num_counters ? more_.as<unsigned>() : context.counters) {
+    if (data_ == context.counters) return;
+    check(cudaMemsetAsync(data_, 0, size_t(count) * sizeof(unsigned), context.stream), "cudaMemsetAsync");
+  }
+
+  unsigned* data() const { return data_; }
+
+ private:
+  Scratch more_;  // where the context has too few
+  unsigned* data_;
 };
 
 template <typename Integer>

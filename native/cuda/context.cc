@@ -11,6 +11,7 @@
 namespace attention::cuda {
 namespace {
 
+constexpr int64_t num_counters = 16 * 1024;  // a few for each block that a device holds at once
 constexpr size_t largest_staged = 4 << 20;  // beyond it the driver copies from the caller's memory itself
 
 std::string version_text(int version) {
@@ -90,6 +91,9 @@ Context::Context(int ordinal) : driver_version_(cuda::driver_version()) {
   check(cudaMemPoolCreate(&launch_.pool, &pool), "cudaMemPoolCreate");
   uint64_t keep_all = UINT64_MAX;  // freed memory is kept for reuse, until an allocation fails
   check(cudaMemPoolSetAttribute(launch_.pool, cudaMemPoolAttrReleaseThreshold, &keep_all), "cudaMemPoolSetAttribute");
+  check(cudaMalloc(reinterpret_cast<void**>(&launch_.counters), num_counters * sizeof(unsigned)), "cudaMalloc");
+  check(cudaMemsetAsync(launch_.counters, 0, num_counters * sizeof(unsigned), launch_.stream), "cudaMemsetAsync");
+  launch_.num_counters = num_counters;
   launch_.cublaslt = std::make_shared<Cublaslt>();
 }
 
@@ -101,6 +105,7 @@ Context::~Context() {
   // A pool lives on until all of its memory was freed.
   for (const auto& [address, bytes] : allocations_) cudaFreeAsync(address, launch_.stream);
   if (launch_.stream) cudaStreamSynchronize(launch_.stream);
+  if (launch_.counters) cudaFree(launch_.counters);
   if (launch_.pool) cudaMemPoolDestroy(launch_.pool);
   if (launch_.stream) cudaStreamDestroy(launch_.stream);
 }
