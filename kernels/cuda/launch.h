@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "error.h"
@@ -33,6 +35,9 @@ struct LaunchContext {
   cudaMemPool_t pool = nullptr;
   DeviceLimits device;
   std::shared_ptr<Cublaslt> cublaslt;  // for matrix products, or none
+  // Dynamic shared memory that kernels may have by now: asking the driver takes as long as a launch.
+  std::shared_ptr<std::unordered_map<const void*, size_t>> shared_bytes_granted =
+      std::make_shared<std::unordered_map<const void*, size_t>>();
   unsigned* counters = nullptr;  // `num_counters` zeros, which every kernel that counts in them leaves behind
   int64_t num_counters = 0;
 };
@@ -51,6 +56,20 @@ struct Grid {
   size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
 
+/// Lets blocks of a kernel have dynamic shared memory; up to 48 KB they may without being let.
+inline void allow_shared_bytes(const LaunchContext& context, const void* kernel, size_t bytes) {
+  constexpr size_t without_asking = 48 * 1024;
+  if (bytes <= without_asking) return;
+  size_t& granted = (*context.shared_bytes_granted)[kernel];
+  if (granted > 0) return;
+  cudaFuncAttributes attributes{};
+  check(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");
+  // All that there is: other contexts share the kernel, and what they need less of would be taken away from this one.
+  const size_t most = context.device.shared_bytes_per_block - attributes.sharedSizeBytes;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(most)), "cudaFuncSetAttribute");
+  granted = most;
+}
+
 /// Launches a kernel. A grid without blocks launches nothing.
 template <typename... Parameters, typename... Arguments>
 void launch(const LaunchContext& context, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
@@ -59,12 +78,7 @@ void launch(const LaunchContext& context, void (*kernel)(Parameters...), const G
   launch_on_host(context.device.shared_bytes_per_block, grid.blocks, grid.threads, grid.shared_bytes,
                  [&] { kernel(Parameters(arguments)...); });
 #else
-  constexpr size_t without_asking = 48 * 1024;
-  if (grid.shared_bytes > without_asking) {
-    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               int(grid.shared_bytes)),
-          "cudaFuncSetAttribute");
-  }
+  allow_shared_bytes(context, reinterpret_cast<const void*>(kernel), grid.shared_bytes);
   cudaLaunchConfig_t config{};
   config.gridDim = grid.blocks;
   config.blockDim = grid.threads;
@@ -74,11 +88,36 @@ void launch(const LaunchContext& context, void (*kernel)(Parameters...), const G
 #endif
 }
 
+/// Device memory of undefined content, in stream order. Throws ERR_OUT_OF_MEMORY with what was needed and is free; the
+/// stream goes on working.
+inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
+  void* address = nullptr;
+  const auto try_it = [&] {
+    const cudaError_t status = cudaMallocFromPoolAsync(&address, bytes, context.pool, context.stream);
+    if (status != cudaErrorMemoryAllocation) check(status, "cudaMallocFromPoolAsync");
+    cudaGetLastError();
+    return status == cudaSuccess;
+  };
+  if (try_it()) return address;
+  size_t free = 0;
+  size_t total = 0;
+  cudaMemGetInfo(&free, &total);
+  if (bytes <= total) {
+    // What is kept for reuse may not fit together: give it back to the device, and try once more.
+    check(cudaStreamSynchronize(context.stream), "cudaStreamSynchronize");
+    check(cudaMemPoolTrimTo(context.pool, 0), "cudaMemPoolTrimTo");
+    if (try_it()) return address;
+    cudaMemGetInfo(&free, &total);
+  }
+  throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of GPU memory, free are " +
+                                             std::to_string(free) + " of " + std::to_string(total));
+}
+
 /// Device memory for the kernels of one launcher: taken and given back in stream order.
 class Scratch {
  public:
   Scratch(const LaunchContext& context, size_t bytes) : stream_(context.stream) {
-    if (bytes > 0) check(cudaMallocFromPoolAsync(&data_, bytes, context.pool, stream_), "scratch memory");
+    if (bytes > 0) data_ = allocate_from_pool(context, bytes);
   }
   ~Scratch() {
     if (data_) cudaFreeAsync(data_, stream_);

@@ -2,9 +2,10 @@
 
 #include <napi.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,18 @@
 
 namespace attention::cuda {
 namespace {
+
+/// Runs `body`; what it throws becomes an error of JavaScript's that names `operation`, and what the device failed at.
+template <typename Body>
+auto guarded(const Errors& errors, const Context& context, Napi::Env env, const char* operation, Body body) {
+  return errors.guard(env, operation, [&] {
+    try {
+      return body();
+    } catch (const DeviceError& error) {
+      throw context.explain(error);
+    }
+  });
+}
 
 /// Waits for a copy to pinned memory on a thread of Node's pool, and resolves to its bytes.
 class Download : public Napi::AsyncWorker {
@@ -33,14 +46,14 @@ class Download : public Napi::AsyncWorker {
 
  protected:
   void Execute() override {
-    context_->make_current();
-    status_ = buffer_->wait();
+    status_ = cudaSetDevice(context_->launch_context().device.ordinal);
+    if (status_ == cudaSuccess) status_ = buffer_->wait();
   }
 
   void OnOK() override {
     settle([&] {
-      errors_->guard(Env(), "read", [&] {
-        context_->check_device(status_, "the device");
+      guarded(*errors_, *context_, Env(), "read", [&] {
+        check(status_, "the device");
         Napi::ArrayBuffer bytes = Napi::ArrayBuffer::New(Env(), bytes_);
         std::memcpy(bytes.Data(), buffer_->data(), bytes_);
         context_->finish_download(std::move(buffer_));
@@ -75,16 +88,20 @@ class Download : public Napi::AsyncWorker {
 /// The time between two points of the stream, in milliseconds.
 class Stopwatch {
  public:
-  explicit Stopwatch(cudaStream_t stream) : stream_(stream) {
+  static constexpr napi_type_tag tag = {0x6c1d0f0c8be34a51, 0x9a1f5d2c7e604b38};
+
+  explicit Stopwatch(std::shared_ptr<Context> context) : context_(std::move(context)) {
     check(cudaEventCreate(&start_), "cudaEventCreate");
-    check(cudaEventCreate(&end_), "cudaEventCreate");
-    check(cudaEventRecord(start_, stream), "cudaEventRecord");
+    const cudaError_t status = cudaEventCreate(&end_);
+    if (status != cudaSuccess) cudaEventDestroy(start_);
+    check(status, "cudaEventCreate");
+    record(start_);
   }
   ~Stopwatch() {
     cudaEventDestroy(start_);
     cudaEventDestroy(end_);
   }
-  void stop() { check(cudaEventRecord(end_, stream_), "cudaEventRecord"); }
+  void stop() { record(end_); }
   float milliseconds() const {
     float result = 0.0f;
     check(cudaEventElapsedTime(&result, start_, end_), "cudaEventElapsedTime");
@@ -92,30 +109,87 @@ class Stopwatch {
   }
 
  private:
-  cudaStream_t stream_;
+  void record(cudaEvent_t event) {
+    check(cudaEventRecord(event, context_->launch_context().stream), "cudaEventRecord");
+  }
+
+  std::shared_ptr<Context> context_;
   cudaEvent_t start_ = nullptr;
   cudaEvent_t end_ = nullptr;
 };
 
+/// Kernels of an author's, which stay loaded until the last launch of them is done.
+class LoadedModule {
+ public:
+  static constexpr napi_type_tag tag = {0x2f0a9d1c54e84b7d, 0xb3c86e0f19a24d95};
+
+  LoadedModule(std::shared_ptr<Context> context, const std::vector<char>& image)
+      : context_(std::move(context)), module_(image) {}
+  ~LoadedModule() { cudaStreamSynchronize(context_->launch_context().stream); }
+
+  Module& module() { return module_; }
+
+ private:
+  std::shared_ptr<Context> context_;
+  Module module_;
+};
+
+[[noreturn]] void fail(const char* code, const char* name, const char* expected) {
+  throw DeviceError(code, std::string(name) + ": expected " + expected);
+}
+
+/// An object of C++'s in the hands of JavaScript.
 template <typename T>
-Napi::External<T> hold(Napi::Env env, T* handle) {
-  return Napi::External<T>::New(env, handle, [](Napi::Env, T* held) { delete held; });
+Napi::External<T> hold(Napi::Env env, std::unique_ptr<T> handle) {
+  auto external = Napi::External<T>::New(env, handle.get(), [](Napi::Env, T* held) { delete held; });
+  handle.release();
+  external.TypeTag(&T::tag);
+  return external;
 }
 
 template <typename T>
-T& held(const Napi::Value& value) {
-  return *value.As<Napi::External<T>>().Data();
+T& held(const Napi::Value& value, const char* name) {
+  if (!value.IsExternal()) fail("ERR_DTYPE", name, "what this addon gave out");
+  auto external = value.As<Napi::External<T>>();
+  if (!external.CheckTypeTag(&T::tag)) fail("ERR_DTYPE", name, "another kind of object of this addon");
+  return *external.Data();
 }
 
-void* address_of(const Napi::Value& value) {
-  return reinterpret_cast<void*>(uint64_t(value.As<Napi::Number>().DoubleValue()));
+/// An integer of at least 0; more than 2^63 becomes that, which no memory has.
+uint64_t natural(const Napi::Value& value, const char* name) {
+  if (!value.IsNumber()) fail("ERR_DTYPE", name, "a number");
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (!(number >= 0) || std::trunc(number) != number) fail("ERR_RANGE", name, "an integer of at least 0");
+  return number < 0x1p63 ? uint64_t(number) : uint64_t(1) << 63;
 }
+
+void* address_of(const Napi::Value& value) { return reinterpret_cast<void*>(natural(value, "address")); }
 
 Napi::Number number_of(Napi::Env env, const void* address) {
   return Napi::Number::New(env, double(reinterpret_cast<uint64_t>(address)));
 }
 
-size_t size_of(const Napi::Value& value) { return size_t(value.As<Napi::Number>().DoubleValue()); }
+size_t size_of(const Napi::Value& value) { return natural(value, "byteLength"); }
+
+Napi::Uint8Array bytes_of(const Napi::Value& value) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    fail("ERR_DTYPE", "bytes", "a Uint8Array");
+  }
+  return value.As<Napi::Uint8Array>();
+}
+
+std::vector<uint64_t> naturals(const Napi::Value& value, const char* name, uint64_t most) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    fail("ERR_DTYPE", name, "a Float64Array");
+  }
+  auto array = value.As<Napi::Float64Array>();
+  std::vector<uint64_t> result;
+  for (size_t i = 0; i < array.ElementLength(); i++) {
+    if (!(array[i] >= 0 && array[i] <= double(most))) fail("ERR_RANGE", name, "integers in the range of the device");
+    result.push_back(uint64_t(array[i]));
+  }
+  return result;
+}
 
 class NativeContext : public Napi::ObjectWrap<NativeContext> {
  public:
@@ -135,6 +209,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         InstanceMethod<&NativeContext::download>("download"),
         InstanceMethod<&NativeContext::download_async>("downloadAsync"),
         InstanceMethod<&NativeContext::wait>("wait"),
+        InstanceMethod<&NativeContext::trim>("trim"),
         InstanceMethod<&NativeContext::memory>("memory"),
         InstanceMethod<&NativeContext::start_stopwatch>("startStopwatch"),
         InstanceMethod<&NativeContext::stop_stopwatch>("stopStopwatch"),
@@ -152,28 +227,36 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   /// (makeError, ordinal)
   explicit NativeContext(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<NativeContext>(info), errors_(std::make_shared<Errors>(info[0].As<Napi::Function>())) {
-    errors_->guard(info.Env(), "cuda",
-                   [&] { context_ = std::make_shared<Context>(info[1].As<Napi::Number>().Int32Value()); });
+    errors_->guard(info.Env(), "cuda", [&] {
+      const uint64_t ordinal = natural(info[1], "ordinal");
+      context_ = std::make_shared<Context>(int(std::min<uint64_t>(ordinal, INT32_MAX)));
+    });
   }
 
  private:
   /// Runs `body` on the context's device, with errors that name `operation`.
   template <typename Body>
   auto guard(const Napi::CallbackInfo& info, const char* operation, Body body) {
-    return errors_->guard(info.Env(), operation, [&] {
+    return guarded(*errors_, *context_, info.Env(), operation, [&] {
       context_->make_current();
       return body();
     });
+  }
+
+  /// Launches what `body` launches, under a name for errors that show up later.
+  template <typename Body>
+  void launch(const std::string& name, Body body) {
+    body();
+    context_->note_launch(name);
+    if (context_->is_synchronous()) context_->wait();
   }
 
   Napi::Value run(const Napi::CallbackInfo& info) {
     const auto& binding = *static_cast<const Binding*>(info.Data());
     guard(info, binding.name, [&] {
       Arguments arguments(info);
-      binding.function(context_->launch_context(), arguments);
+      launch(binding.name, [&] { binding.function(context_->launch_context(), arguments); });
       arguments.end();
-      context_->note_launch(binding.name);
-      if (context_->is_synchronous()) context_->wait();
     });
     return info.Env().Undefined();
   }
@@ -214,22 +297,21 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   /// (address, Uint8Array)
   void upload(const Napi::CallbackInfo& info) {
     guard(info, "upload", [&] {
-      auto bytes = info[1].As<Napi::Uint8Array>();
-      context_->upload(address_of(info[0]), bytes.Data(), bytes.ByteLength());
-      context_->note_launch("upload");
+      auto bytes = bytes_of(info[1]);
+      launch("upload", [&] { context_->upload(address_of(info[0]), bytes.Data(), bytes.ByteLength()); });
     });
   }
   /// (address, byte, byteLength)
   void fill(const Napi::CallbackInfo& info) {
     guard(info, "fillBytes", [&] {
-      context_->fill(address_of(info[0]), info[1].As<Napi::Number>().Int32Value(), size_of(info[2]));
-      context_->note_launch("fillBytes");
+      const auto byte = int(natural(info[1], "byte") & 0xff);
+      launch("fillBytes", [&] { context_->fill(address_of(info[0]), byte, size_of(info[2])); });
     });
   }
   /// (address, Uint8Array to fill)
   void download(const Napi::CallbackInfo& info) {
     guard(info, "readSync", [&] {
-      auto bytes = info[1].As<Napi::Uint8Array>();
+      auto bytes = bytes_of(info[1]);
       context_->download(bytes.Data(), address_of(info[0]), bytes.ByteLength());
     });
   }
@@ -245,6 +327,9 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   }
   void wait(const Napi::CallbackInfo& info) {
     guard(info, "cuda", [&] { context_->wait(); });
+  }
+  void trim(const Napi::CallbackInfo& info) {
+    guard(info, "cuda", [&] { context_->trim(); });
   }
 
   Napi::Value memory(const Napi::CallbackInfo& info) {
@@ -263,43 +348,49 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
 
   Napi::Value start_stopwatch(const Napi::CallbackInfo& info) {
     return guard(info, "time", [&]() -> Napi::Value {
-      return hold(info.Env(), new Stopwatch(context_->launch_context().stream));
+      return hold(info.Env(), std::make_unique<Stopwatch>(context_));
     });
   }
   void stop_stopwatch(const Napi::CallbackInfo& info) {
-    guard(info, "time", [&] { held<Stopwatch>(info[0]).stop(); });
+    guard(info, "time", [&] { held<Stopwatch>(info[0], "stopwatch").stop(); });
   }
   /// Of a stopwatch whose end the device has passed.
   Napi::Value milliseconds(const Napi::CallbackInfo& info) {
     return guard(info, "time", [&]() -> Napi::Value {
-      return Napi::Number::New(info.Env(), held<Stopwatch>(info[0]).milliseconds());
+      return Napi::Number::New(info.Env(), held<Stopwatch>(info[0], "stopwatch").milliseconds());
     });
   }
 
   /// (Uint8Array of PTX or cubin)
   Napi::Value load_module(const Napi::CallbackInfo& info) {
     return guard(info, "loadModule", [&]() -> Napi::Value {
-      auto bytes = info[0].As<Napi::Uint8Array>();
-      return hold(info.Env(), new Module(std::vector<char>(bytes.Data(), bytes.Data() + bytes.ByteLength())));
+      auto bytes = bytes_of(info[0]);
+      const std::vector<char> image(bytes.Data(), bytes.Data() + bytes.ByteLength());
+      return hold(info.Env(), std::make_unique<LoadedModule>(context_, image));
     });
   }
   /// (module, function name, Float64Array of 3 block and 3 thread counts and shared bytes, parameters, their offsets)
   void launch_module(const Napi::CallbackInfo& info) {
     const std::string function = info[1].ToString();
     guard(info, function.c_str(), [&] {
-      auto sizes = info[2].As<Napi::Float64Array>();
-      auto parameters = info[3].As<Napi::Uint8Array>();
-      auto offsets = info[4].As<Napi::Float64Array>();
+      auto& loaded = held<LoadedModule>(info[0], "module");
+      const std::vector<uint64_t> sizes = naturals(info[2], "sizes", INT32_MAX);
+      if (sizes.size() != 7) fail("ERR_RANGE", "sizes", "7 of them");
+      auto parameters = bytes_of(info[3]);
+      const std::vector<uint64_t> offsets = naturals(info[4], "offsets", INT32_MAX);
+      for (const uint64_t offset : offsets) {
+        if (offset + Module::most_parameter_bytes > parameters.ByteLength()) fail("ERR_RANGE", "offsets", "8 bytes of the parameters at each");
+      }
       Grid grid;
       grid.blocks = dim3(unsigned(sizes[0]), unsigned(sizes[1]), unsigned(sizes[2]));
       grid.threads = dim3(unsigned(sizes[3]), unsigned(sizes[4]), unsigned(sizes[5]));
-      grid.shared_bytes = size_t(sizes[6]);
-      held<Module>(info[0]).launch(
-          context_->launch_context(), function, grid,
-          std::vector<unsigned char>(parameters.Data(), parameters.Data() + parameters.ByteLength()),
-          std::vector<int64_t>(offsets.Data(), offsets.Data() + offsets.ElementLength()));
-      context_->note_launch("an operation of a module");
-      if (context_->is_synchronous()) context_->wait();
+      grid.shared_bytes = sizes[6];
+      launch(function, [&] {
+        loaded.module().launch(
+            context_->launch_context(), function, grid,
+            std::vector<unsigned char>(parameters.Data(), parameters.Data() + parameters.ByteLength()),
+            std::vector<int64_t>(offsets.begin(), offsets.end()));
+      });
     });
   }
 

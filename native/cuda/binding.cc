@@ -1,5 +1,7 @@
 #include "binding.h"
 
+#include <cmath>
+
 namespace attention::cuda {
 namespace {
 
@@ -11,6 +13,9 @@ std::vector<const Binding*>& registry() {
 [[noreturn]] void fail(size_t argument, const char* expected) {
   throw DeviceError("ERR_DTYPE", "argument " + std::to_string(argument) + ": expected " + expected);
 }
+
+/// Whether the number stands for that integer alone.
+bool is_integer(double value) { return std::abs(value) <= 0x1p53 && std::trunc(value) == value; }
 
 }  // namespace
 
@@ -38,15 +43,21 @@ double Arguments::take_number() {
 }
 
 Operand Arguments::tensor() {
-  const auto address = uint64_t(take_number());
-  return {reinterpret_cast<void*>(address), ElementType(int(take_number()))};
+  const int64_t address = integer();
+  const int64_t type = integer();
+  if (address < 0 || type < 0 || type > int64_t(ElementType::bool8)) fail(taken_ - 1, "an address and an element type");
+  return {reinterpret_cast<void*>(address), ElementType(type)};
 }
 
-int64_t Arguments::integer() { return int64_t(take_number()); }
+int64_t Arguments::integer() {
+  const double value = take_number();
+  if (!is_integer(value)) fail(taken_ - 1, "an integer");
+  return int64_t(value);
+}
 
 int Arguments::integer32() {
-  const double value = take_number();
-  if (!(value >= INT32_MIN && value <= INT32_MAX)) fail(taken_ - 1, "an int32");
+  const int64_t value = integer();
+  if (value < INT32_MIN || value > INT32_MAX) fail(taken_ - 1, "an int32");
   return int(value);
 }
 
@@ -64,6 +75,9 @@ std::vector<int64_t> Arguments::integers() {
     fail(taken_ - 1, "a Float64Array");
   }
   auto array = value.As<Napi::Float64Array>();
+  for (size_t i = 0; i < array.ElementLength(); i++) {
+    if (!is_integer(array[i])) fail(taken_ - 1, "integers");
+  }
   return std::vector<int64_t>(array.Data(), array.Data() + array.ElementLength());
 }
 

@@ -112,47 +112,20 @@ Context::~Context() {
 
 void Context::make_current() const { check(cudaSetDevice(launch_.device.ordinal), "cudaSetDevice"); }
 
-cudaError_t Context::try_allocate(void** address, size_t bytes) {
-  const cudaError_t status = cudaMallocFromPoolAsync(address, bytes, launch_.pool, launch_.stream);
-  if (status != cudaSuccess) cudaGetLastError();
-  return status;
-}
-
 void* Context::allocate(size_t bytes) {
   if (bytes == 0) return nullptr;
-  void* address = nullptr;
-  cudaError_t status = try_allocate(&address, bytes);
-  if (status == cudaErrorMemoryAllocation) {
-    // What is kept for reuse may not fit together: give it back to the device, and try once more.
-    wait();
-    check(cudaMemPoolTrimTo(launch_.pool, 0), "cudaMemPoolTrimTo");
-    status = try_allocate(&address, bytes);
-  }
-  if (status == cudaErrorMemoryAllocation) {
-    size_t free = 0;
-    size_t total = 0;
-    cudaMemGetInfo(&free, &total);
-    throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of GPU memory, free are " +
-                                               std::to_string(free) + " of " + std::to_string(total));
-  }
-  check_device(status, "cudaMallocFromPoolAsync");
+  void* address = allocate_from_pool(launch_, bytes);
   allocations_.emplace(address, bytes);
   return address;
 }
 
 void Context::free(void* address) {
-  if (allocations_.erase(address) > 0) check_device(cudaFreeAsync(address, launch_.stream), "cudaFreeAsync");
+  if (allocations_.erase(address) > 0) check(cudaFreeAsync(address, launch_.stream), "cudaFreeAsync");
 }
 
 void* Context::allocate_host(size_t bytes) {
   if (bytes == 0) return nullptr;
-  void* address = nullptr;
-  const cudaError_t status = cudaHostAlloc(&address, bytes, cudaHostAllocPortable | cudaHostAllocMapped);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of pinned host memory");
-  }
-  check_device(status, "cudaHostAlloc");
+  void* address = allocate_pinned(bytes);
   host_allocations_[address] = bytes;
   host_bytes_ += bytes;
   return address;
@@ -171,23 +144,23 @@ void Context::upload(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   if (bytes <= largest_upload_by_value) return upload_by_value(launch_, to, from, bytes);
   if (bytes > largest_staged) {
-    check_device(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, launch_.stream), "cudaMemcpyAsync");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, launch_.stream), "cudaMemcpyAsync");
     return;
   }
   auto staging = pinned_.take(bytes);
   std::memcpy(staging->data(), from, bytes);
-  check_device(cudaMemcpyAsync(to, staging->data(), bytes, cudaMemcpyHostToDevice, launch_.stream), "cudaMemcpyAsync");
+  check(cudaMemcpyAsync(to, staging->data(), bytes, cudaMemcpyHostToDevice, launch_.stream), "cudaMemcpyAsync");
   staging->record(launch_.stream);
   pinned_.put_back(std::move(staging));
 }
 
 void Context::fill(void* to, int byte, size_t bytes) {
-  if (bytes > 0) check_device(cudaMemsetAsync(to, byte, bytes, launch_.stream), "cudaMemsetAsync");
+  if (bytes > 0) check(cudaMemsetAsync(to, byte, bytes, launch_.stream), "cudaMemsetAsync");
 }
 
 void Context::download(void* to, const void* from, size_t bytes) {
   if (bytes > 0) {
-    check_device(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, launch_.stream), "cudaMemcpyAsync");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, launch_.stream), "cudaMemcpyAsync");
   }
   wait();
 }
@@ -195,15 +168,20 @@ void Context::download(void* to, const void* from, size_t bytes) {
 std::unique_ptr<PinnedBuffer> Context::start_download(const void* from, size_t bytes) {
   auto buffer = pinned_.take(bytes);
   if (bytes > 0) {
-    check_device(cudaMemcpyAsync(buffer->data(), from, bytes, cudaMemcpyDefault, launch_.stream), "cudaMemcpyAsync");
+    check(cudaMemcpyAsync(buffer->data(), from, bytes, cudaMemcpyDefault, launch_.stream), "cudaMemcpyAsync");
   }
   buffer->record(launch_.stream);
   return buffer;
 }
 
 void Context::wait() {
-  check_device(cudaStreamSynchronize(launch_.stream), "cudaStreamSynchronize");
+  check(cudaStreamSynchronize(launch_.stream), "cudaStreamSynchronize");
   launches_ = 0;
+}
+
+void Context::trim() {
+  wait();
+  check(cudaMemPoolTrimTo(launch_.pool, 0), "cudaMemPoolTrimTo");
 }
 
 MemoryFigures Context::memory() const {
@@ -220,25 +198,23 @@ MemoryFigures Context::memory() const {
   return figures;
 }
 
-void Context::note_launch(const char* name) { recent_[launches_++ % recent_.size()] = name; }
+void Context::note_launch(const std::string& name) { recent_[launches_++ % recent_.size()] = name; }
 
-std::string Context::recent_launches() const {
+std::string Context::suspects() const {
+  if (launches_ == 0 || is_synchronous_) return "";
   std::string names;
   const size_t kept = std::min(launches_, recent_.size());
   for (size_t i = launches_ - kept; i < launches_; i++) {
-    names += (names.empty() ? "" : ", ") + std::string(recent_[i % recent_.size()]);
+    names += (names.empty() ? "" : ", ") + recent_[i % recent_.size()];
   }
-  return names;
+  return "; launched last: " + names + " (ATTENTION_CUDA_SYNC=1 finds the one that failed)";
 }
 
-void Context::check_device(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
+DeviceError Context::explain(const DeviceError& error) const {
+  const cudaError_t status = cudaStreamQuery(launch_.stream);
   cudaGetLastError();
-  std::string message = std::string(what) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status);
-  if (launches_ > 0 && !is_synchronous_) {
-    message += "; launched last: " + recent_launches() + " (ATTENTION_CUDA_SYNC=1 finds the one that failed)";
-  }
-  throw DeviceError(status == cudaErrorMemoryAllocation ? "ERR_OUT_OF_MEMORY" : "ERR_DEVICE", message);
+  if (status == cudaSuccess || status == cudaErrorNotReady) return error;
+  return DeviceError(error.code(), error.what() + suspects());
 }
 
 }  // namespace attention::cuda

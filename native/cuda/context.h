@@ -56,17 +56,19 @@ class Context {
   void finish_download(std::unique_ptr<PinnedBuffer> buffer) { pinned_.put_back(std::move(buffer)); }
 
   void wait();
+  /// Gives the memory that is kept for reuse back to the device.
+  void trim();
   MemoryFigures memory() const;
 
   /// Notes an operation that was launched, for the message of a fault that shows up later.
-  void note_launch(const char* name);
-  /// Throws what the device reports, with the operations that may have caused it.
-  void check_device(cudaError_t status, const char* what);
+  void note_launch(const std::string& name);
+  /// The error, and where the device has failed the operations that may have caused it: they are not waited for.
+  DeviceError explain(const DeviceError& error) const;
   bool is_synchronous() const { return is_synchronous_; }
 
  private:
-  std::string recent_launches() const;
-  cudaError_t try_allocate(void** address, size_t bytes);
+  /// `; launched last: …`, or nothing where it is known what failed.
+  std::string suspects() const;
 
   LaunchContext launch_;
   std::string device_name_;
@@ -76,7 +78,7 @@ class Context {
   std::unordered_map<void*, size_t> allocations_;
   std::unordered_map<void*, size_t> host_allocations_;
   uint64_t host_bytes_ = 0;
-  std::array<const char*, 8> recent_{};  // names since the last wait, newest last
+  std::array<std::string, 8> recent_;  // names since the last wait, newest last
   size_t launches_ = 0;
 };
 

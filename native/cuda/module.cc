@@ -1,5 +1,7 @@
 #include "module.h"
 
+#include <utility>
+
 namespace attention::cuda {
 
 #ifdef ATTENTION_CUDA_HOST_DEVICE
@@ -18,27 +20,51 @@ Module::Module(const std::vector<char>& image) {
   terminated.push_back('\0');
   check(cudaLibraryLoadData(&library_, terminated.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
         "loading the module");
+  unsigned count = 0;
+  const cudaError_t status = cudaLibraryGetKernelCount(&count, library_);  // loading alone does not look at the image
+  if (status != cudaSuccess || count == 0) cudaLibraryUnload(library_);
+  check(status, "loading the module");
+  if (count == 0) throw DeviceError("ERR_DEVICE", "loading the module: expected kernels, found none");
 }
 
 Module::~Module() { cudaLibraryUnload(library_); }
 
-cudaKernel_t Module::find(const std::string& function) {
+const Module::Kernel& Module::find(const std::string& function) {
   const auto found = kernels_.find(function);
   if (found != kernels_.end()) return found->second;
   cudaKernel_t kernel = nullptr;
   const cudaError_t status = cudaLibraryGetKernel(&kernel, library_, function.c_str());
-  if (status != cudaSuccess) {
+  if (status == cudaErrorSymbolNotFound) {
     cudaGetLastError();
     throw DeviceError("ERR_RANGE", "function: expected one of the module's, received " + function);
   }
-  kernels_.emplace(function, kernel);
-  return kernel;
+  check(status, "cudaLibraryGetKernel");
+  // What is launched reads as many parameters as the kernel has, whatever it is given.
+  std::vector<size_t> parameter_bytes;
+  for (size_t offset = 0, bytes = 0;; parameter_bytes.push_back(bytes)) {
+    const cudaError_t end =
+        cudaFuncGetParamInfo(reinterpret_cast<const void*>(kernel), parameter_bytes.size(), &offset, &bytes);
+    if (end == cudaErrorInvalidValue) break;
+    check(end, "cudaFuncGetParamInfo");
+  }
+  cudaGetLastError();
+  return kernels_.emplace(function, Kernel{kernel, std::move(parameter_bytes)}).first->second;
 }
 
 void Module::launch(const LaunchContext& context, const std::string& function, const Grid& grid,
                     std::vector<unsigned char> parameters, const std::vector<int64_t>& offsets) {
-  const auto* kernel = reinterpret_cast<const void*>(find(function));
-  if (grid.shared_bytes > 48 * 1024) {
+  const Kernel& found = find(function);
+  const auto* kernel = reinterpret_cast<const void*>(found.kernel);
+  if (offsets.size() != found.parameter_bytes.size()) {
+    throw DeviceError("ERR_RANGE", "args: expected " + std::to_string(found.parameter_bytes.size()) +
+                                       " of them, received " + std::to_string(offsets.size()));
+  }
+  for (size_t i = 0; i < offsets.size(); i++) {
+    if (found.parameter_bytes[i] <= most_parameter_bytes) continue;
+    throw DeviceError("ERR_UNSUPPORTED", "args: expected a kernel whose parameters have at most 8 bytes, number " +
+                                             std::to_string(i) + " has " + std::to_string(found.parameter_bytes[i]));
+  }
+  if (grid.shared_bytes > 48 * 1024) {  // every time: what was granted to an address is not, once the module is gone
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(grid.shared_bytes)),
           "cudaFuncSetAttribute");
   }

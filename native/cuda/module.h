@@ -19,15 +19,22 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  /// `parameters`: the kernel's parameters one after another, each at its `offsets`.
+  static constexpr size_t most_parameter_bytes = 8;
+
+  /// `parameters`: the kernel's parameters one after another, each in 8 bytes at its `offsets`.
   void launch(const LaunchContext& context, const std::string& function, const Grid& grid,
               std::vector<unsigned char> parameters, const std::vector<int64_t>& offsets);
 
  private:
-  cudaKernel_t find(const std::string& function);
+  struct Kernel {
+    cudaKernel_t kernel;
+    std::vector<size_t> parameter_bytes;
+  };
+
+  const Kernel& find(const std::string& function);
 
   cudaLibrary_t library_ = nullptr;
-  std::unordered_map<std::string, cudaKernel_t> kernels_;
+  std::unordered_map<std::string, Kernel> kernels_;
 };
 
 }  // namespace attention::cuda

@@ -6,8 +6,20 @@
 
 namespace attention::cuda {
 
-PinnedBuffer::PinnedBuffer(size_t bytes) : bytes_(bytes) {
-  check(cudaHostAlloc(&data_, bytes, cudaHostAllocPortable), "pinned memory");
+void* allocate_pinned(size_t bytes) {
+  void* address = nullptr;
+  constexpr size_t too_much = size_t(1) << 48;
+  const cudaError_t status = bytes >= too_much ? cudaErrorMemoryAllocation
+                                               : cudaHostAlloc(&address, bytes, cudaHostAllocPortable | cudaHostAllocMapped);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of pinned host memory");
+  }
+  check(status, "cudaHostAlloc");
+  return address;
+}
+
+PinnedBuffer::PinnedBuffer(size_t bytes) : data_(allocate_pinned(bytes)), bytes_(bytes) {
   const cudaError_t status = cudaEventCreateWithFlags(&done_, cudaEventDisableTiming | cudaEventBlockingSync);
   if (status != cudaSuccess) cudaFreeHost(data_);
   check(status, "cudaEventCreate");
@@ -32,6 +44,7 @@ std::unique_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
     if (fits && (best == kept_.end() || (*it)->bytes() < (*best)->bytes())) best = it;
   }
   if (best == kept_.end()) {
+    if (bytes > largest_kept_) return std::make_unique<PinnedBuffer>(bytes);
     size_t rounded = 4096;
     while (rounded < bytes) rounded *= 2;
     return std::make_unique<PinnedBuffer>(rounded);

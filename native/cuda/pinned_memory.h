@@ -9,6 +9,9 @@
 
 namespace attention::cuda {
 
+/// Pinned host memory, which kernels reach under the same address. Throws ERR_OUT_OF_MEMORY.
+void* allocate_pinned(size_t bytes);
+
 /// Pinned memory and an event that tells when the device is done with it.
 class PinnedBuffer {
  public:

@@ -55,6 +55,8 @@ export interface NativeContext {
   /** The bytes as they are after all that was launched before the call. */
   downloadAsync(address: number, byteLength: number): Promise<ArrayBuffer>;
   wait(): void;
+  /** Waits, and gives the memory that is kept for reuse back to the device. */
+  trim(): void;
   memory(): NativeMemory;
   startStopwatch(): NativeStopwatch;
   stopStopwatch(stopwatch: NativeStopwatch): void;

@@ -46,10 +46,10 @@ export class CudaModule {
    */
   launch(functionName: string, { grid, block, sharedBytes = 0, args }: ModuleLaunch): void {
     const sizes = Float64Array.of(...toSizes(grid), ...toSizes(block), sharedBytes);
-    if (!sizes.every((size) => Number.isInteger(size) && size >= 0)) {
+    if (!sizes.every((size) => Number.isInteger(size) && size >= 0 && size < 2 ** 31)) {
       throw new AttentionError(
         'ERR_RANGE',
-        `[${functionName}] grid, block, sharedBytes: expected integers of at least 0, received ${sizes.join()}`,
+        `[${functionName}] grid, block, sharedBytes: expected integers of at least 0, below 2^31, received ${sizes.join()}`,
       );
     }
     if (sizes.subarray(0, 3).includes(0)) return;

@@ -86,10 +86,20 @@ describeOnGpu('a module', () => {
     expect(() => module.launch('negate', { grid: -1, block: 1, args: [] })).toThrow(
       expect.objectContaining({ code: 'ERR_RANGE' }),
     );
-    expect(() => module.launch('negate', { grid: 1, block: 4096, args: [] })).toThrow(
+    expect(() => module.launch('negate', { grid: 2 ** 31, block: 1, args: [] })).toThrow(
+      expect.objectContaining({ code: 'ERR_RANGE' }),
+    );
+    expect(() => module.launch('negate', { grid: 1, block: 1, args: [] })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_RANGE',
+        message: '[negate] args: expected 3 of them, received 0',
+      }),
+    );
+    const args = [pointer(0), pointer(0), uint32(0)];
+    expect(() => module.launch('negate', { grid: 1, block: 4096, args })).toThrow(
       expect.objectContaining({ code: 'ERR_DEVICE' }),
     );
-    expect([...tf.tensor1d([1]).add(1).dataSync()]).toEqual([2]); // the backend goes on
+    expect([...tf.add(tf.tensor1d([1]), 1).dataSync()]).toEqual([2]); // the backend goes on
   });
 });
 

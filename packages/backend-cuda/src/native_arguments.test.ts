@@ -1,0 +1,99 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { AttentionError } from '@attention-js/core';
+import type { AttentionErrorCode } from '@attention-js/core';
+import { beforeAll, expect, test } from '@jest/globals';
+import type { NativeContext } from './addon.ts';
+import { describeOnCuda, isHostDevice } from './testing/cuda.ts';
+
+const variant = isHostDevice ? 'host' : 'cuda';
+const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
+
+const given = (value: unknown) => value as never;
+const failing = (code: AttentionErrorCode, message: string) => expect.objectContaining({ code, message });
+
+// The addon trusts the package that it belongs to with addresses, and with nothing else.
+describeOnCuda('what the addon cannot use', () => {
+  let context: NativeContext & Record<string, (...values: unknown[]) => unknown>;
+  beforeAll(() => {
+    const { NativeContext: Context } = createRequire(import.meta.url)(addon);
+    context = new Context(
+      (code: AttentionErrorCode, message: string) => new AttentionError(code, message),
+      0,
+    );
+  });
+
+  test.each([Number.NaN, -1, 0.5])('a size of %p', (size) => {
+    const error = failing('ERR_RANGE', '[cuda] byteLength: expected an integer of at least 0');
+    expect(() => context.allocate(size)).toThrow(error);
+    expect(() => context.allocateHost(size)).toThrow(error);
+    expect(() => context.downloadAsync(0, size)).toThrow(expect.objectContaining({ code: 'ERR_RANGE' }));
+  });
+
+  test.each([2 ** 53, 2 ** 62, 2 ** 64, 2 ** 70, Number.POSITIVE_INFINITY])('a size of %p', (size) => {
+    const error = expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' });
+    expect(() => context.allocate(size)).toThrow(error);
+    expect(() => context.allocateHost(size)).toThrow(error);
+    expect(() => context.downloadAsync(0, size)).toThrow(error);
+  });
+
+  test.each(['1', null, undefined, {}, 10n])('a value of another type: %p', (value) => {
+    const error = expect.objectContaining({ code: 'ERR_DTYPE' });
+    expect(() => context.allocate(given(value))).toThrow(error);
+    expect(() => context.upload(0, given(value))).toThrow(error);
+    expect(() => context.download(0, given(new Float64Array(1)))).toThrow(error);
+    expect(() => context.free(given(value))).toThrow(error);
+    expect(() => context.loadModule(given(value))).toThrow(error);
+    expect(() => context.milliseconds(given(value))).toThrow(error);
+    expect(() => context.fill(0, 0, value)).toThrow(error);
+  });
+
+  test('one of its objects for another', () => {
+    const stopwatch = context.startStopwatch();
+    const launch = (module: unknown, sizes: Float64Array, offsets: Float64Array) =>
+      context.launchModule(given(module), 'f', sizes, new Uint8Array(8), offsets);
+    expect(() => launch(stopwatch, Float64Array.of(1, 1, 1, 1, 1, 1, 0), Float64Array.of(0))).toThrow(
+      failing('ERR_DTYPE', '[f] module: expected another kind of object of this addon'),
+    );
+    expect(() => launch({}, new Float64Array(7), new Float64Array(0))).toThrow(
+      failing('ERR_DTYPE', '[f] module: expected what this addon gave out'),
+    );
+  });
+
+  test('a method on another object', () => {
+    for (const object of [{}, context.startStopwatch(), undefined]) {
+      expect(() => context.allocate.call(given(object), 1)).toThrow(/./);
+    }
+  });
+
+  test('numbers of an operation that are none', () => {
+    const address = context.allocate(16);
+    const rows = [Number.NaN, 0.5, 2 ** 60, Number.POSITIVE_INFINITY];
+    for (const count of rows) {
+      expect(() => context.softmax(address, 0, address, 0, count, 4, false)).toThrow(
+        failing('ERR_DTYPE', '[softmax] argument 4: expected an integer'),
+      );
+    }
+    for (const [from, type] of [
+      [-1, 0],
+      [address, 9],
+      [address, -1],
+    ]) {
+      expect(() => context.softmax(from, type, address, 0, 1, 4, false)).toThrow(
+        failing('ERR_DTYPE', '[softmax] argument 1: expected an address and an element type'),
+      );
+    }
+    expect(() => context.softmax(address, 0, address, 0, 1)).toThrow(
+      failing('ERR_DTYPE', '[softmax] argument 5: expected a value, received none'),
+    );
+    context.free(address);
+    context.free(address); // what is not there any more is not freed again
+  });
+
+  test('a stopwatch that was not stopped', () => {
+    expect(() => context.milliseconds(context.startStopwatch())).toThrow(
+      expect.objectContaining({ code: 'ERR_DEVICE' }),
+    );
+    expect(context.allocate(0)).toBe(0); // the context goes on
+  });
+});
