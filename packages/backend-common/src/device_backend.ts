@@ -64,9 +64,10 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     dtype: DataType,
     refCount: number,
   ): void {
-    const data = TensorData.copyOf(this.deviceMemory, dtype, values);
+    // Nothing is allocated: where there is no memory for it, the op that wants it fails, and tfjs has lost nothing.
+    const data = TensorData.keptCopyOf(this.deviceMemory, dtype, values);
     data.refCount = refCount;
-    this.#add(data, dataId);
+    this.#set(dataId, data);
   }
 
   /** Makes a tensor of values that the backend takes over: what a `cpu` kernel computed, for instance. */
@@ -103,11 +104,16 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return { dataId: this.#add(data), shape, dtype };
   }
 
-  #add(data: TensorData<Buffer>, dataId: DataId = {}): DataId {
-    this.data.set(dataId, data);
-    this.#hostBytes += data.hostBytes;
+  #add(data: TensorData<Buffer>): DataId {
+    const dataId = {};
+    this.#set(dataId, data);
     this.#made?.push(dataId);
     return dataId;
+  }
+
+  #set(dataId: DataId, data: TensorData<Buffer>): void {
+    this.data.set(dataId, data);
+    this.#hostBytes += data.hostBytes;
   }
 
   /** @internal Runs a kernel. What it made is disposed of when it throws: the device may have no memory for all of it. */
@@ -116,7 +122,9 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     const made: DataId[] = [];
     this.#made = made;
     try {
-      return kernel();
+      const result = kernel();
+      outer?.push(...made);
+      return result;
     } catch (error) {
       for (const dataId of made) this.disposeData(dataId, true);
       throw error;

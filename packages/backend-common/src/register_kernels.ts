@@ -11,10 +11,12 @@ function withFallback({ kernelName, run }: TfjsKernel, hostKernel: KernelFunc | 
   return (call) => {
     const { inputs, attrs, backend } = call;
     const device = backend as DeviceBackend;
-    const output = device.runKernel(() => run({ inputs, attrs, backend: device }));
-    if (output !== undefined) return output;
-    if (!hostKernel) throw new Error(`no host kernel ${kernelName}`);
-    return hostKernel(call);
+    return device.runKernel(() => {
+      const output = run({ inputs, attrs, backend: device });
+      if (output !== undefined) return output;
+      if (!hostKernel) throw new Error(`no host kernel ${kernelName}`);
+      return hostKernel(call);
+    });
   };
 }
 

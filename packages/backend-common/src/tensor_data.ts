@@ -82,11 +82,22 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     dtype: DataType,
     values: BackendValues,
   ): TensorData<Buffer> {
+    const isEager = isNumeric(dtype) && memory.isEager(values.length * elementBytes(dtype, 'float32'));
+    if (!isEager) return TensorData.keptCopyOf(memory, dtype, values);
     const data = new TensorData(memory, dtype, 'float32');
     data.#values = values;
-    if (!isNumeric(dtype)) return data;
-    if (memory.isEager(values.length * elementBytes(dtype, 'float32'))) data.buffer();
-    else data.#values = new arrayTypes[dtype](values as NumericArray);
+    data.buffer();
+    return data;
+  }
+
+  /** The same, in the memory of JavaScript until the device wants it. */
+  static keptCopyOf<Buffer extends DeviceBuffer>(
+    memory: DeviceMemory<Buffer>,
+    dtype: DataType,
+    values: BackendValues,
+  ): TensorData<Buffer> {
+    const data = new TensorData(memory, dtype, 'float32');
+    data.#values = isNumeric(dtype) ? new arrayTypes[dtype](values as NumericArray) : values;
     return data;
   }
 
@@ -135,7 +146,12 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     if (!this.#buffer) {
       const bytes = bytesOf(this.#hostValues());
       const buffer = this.#memory.allocate(bytes.byteLength);
-      buffer.write(bytes);
+      try {
+        buffer.write(bytes);
+      } catch (error) {
+        buffer.free();
+        throw error;
+      }
       this.#buffer = buffer;
       this.#values = undefined;
     }
