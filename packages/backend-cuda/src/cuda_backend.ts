@@ -98,9 +98,11 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
   override zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo {
     if (memory !== 'host') return super.zeros(shape, storage, memory);
     const bytes = util.sizeFromShape(shape) * (storage === 'float32' ? 4 : 2);
-    const tensor = this.makeTensorInBuffer(this.#memory.allocate(bytes, true), shape, 'float32', storage);
-    this.fill(tensor, 0);
-    return tensor;
+    return this.runKernel(() => {
+      const tensor = this.makeTensorInBuffer(this.#memory.allocate(bytes, true), shape, 'float32', storage);
+      this.fill(tensor, 0);
+      return tensor;
+    });
   }
 
   /**

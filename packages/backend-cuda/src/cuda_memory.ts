@@ -1,4 +1,5 @@
 import type { DeviceBuffer, DeviceMemory } from '@attention-js/backend-common';
+import { AttentionError } from '@attention-js/core';
 import type { NativeContext } from './addon.ts';
 
 /** Values of more bytes go to the device when they are written, so that JavaScript keeps no copy of them. */
@@ -6,19 +7,23 @@ const LARGEST_LAZY = 16_384;
 
 /** Memory of the device, or pinned memory of the host that the device reaches. */
 export class CudaBuffer implements DeviceBuffer {
-  /** Where it begins; 0 where it is empty. */
-  readonly address: number;
   readonly byteLength: number;
   readonly isPinned: boolean;
   readonly isPending = true; // its bytes take a copy, which takes its turn on the stream
   readonly #memory: CudaMemory;
+  #address: number | undefined;
 
   constructor(memory: CudaMemory, byteLength: number, isPinned: boolean) {
     const { context } = memory;
     this.#memory = memory;
     this.byteLength = byteLength;
     this.isPinned = isPinned;
-    this.address = isPinned ? context.allocateHost(byteLength) : context.allocate(byteLength);
+    this.#address = isPinned ? context.allocateHost(byteLength) : context.allocate(byteLength);
+  }
+
+  /** Where it begins; 0 where it is empty. */
+  get address(): number {
+    return this.#address ?? this.#memory.failDisposed();
   }
 
   bytes(): Uint8Array {
@@ -41,6 +46,7 @@ export class CudaBuffer implements DeviceBuffer {
 
   free(): void {
     this.#memory.free(this);
+    this.#address = undefined;
   }
 }
 
@@ -51,6 +57,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   readonly context: NativeContext;
   byteLength = 0;
   readonly #buffers = new Set<CudaBuffer>();
+  #isDisposed = false;
 
   constructor(backendName: string, context: NativeContext) {
     this.backendName = backendName;
@@ -58,6 +65,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   }
 
   allocate(byteLength: number, isPinned = false): CudaBuffer {
+    if (this.#isDisposed) this.failDisposed();
     const buffer = new CudaBuffer(this, byteLength, isPinned);
     this.#buffers.add(buffer);
     if (!isPinned) this.byteLength += byteLength;
@@ -92,6 +100,15 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
 
   /** Copies under way have their own memory by now. */
   dispose(): void {
-    for (const buffer of this.#buffers) this.free(buffer);
+    this.#isDisposed = true;
+    for (const buffer of this.#buffers) buffer.free();
+    this.context.trim();
+  }
+
+  failDisposed(): never {
+    throw new AttentionError(
+      'ERR_DISPOSED',
+      `[${this.backendName}] backend: expected a live one, received a disposed one`,
+    );
   }
 }

@@ -1,0 +1,220 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { castStorage, rmsNorm, zerosWithStorage } from '@attention-js/core';
+import * as tf from '@attention-js/core/tf';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { CudaBackend } from './cuda_backend.ts';
+import { registerCudaDevice } from './index.ts';
+import { cuda, describeOnCuda, isHostDevice } from './testing/cuda.ts';
+
+const MEGABYTE = 2 ** 20;
+
+const state = () => {
+  const { numBytes, numBytesInGPU, numBytesPinned } = cuda().memory();
+  return {
+    numBytes,
+    numBytesInGPU,
+    numBytesPinned,
+    ids: cuda().numDataIds(),
+    tensors: tf.memory().numTensors,
+  };
+};
+
+/** Takes all memory of the device but about `megabytes`. */
+function fillUp(megabytes: number): tf.Tensor {
+  const { numBytesFree, numBytesReserved, numBytesInGPU } = cuda().memory();
+  const kept = cuda().isHost ? 0 : Math.max(0, numBytesReserved - numBytesInGPU); // for reuse
+  let bytes = numBytesFree + kept - megabytes * MEGABYTE;
+  for (;;) {
+    try {
+      return zerosWithStorage([Math.floor(bytes / 2)], 'float16');
+    } catch {
+      bytes -= megabytes * (MEGABYTE / 2);
+    }
+  }
+}
+
+const outOfMemory = (operation: string) =>
+  expect.objectContaining({
+    name: 'AttentionError',
+    code: 'ERR_OUT_OF_MEMORY',
+    message: expect.stringMatching(
+      new RegExp(String.raw`^\[${operation}\] needed \d+ bytes of GPU memory, free are \d+ of \d+$`),
+    ),
+  });
+
+const zeros = (shape: number[]) => zerosWithStorage(shape, 'float32');
+
+describeOnCuda('a device without memory', () => {
+  // Larger than what the host device fills with NaN.
+  const rows = 200;
+  const width = MEGABYTE / 4;
+
+  test('fails between the outputs of a kernel, a thousand times, and nothing is left behind', () => {
+    const [x, weight] = [zeros([rows, width]), zeros([width])];
+    fillUp(300); // of 400
+    const before = state();
+    for (let i = 0; i < 1000; i++) {
+      expect(() => rmsNorm(x, weight, { epsilon: 1, residual: x })).toThrow(outOfMemory('cuda'));
+    }
+    expect(state()).toEqual(before);
+    expect([...tf.tensor1d([1, 2]).add(1).dataSync()]).toEqual([2, 3]);
+  });
+
+  test('fails inside a kernel, for what it needs besides its outputs, a thousand times', () => {
+    const logits = zeros([1, 80 * MEGABYTE]) as tf.Tensor2D;
+    fillUp(300); // of 640
+    const before = state();
+    for (let i = 0; i < 1000; i++) {
+      expect(() => tf.multinomial(logits, 5, 1)).toThrow(outOfMemory('multinomial'));
+    }
+    expect(state()).toEqual(before);
+    expect([...tf.tensor1d([1, 2]).add(1).dataSync()]).toEqual([2, 3]);
+  });
+
+  test('an input that tfjs moved here for an op that fails is kept', async () => {
+    await tf.setBackend('cpu');
+    const x = tf.ones([200, MEGABYTE / 4]);
+    await tf.setBackend('cuda');
+    const filler = fillUp(100);
+    expect(() => x.add(1)).toThrow(outOfMemory('cuda'));
+    filler.dispose();
+    expect(x.sum().dataSync()[0]).toBe(50 * MEGABYTE);
+  });
+
+  test('too large a shape is no tensor without memory', () => {
+    const before = state();
+    // The third one has 2^64 bytes.
+    for (const shape of [[2 ** 45], [2 ** 51], [2 ** 31, 2 ** 31], [2 ** 32, 2 ** 32], [2 ** 52, 2 ** 52]]) {
+      expect(() => zerosWithStorage(shape, 'float32')).toThrow(
+        expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
+      );
+      expect(() => zerosWithStorage(shape, 'float32', { memory: 'host' })).toThrow(
+        expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
+      );
+    }
+    expect(state()).toEqual(before);
+  });
+});
+
+describeOnCuda('a kernel that throws', () => {
+  test('disposes of what kernels that it called made, and not of its inputs', async () => {
+    await tf.setBackend('cpu');
+    const x = tf.tensor1d([1, 2]);
+    await tf.setBackend('cuda');
+    const before = state();
+    const kernel = () =>
+      cuda().runKernel(() => {
+        cuda().pointer(x); // moves it
+        cuda().runKernel(() => cuda().makeOutput({ shape: [1000], dtype: 'float32' }));
+        cuda().zeros([1000], 'float16', 'device');
+        throw new RangeError('no');
+      });
+    expect(kernel).toThrow('no');
+    expect(cuda().memory().numBytesInGPU - before.numBytesInGPU).toBe(8);
+    expect([...x.dataSync()]).toEqual([1, 2]);
+  });
+});
+
+describeOnCuda('a backend that was removed', () => {
+  let gone: CudaBackend;
+  let name: string;
+  const disposed = expect.objectContaining({
+    code: 'ERR_DISPOSED',
+    message: '[cuda:0] backend: expected a live one, received a disposed one',
+  });
+
+  beforeEach(async () => {
+    name = registerCudaDevice(0);
+    await tf.setBackend(name);
+    gone = cuda();
+  });
+  afterEach(async () => {
+    await tf.setBackend('cuda');
+  });
+
+  test('has given its memory back, and says so when it is used', async () => {
+    const x = castStorage(tf.ones([1000]), 'float16');
+    const host = zerosWithStorage([10], 'float32', { memory: 'host' });
+    const read = x.data();
+    await tf.setBackend('cuda');
+    tf.removeBackend(name);
+    expect(gone.memory()).toMatchObject({ numBytesInGPU: 0, numBytesPinned: 0, numBytesReserved: 0 });
+    expect((await read)[999]).toBe(1); // was under way
+    expect(() => x.dataSync()).toThrow(disposed);
+    await expect(x.data()).rejects.toEqual(disposed);
+    await expect(host.data()).rejects.toEqual(disposed);
+    expect(() => gone.pointer(x)).toThrow(disposed);
+    expect(() => gone.makeOutput({ shape: [1], dtype: 'float32' })).toThrow(disposed);
+    expect(() => gone.zeros([1], 'float32', 'host')).toThrow(disposed);
+    tf.dispose([x, host]);
+  });
+
+  test('can be registered anew', async () => {
+    await tf.setBackend('cuda');
+    tf.removeBackend(name);
+    expect(registerCudaDevice(0)).toBe(name);
+    await tf.setBackend(name);
+    expect(cuda()).not.toBe(gone);
+    expect([...tf.tensor1d([1]).add(1).dataSync()]).toEqual([2]);
+    expect(rmsNorm(tf.ones([1, 8]), tf.ones([8]), { epsilon: 1e-6 }).dataSync()[0]).toBeCloseTo(1, 5);
+  });
+});
+
+describeOnCuda('an index that no GPU has', () => {
+  test.each([2 ** 31, 2 ** 32, 2 ** 52])('%p', async (index) => {
+    await expect(tf.setBackend(registerCudaDevice(index))).rejects.toMatchObject({ code: 'ERR_NO_DEVICE' });
+    await tf.setBackend('cuda');
+  });
+});
+
+/** In a process of its own: after such a fault no kernel runs in it any more. */
+function afterFault(environment: Record<string, string>): { code: string; message: string }[] {
+  const variant = isHostDevice ? 'host' : 'cuda';
+  const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
+  const program = `
+    const { NativeContext } = require(${JSON.stringify(addon)});
+    const context = new NativeContext((code, message) => Object.assign(new Error(message), { code }), 0);
+    const errors = [];
+    const attempt = async (body) => {
+      try { await body(); } catch ({ code, message }) { errors.push({ code, message }); }
+    };
+    const output = context.allocate(4096);
+    context.fillBytes(output, 0, 4096);
+    (async () => {
+      await attempt(() => {
+        context.unary(0, 16, 0, output, 0, 1024, 0, 0); // reads where nothing is
+        return context.downloadAsync(output, 4096);
+      });
+      await attempt(() => context.wait());
+      await attempt(() => context.softmax(output, 0, output, 0, 1, 1024, false)); // not to blame
+      process.stdout.write(JSON.stringify(errors));
+    })();`;
+  const { stdout } = spawnSync(process.execPath, ['-e', program], {
+    encoding: 'utf8',
+    env: { ...process.env, ...environment },
+  });
+  return JSON.parse(stdout);
+}
+
+describeOnCuda('a fault of a kernel', () => {
+  test('is reported with the operations that were launched', () => {
+    const [first, ...later] = afterFault({ ATTENTION_CUDA_SYNC: '0' });
+    expect(first).toMatchObject({ code: 'ERR_DEVICE', message: expect.stringContaining('unary') });
+    if (isHostDevice) return; // it knows at once, and goes on
+    const suspects = /; launched last: (.*, )?unary.*\(ATTENTION_CUDA_SYNC=1 finds the one that failed\)$/;
+    expect(first.message).toMatch(suspects);
+    expect(later).toHaveLength(2);
+    for (const { code, message } of later) {
+      expect(code).toBe('ERR_DEVICE');
+      expect(message).toMatch(suspects);
+    }
+  });
+
+  test('is found where it happens with ATTENTION_CUDA_SYNC=1', () => {
+    const [{ code, message }] = afterFault({ ATTENTION_CUDA_SYNC: '1' });
+    expect(code).toBe('ERR_DEVICE');
+    expect(message).toMatch(/^\[unary\] /);
+    expect(message).not.toContain('launched last');
+  });
+});
