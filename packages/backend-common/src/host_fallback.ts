@@ -1,6 +1,13 @@
 import { AttentionError } from '@attention-js/core';
 import '@tensorflow/tfjs-backend-cpu';
-import { backend_util, env, getKernelsForBackend, registerKernel } from '@tensorflow/tfjs-core';
+import {
+  backend_util,
+  env,
+  getKernel,
+  getKernelsForBackend,
+  registerKernel,
+  unregisterKernel,
+} from '@tensorflow/tfjs-core';
 import * as tfjs from '@tensorflow/tfjs-core';
 import type { KernelConfig, KernelFunc } from '@tensorflow/tfjs-core';
 
@@ -88,6 +95,8 @@ export function hostKernels(backend: BackendInfo): ReadonlyMap<string, KernelFun
 /** Registers tfjs's `cpu` kernels for a backend, on whose data they work. */
 export function registerHostKernels(backend: BackendInfo): void {
   for (const [kernelName, kernelFunc] of hostKernels(backend)) {
+    // After tf.removeBackend they are still there, as are those of a second copy of the package.
+    if (getKernel(kernelName, backend.name)) unregisterKernel(kernelName, backend.name);
     registerKernel({
       kernelName,
       backendName: backend.name,
