@@ -109,7 +109,7 @@ export function openContext(ordinal: number): NativeContext {
             specifier: built('cuda'),
             fix: 'npx attention-cuda (builds it; needs the CUDA toolkit 13, cmake, ninja)',
           },
-          { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE}` },
+          { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE} (on Linux with glibc)` },
         ],
     import.meta.url,
   ) as NativeAddon;
