@@ -1,0 +1,28 @@
+import * as tf from '@attention-js/core/tf';
+import { expect, test } from '@jest/globals';
+
+/**
+ * What becomes of a backend that cannot be used on this machine.
+ *
+ * @param error Properties of the AttentionError that says so.
+ */
+export function unavailableSuite(name: string, error: object): void {
+  test('is never chosen by itself', async () => {
+    await tf.ready();
+    expect(tf.getBackend()).toBe('cpu');
+  });
+
+  test('setBackend rejects with the reason, and so do later ops', async () => {
+    const x = tf.tensor1d([1, 2]);
+    const expected = expect.objectContaining({ name: 'AttentionError', ...error });
+    await expect(tf.setBackend(name)).rejects.toEqual(expected);
+    expect(() => tf.tensor1d([1])).toThrow(expected);
+    expect(() => tf.add(x, x)).toThrow(expected);
+    expect(() => tf.memory()).toThrow(expected);
+    expect(() => tf.zerosWithStorage([2], 'float16')).toThrow(expected);
+    expect(tf.storageOf(x)).toBe('float32'); // it lives on `cpu`
+
+    await tf.setBackend('cpu');
+    expect([...x.add(1).dataSync()]).toEqual([2, 3]);
+  });
+}
