@@ -18,16 +18,26 @@ import { parseArgs } from 'node:util';
 const RELEASE = ['75-real', '80-real', '86-real', '89-real', '90a-real', '100-real', '120'];
 const DEFAULT = ['90a'];
 
-const { values: options } = parseArgs({
-  options: {
-    architectures: { type: 'string' },
-    release: { type: 'boolean', default: false },
-    configure: { type: 'boolean', default: false },
-    'host-device': { type: 'boolean', default: false },
-  },
-});
+const options = parseOptions();
 const require = createRequire(import.meta.url);
 const packageFolder = path.dirname(import.meta.dirname);
+
+function parseOptions() {
+  try {
+    return parseArgs({
+      options: {
+        architectures: { type: 'string' },
+        release: { type: 'boolean', default: false },
+        configure: { type: 'boolean', default: false },
+        'host-device': { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return fail(
+      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --host-device] [--configure]`,
+    );
+  }
+}
 
 /** The published package has the sources inside; in the repository they lie at its root. */
 function sources(name) {
@@ -60,10 +70,13 @@ function architectures() {
   return architectureOfMachine() ?? DEFAULT;
 }
 
-function run(command, args, fix) {
-  const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
-  if (error) fail(`${command} not found: ${fix}`);
-  if (status !== 0) fail(`${command} failed`);
+function demand(command, fix) {
+  if (spawnSync(command, ['--version']).error) fail(`${command} not found: ${fix}`);
+}
+
+function cmake(...args) {
+  const { status } = spawnSync('cmake', args, { stdio: 'inherit' });
+  if (status !== 0) fail('cmake failed');
 }
 
 const isHost = options['host-device'];
@@ -72,35 +85,30 @@ const nodeIncludes = [
   require('node-api-headers').include_dir,
   path.dirname(require.resolve('node-addon-api/package.json')),
 ];
-const nvcc = ['/usr/local/cuda/bin/nvcc'].find((file) => !process.env.CUDACXX && existsSync(file));
+const clang = process.env.CXX ?? 'clang++';
+const nvcc = process.env.CUDACXX ?? ['/usr/local/cuda/bin/nvcc'].find((file) => existsSync(file)) ?? 'nvcc';
+
+demand('cmake', 'apt-get install cmake');
+demand('ninja', 'apt-get install ninja-build');
+if (isHost) demand(clang, 'apt-get install clang');
+else demand(nvcc, 'install the CUDA toolkit 13, or say in CUDACXX where its nvcc is');
+
 const compilers = isHost
-  ? [`-DCMAKE_CXX_COMPILER=${process.env.CXX ?? 'clang++'}`]
-  : [
-      `-DCMAKE_CUDA_ARCHITECTURES=${architectures().join(';')}`,
-      ...(nvcc ? [`-DCMAKE_CUDA_COMPILER=${nvcc}`] : []),
-    ];
-const debian = (names) => `apt-get install ${names}`;
-run(
-  'cmake',
-  [
-    '-S',
-    sources('native/cuda'),
-    '-B',
-    buildFolder,
-    '-G',
-    'Ninja',
-    `-DKERNELS=${sources('kernels/cuda')}`,
-    `-DNODE_API_INCLUDE=${nodeIncludes.join(';')}`,
-    `-DATTENTION_HOST_DEVICE=${isHost ? 'ON' : 'OFF'}`,
-    ...compilers,
-  ],
-  debian('cmake ninja-build'),
+  ? [`-DCMAKE_CXX_COMPILER=${clang}`]
+  : [`-DCMAKE_CUDA_ARCHITECTURES=${architectures().join(';')}`, `-DCMAKE_CUDA_COMPILER=${nvcc}`];
+cmake(
+  '-S',
+  sources('native/cuda'),
+  '-B',
+  buildFolder,
+  '-G',
+  'Ninja',
+  `-DKERNELS=${sources('kernels/cuda')}`,
+  `-DNODE_API_INCLUDE=${nodeIncludes.join(';')}`,
+  `-DATTENTION_HOST_DEVICE=${isHost ? 'ON' : 'OFF'}`,
+  ...compilers,
 );
 if (!options.configure) {
-  run(
-    'cmake',
-    ['--build', buildFolder, '--parallel', String(availableParallelism())],
-    debian('cmake ninja-build'),
-  );
+  cmake('--build', buildFolder, '--parallel', String(availableParallelism()));
   console.log(path.relative(process.cwd(), path.join(buildFolder, 'attention_cuda.node')));
 }
