@@ -11,7 +11,6 @@ const environment = {
   ...process.env,
   ATTENTION_TEST_BACKENDS: 'cuda',
   ATTENTION_FUZZ_CASES: process.env.ATTENTION_FUZZ_CASES ?? '2000',
-  CUDA_HOST_FALLBACK: process.env.CUDA_HOST_FALLBACK ?? 'silent',
 };
 
 function run(...args) {

@@ -14,6 +14,11 @@ export const CUBLASLT_FLAG = 'CUDA_USE_CUBLASLT';
 env().registerFlag(TF32_FLAG, () => false);
 env().registerFlag(CUBLASLT_FLAG, () => process.env.ATTENTION_CUBLASLT !== '0');
 
+const NO_AXES = new Float64Array(0);
+
+const toArgument = (axes: readonly number[]): Float64Array =>
+  axes.length > 0 ? new Float64Array(axes) : NO_AXES;
+
 export function matMul(backend: CudaBackend, launch: MatMulLaunch): void {
   const { shape, strides } = launch.batch;
   backend.run('matmul', [
@@ -21,7 +26,9 @@ export function matMul(backend: CudaBackend, launch: MatMulLaunch): void {
     launch.b,
     launch.bias,
     launch.output,
-    ...[shape, strides[0], strides[1]].map((axes) => Float64Array.from(axes)),
+    toArgument(shape),
+    toArgument(strides[0]),
+    toArgument(strides[1]),
     launch.rows,
     launch.columns,
     launch.depth,

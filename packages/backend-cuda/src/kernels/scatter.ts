@@ -2,7 +2,7 @@ import type { ScatterLaunch } from '@attention-js/backend-common';
 import type { CudaBackend } from '../cuda_backend.ts';
 
 export function scatter(backend: CudaBackend, launch: ScatterLaunch): void {
-  const { tensor, indices, updates, output, strides, count, sliceSize, slices, isOneUpdate } = launch;
+  const { tensor, indices, updates, output, strides, count, sliceSize, slices } = launch;
   backend.run('scatter', [
     tensor,
     indices,
@@ -12,6 +12,5 @@ export function scatter(backend: CudaBackend, launch: ScatterLaunch): void {
     count,
     sliceSize,
     slices,
-    isOneUpdate,
   ]);
 }

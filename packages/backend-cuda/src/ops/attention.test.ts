@@ -1,6 +1,7 @@
 import { STORAGE_TYPES, mergeAttentionStates, pagedAttention, varlenAttention } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { forceSplits } from './attention.ts';
 import { expectMatches } from '../../../core/src/testing/compare.ts';
 import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
 import type { PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
@@ -10,7 +11,7 @@ import { describeOnCuda } from '../testing/cuda.ts';
 import { expectAgreesWithOracle } from '../testing/paged_attention.ts';
 
 afterEach(() => {
-  delete process.env.ATTENTION_CUDA_SPLITS;
+  forceSplits(0);
 });
 
 describeOnCuda('attention on cuda', () => {
@@ -57,7 +58,7 @@ describeOnCuda('attention on cuda', () => {
     test.each(['flash', 'vllm'] as const)('decode without cuSeqlensQ, layout %s', (layout) => {
       for (const group of [1, 4, 20]) {
         for (const splits of ['0', '3']) {
-          process.env.ATTENTION_CUDA_SPLITS = splits;
+          forceSplits(Number(splits));
           const sequences = [0, 1, 63, 64, 65, 300].map((contextLength) => ({
             contextLength,
             queryLength: 1,
@@ -82,7 +83,7 @@ describeOnCuda('attention on cuda', () => {
     test('contiguous keys, with and without a mask', () => {
       for (const queryLength of [1, 2, 30]) {
         for (const splits of ['0', '3']) {
-          process.env.ATTENTION_CUDA_SPLITS = splits;
+          forceSplits(Number(splits));
           const paged = makePagedCase(new Random(2), {
             kvHeads: 1,
             heads: 2,

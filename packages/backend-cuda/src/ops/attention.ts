@@ -46,7 +46,7 @@ export function attend(backend: CudaBackend, call: AttentionCall): TensorInfo[] 
   const tensors = [query, call.key, call.value, output, lse, ...call.lengths, alibiSlopes, sinks];
   const sizes = [tokens, call.sequences, heads, call.kvHeads, headSize];
   const options = [attrs.scale, attrs.softcap, Math.min(attrs.slidingWindow, MAX_WINDOW), attrs.causal];
-  const hints = [upperBound(longest.query, tokens), upperBound(longest.context, maxKeys), forcedSplits()];
+  const hints = [upperBound(longest.query, tokens), upperBound(longest.context, maxKeys), forcedSplits];
   const args = [...tensors, ...(call.mask ?? []), ...sizes, ...options, ...call.keySizes, ...hints];
   backend.run(call.binding, args);
   return made;
@@ -58,8 +58,12 @@ function upperBound(hint: number | undefined, most: number): number {
   return Math.max(1, Math.min(bound, MAX_INT));
 }
 
-/** How many parts the keys are split into where `ATTENTION_CUDA_SPLITS` decides it, in tests; else 0. */
-function forcedSplits(): number {
-  const splits = Number(process.env.ATTENTION_CUDA_SPLITS);
-  return Number.isInteger(splits) && splits > 0 ? splits : 0;
+/** How many parts the keys are split into; 0 leaves it to the launcher. */
+let forcedSplits = 0;
+
+/** Forces a number of splits, in tests; those of a process can begin with `ATTENTION_CUDA_SPLITS`. */
+export function forceSplits(splits: number): void {
+  forcedSplits = Number.isInteger(splits) && splits > 0 ? splits : 0;
 }
+
+forceSplits(Number(process.env.ATTENTION_CUDA_SPLITS)); // once: reading the environment takes as long as a launch

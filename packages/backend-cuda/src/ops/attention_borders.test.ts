@@ -2,6 +2,7 @@ import { pagedAttention, pagedAttentionWithLse } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from '@jest/globals';
+import { forceSplits } from './attention.ts';
 import { TOLERANCE, relativeError } from '../../../core/src/testing/compare.ts';
 import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
 import type { PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
@@ -41,7 +42,7 @@ const KERNELS: readonly Kernel[] = [
 ];
 
 afterEach(() => {
-  delete process.env.ATTENTION_CUDA_SPLITS;
+  forceSplits(0);
 });
 
 function specOf({ heads, headSize = 32, storage }: Kernel): Omit<PagedCaseSpec, 'sequences'> {
@@ -53,7 +54,7 @@ describeOnCuda('borders of attention kernels on cuda', () => {
     const { heads, queryLength, keysPerTile } = kernel;
 
     test.each([1, 2, 3, 5, 50])(`${kernel.kernel}: %d splits at their borders`, (splits) => {
-      process.env.ATTENTION_CUDA_SPLITS = String(splits);
+      forceSplits(splits);
       const wholeTiles = Math.min(splits, 5) * keysPerTile;
       const lengths = [1, keysPerTile, wholeTiles].flatMap((length) =>
         [length - 1, length, length + 1].filter((contextLength) => contextLength >= queryLength),
@@ -67,7 +68,7 @@ describeOnCuda('borders of attention kernels on cuda', () => {
     });
 
     test(`${kernel.kernel}: options that leave few keys, and many splits`, () => {
-      process.env.ATTENTION_CUDA_SPLITS = '7';
+      forceSplits(7);
       const sequences = [queryLength, 200, 257].map((contextLength) => ({ contextLength, queryLength }));
       const sinks = Array.from({ length: heads }, (_, head) => head - 1);
       for (const options of [{ slidingWindow: 1, sinks }, { causal: false }, { slidingWindow: 2 ** 31 }]) {
@@ -78,7 +79,7 @@ describeOnCuda('borders of attention kernels on cuda', () => {
     test(`${kernel.kernel}: rows that need a bad block are NaN, and no others`, () => {
       const contextLength = 90 + queryLength;
       for (const splits of [1, 2]) {
-        process.env.ATTENTION_CUDA_SPLITS = String(splits);
+        forceSplits(splits);
         for (const bad of [-1, 1_000_000, -(2 ** 31)]) {
           const sequences = [40 + queryLength, contextLength].map((length) => ({
             contextLength: length,
@@ -122,7 +123,7 @@ describeOnCuda('borders of attention kernels on cuda', () => {
       const paged = makePagedCase(new Random(4), { ...specOf(kernel), sequences, extraColumns: 0 });
       const { query, keyCache, valueCache, metadata } = paged;
       for (const splits of ['0', '3']) {
-        process.env.ATTENTION_CUDA_SPLITS = splits;
+        forceSplits(Number(splits));
         for (const options of [{}, { slidingWindow: 3 }]) {
           for (const length of [contextLength + queryLength, 2 ** 31 - 1]) {
             const contextLens = tf.tensor1d([40 + queryLength, length], 'int32');

@@ -2,6 +2,7 @@ import { STORAGE_TYPES, pagedAttentionWithLse, varlenAttention } from '@attentio
 import type { StorageType } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from '@jest/globals';
+import { forceSplits } from './attention.ts';
 import { attentionOracle } from '../../../core/src/testing/attention_oracle.ts';
 import type { OracleOptions } from '../../../core/src/testing/attention_oracle.ts';
 import { expectMatches, relativeError } from '../../../core/src/testing/compare.ts';
@@ -16,7 +17,7 @@ const GROUPS = 20;
 const LSE_TOLERANCE = { float32: 2e-6, float16: 2e-5, bfloat16: 2e-5 };
 
 afterEach(() => {
-  delete process.env.ATTENTION_CUDA_SPLITS;
+  forceSplits(0);
 });
 
 function drawSequences(random: Random, isDecode: boolean): PagedCaseSpec['sequences'] {
@@ -122,7 +123,7 @@ function expectCaseAgrees(seed: number): void {
   const isContiguous = random.integer(0, 4) === 0;
   const isDecode = !isContiguous && random.integer(0, 2) === 0;
   const paged = makePagedCase(random, drawSpec(random, random.pick(STORAGE_TYPES), isDecode));
-  process.env.ATTENTION_CUDA_SPLITS = String(random.pick([0, 0, 0, 1, 2, 3, 7, 40]));
+  forceSplits(random.pick([0, 0, 0, 1, 2, 3, 7, 40]));
   try {
     if (isContiguous) expectContiguousAgrees(random, paged);
     else expectPagedAgrees(random, paged, isDecode);
