@@ -34,6 +34,7 @@ await build({
   bundle: true,
   packages: 'external',
   platform: 'node',
+  target: 'node20',
   format: 'esm',
   logLevel: 'error',
 });

@@ -1,12 +1,43 @@
 #include "module.h"
 
+#include <cstring>
 #include <utility>
 
 namespace attention::cuda {
+namespace {
+
+template <typename T>
+T read_at(const std::vector<char>& image, size_t offset) {
+  T value;
+  std::memcpy(&value, image.data() + offset, sizeof(T));
+  return value;
+}
+
+/// Throws for binaries that are cut off: the driver is not told where they end, and reads on.
+void check_whole(const std::vector<char>& image) {
+  constexpr uint32_t elf = 0x464c457f;
+  constexpr uint32_t fat_binary = 0xba55ed50;
+  constexpr size_t header_bytes = 64;
+  const size_t size = image.size();
+  const auto magic = size < 4 ? 0 : read_at<uint32_t>(image, 0);
+  if (magic != elf && magic != fat_binary) return;
+  const auto fits = [&](uint64_t start, uint64_t bytes) { return start <= size && bytes <= size - start; };
+  bool is_whole = size >= header_bytes;
+  if (is_whole && magic == elf) {  // the tables of segments and sections lie behind what they describe
+    is_whole = fits(read_at<uint64_t>(image, 32), read_at<uint16_t>(image, 54) * read_at<uint16_t>(image, 56)) &&
+               fits(read_at<uint64_t>(image, 40), read_at<uint16_t>(image, 58) * read_at<uint16_t>(image, 60));
+  } else if (is_whole) {
+    is_whole = fits(read_at<uint16_t>(image, 6), read_at<uint64_t>(image, 8));
+  }
+  if (!is_whole) throw DeviceError("ERR_DEVICE", "loading the module: expected a whole binary, received a part");
+}
+
+}  // namespace
 
 #ifdef ATTENTION_CUDA_HOST_DEVICE
 
-Module::Module(const std::vector<char>&) {
+Module::Module(const std::vector<char>& image) {
+  check_whole(image);
   throw DeviceError("ERR_UNSUPPORTED", "expected a GPU: the host device runs no PTX");
 }
 Module::~Module() = default;
@@ -16,6 +47,7 @@ void Module::launch(const LaunchContext&, const std::string&, const Grid&, std::
 #else
 
 Module::Module(const std::vector<char>& image) {
+  check_whole(image);
   std::vector<char> terminated = image;  // PTX is text and ends with a zero
   terminated.push_back('\0');
   check(cudaLibraryLoadData(&library_, terminated.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
