@@ -26,8 +26,7 @@ void multinomial(const LaunchContext& context, const MultinomialParams& params) 
     softmax(context, {.x = params.logits,
                       .output = probabilities,
                       .rows = params.rows,
-                      .length = params.events,
-                      .logarithm = false});
+                      .length = params.events});
   }
   cumulate(context, {.x = probabilities,
                      .output = sums,

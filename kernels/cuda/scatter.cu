@@ -25,7 +25,6 @@ ScatterShape shape_of(const ScatterParams& params) {
       .index_rank = int(params.strides.size()),
       .strides = {},
       .adds = !params.tensor,
-      .one_update = params.one_update,
   };
   for (size_t axis = 0; axis < params.strides.size(); axis++) shape.strides[axis] = params.strides[axis];
   return shape;

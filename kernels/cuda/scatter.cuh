@@ -24,7 +24,6 @@ struct ScatterShape {
   int index_rank;
   int64_t strides[max_rank];
   bool adds;
-  bool one_update;
 };
 
 /// Makes the keys, and sorts them in runs of the block's `run`.
@@ -80,7 +79,7 @@ __global__ void __launch_bounds__(256)
   for (int64_t element = first; element < shape.slice_length; element += step) {
     Value value = Value(0);
     for (int64_t next = place; next < shape.count && keys[next] != no_key && slice_of(keys[next]) == slice; next++) {
-      const int64_t from = shape.one_update ? 0 : update_of(keys[next]) * shape.slice_length + element;
+      const int64_t from = update_of(keys[next]) * shape.slice_length + element;
       const Value update = load_element<Value>(updates, type, from);
       value = shape.adds ? add(value, update) : update;
     }

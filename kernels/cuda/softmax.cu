@@ -17,7 +17,7 @@ template <int N, int Packs>
 void launch_rows(const LaunchContext& context, const SoftmaxParams& params) {
   const int threads = row_threads(params.length, N * Packs, max_threads);
   launch(context, softmax_rows_kernel<N, Packs>, row_grid(params.rows, threads), params.x.data, params.x.type,
-         params.output.data, params.output.type, params.rows, int(params.length), params.logarithm);
+         params.output.data, params.output.type, params.rows, int(params.length));
 }
 
 template <int N>
@@ -31,7 +31,7 @@ void launch_parts(const LaunchContext& context, const SoftmaxParams& params) {
   launch(context, softmax_parts_kernel<N>, grid, params.x.data, params.x.type, states.as<SoftmaxState>(),
          params.length, part);
   launch(context, softmax_scale_kernel<N>, grid, params.x.data, params.x.type, params.output.data, params.output.type,
-         states.as<SoftmaxState>(), params.length, part, params.logarithm);
+         states.as<SoftmaxState>(), params.length, part);
 }
 
 }  // namespace

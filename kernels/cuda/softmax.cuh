@@ -26,22 +26,16 @@ struct SoftmaxState {
 
 /// How a row becomes its softmax.
 struct SoftmaxScale {
-  bool logarithm;
   float maximum;
-  float sum;
+  float inverse;
 
-  __device__ __forceinline__ SoftmaxScale(const SoftmaxState& state, bool as_logarithm)
-      : logarithm(as_logarithm),
-        maximum(state.maximum),
-        sum(isinf(state.maximum) ? NAN : logarithm ? logf(state.sum) : state.sum) {}
+  __device__ __forceinline__ explicit SoftmaxScale(const SoftmaxState& state)
+      : maximum(state.maximum), inverse(isinf(state.maximum) ? NAN : 1.0f / state.sum) {}
 
   template <int N>
   __device__ __forceinline__ void apply(float (&values)[N]) const {
-    const float inverse = 1.0f / sum;
 #pragma unroll
-    for (int i = 0; i < N; i++) {
-      values[i] = logarithm ? values[i] - maximum - sum : expf(values[i] - maximum) * inverse;
-    }
+    for (int i = 0; i < N; i++) values[i] = expf(values[i] - maximum) * inverse;
   }
 };
 
@@ -58,7 +52,7 @@ __device__ __forceinline__ float pack_maximum(const float (&values)[N]) {
 template <int N, int Packs>
 __global__ void __launch_bounds__(1024)
     softmax_rows_kernel(const void* x, ElementType x_type, void* output, ElementType output_type, int64_t rows,
-                        int length, bool logarithm) {
+                        int length) {
   __shared__ float warp_maxima[warp_size];
   __shared__ float warp_sums[warp_size];
   const int64_t row = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
@@ -89,7 +83,7 @@ __global__ void __launch_bounds__(1024)
     for (int i = 0; i < N; i++) state.sum += expf(values[pack][i] - state.maximum);
   }
   state.sum = block_sum(state.sum, warp_sums);
-  const SoftmaxScale scale(state, logarithm);
+  const SoftmaxScale scale(state);
 #pragma unroll
   for (int pack = 0; pack < Packs; pack++) {
     const int column = (pack * blockDim.x + threadIdx.x) * N;
@@ -130,13 +124,13 @@ __global__ void __launch_bounds__(512) softmax_parts_kernel(const void* x, Eleme
 template <int N>
 __global__ void __launch_bounds__(512)
     softmax_scale_kernel(const void* x, ElementType x_type, void* output, ElementType output_type,
-                         const SoftmaxState* states, int64_t length, int64_t part, bool logarithm) {
+                         const SoftmaxState* states, int64_t length, int64_t part) {
   SoftmaxState state{-INFINITY, 0.0f};
   for (unsigned i = 0; i < gridDim.y; i++) {
     const SoftmaxState other = states[int64_t(blockIdx.x) * gridDim.y + i];
     state.merge(other.maximum, other.sum);
   }
-  const SoftmaxScale scale(state, logarithm);
+  const SoftmaxScale scale(state);
   const int64_t start = blockIdx.x * length;
   const int64_t first = blockIdx.y * part;
   const int64_t last = min(first + part, length);

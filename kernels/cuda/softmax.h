@@ -12,10 +12,9 @@ struct SoftmaxParams {
   Operand output;  // [rows, length] of a float type
   int64_t rows;
   int64_t length;
-  bool logarithm;
 };
 
-/// Softmax of rows, or its logarithm, in float32.
+/// Softmax of rows, in float32.
 void softmax(const LaunchContext& context, const SoftmaxParams& params);
 
 }  // namespace attention

@@ -5,6 +5,7 @@
 using namespace metal;
 
 constant int x_type [[function_constant(0)]];
+constant int output_type [[function_constant(1)]];
 
 struct SoftmaxParams {
   uint length;
@@ -43,6 +44,6 @@ struct SoftmaxParams {
   for (uint s = 0; s < simdgroups; s++) sum += sums[s];
 
   for (uint i = thread_index; i < params.length; i += threads) {
-    store_element(output, x_type, base + i, precise::exp(load_element<float>(x, x_type, base + i) - maximum) / sum);
+    store_element(output, output_type, base + i, precise::exp(load_element<float>(x, x_type, base + i) - maximum) / sum);
   }
 }

@@ -15,7 +15,6 @@ const Binding binding("scatter", [](const LaunchContext& context, Arguments& arg
                        .count = arguments.integer(),
                        .slice_length = arguments.integer(),
                        .slices = arguments.integer(),
-                       .one_update = arguments.flag(),
                    });
 });
 

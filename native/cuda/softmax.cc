@@ -11,7 +11,6 @@ const Binding binding("softmax", [](const LaunchContext& context, Arguments& arg
                        .output = arguments.tensor(),
                        .rows = arguments.integer(),
                        .length = arguments.integer(),
-                       .logarithm = arguments.flag(),
                    });
 });
 

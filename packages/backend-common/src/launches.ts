@@ -188,7 +188,7 @@ export interface ScatterLaunch {
   tensor: TensorInfo | undefined;
   /** int32 [count, strides.length] */
   indices: TensorInfo;
-  /** [count, sliceSize] of the output's type, or one element for all. */
+  /** [count, sliceSize] of the output's type. */
   updates: TensorInfo;
   /** [slices, sliceSize] */
   output: TensorInfo;
@@ -197,8 +197,6 @@ export interface ScatterLaunch {
   count: number;
   sliceSize: number;
   slices: number;
-  /** Whether `updates` is one element. */
-  isOneUpdate: boolean;
 }
 
 /** Draws events of each row by their probabilities. */
@@ -215,7 +213,7 @@ export interface MultinomialLaunch {
   seed: number;
 }
 
-/** Launches by stem. A kernel that needs one of the optional ones runs on the host where it is missing. */
+/** Launches by stem. */
 export interface Launches<Backend extends DeviceBackend = DeviceBackend> {
   readonly limits: LaunchLimits;
   /** See {@link ArgReduceLaunch}. */
@@ -232,10 +230,14 @@ export interface Launches<Backend extends DeviceBackend = DeviceBackend> {
   gather(this: void, backend: Backend, launch: GatherLaunch): void;
   /** See {@link MatMulLaunch}. */
   matMul(this: void, backend: Backend, launch: MatMulLaunch): void;
+  /** See {@link MultinomialLaunch}. */
+  multinomial(this: void, backend: Backend, launch: MultinomialLaunch): void;
   /** See {@link OneHotLaunch}. */
   oneHot(this: void, backend: Backend, launch: OneHotLaunch): void;
   /** See {@link ReduceLaunch}. */
   reduce(this: void, backend: Backend, launch: ReduceLaunch): void;
+  /** See {@link ScatterLaunch}. */
+  scatter(this: void, backend: Backend, launch: ScatterLaunch): void;
   /** See {@link SelectLaunch}. */
   select(this: void, backend: Backend, launch: SelectLaunch): void;
   /** See {@link SoftmaxLaunch}. */
@@ -244,8 +246,4 @@ export interface Launches<Backend extends DeviceBackend = DeviceBackend> {
   topK(this: void, backend: Backend, launch: TopKLaunch): void;
   /** See {@link UnaryLaunch}. */
   unary(this: void, backend: Backend, launch: UnaryLaunch): void;
-  /** See {@link MultinomialLaunch}. */
-  multinomial?(this: void, backend: Backend, launch: MultinomialLaunch): void;
-  /** See {@link ScatterLaunch}. */
-  scatter?(this: void, backend: Backend, launch: ScatterLaunch): void;
 }

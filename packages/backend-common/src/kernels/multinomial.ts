@@ -11,7 +11,7 @@ const multinomial = tfjsKernel<{ logits: TensorInfo }, MultinomialAttrs>(
     const [rows, events] = logits.shape;
     const isServed = haveType([logits], 'float32') && logits.shape.length === 2 && events > 0;
     const size = Math.max(sizeOf(logits.shape), rows * samples);
-    if (!launches.multinomial || !isServed || size >= launches.limits.size) return undefined;
+    if (!isServed || size >= launches.limits.size) return undefined;
     const output = makeTensor(backend, [rows, samples], 'int32');
     if (rows * samples === 0) return output;
     launches.multinomial(backend, { logits, output, rows, events, samples, isNormalized, seed });

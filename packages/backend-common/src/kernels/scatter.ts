@@ -18,21 +18,20 @@ function scatter(
 ): TensorInfo | undefined {
   const { launches } = backend;
   const size = sizeOf(shape);
-  if (!launches.scatter || !isNumeric(updates) || !haveType([indices], 'int32')) return undefined;
+  if (!isNumeric(updates) || !haveType([indices], 'int32')) return undefined;
   if (size === 0 || size >= launches.limits.size) return undefined;
   const shapes = backend_util.calculateShapes(updates, indices, shape);
   const { sliceRank, numUpdates: count, sliceSize } = shapes;
   const strides = shapes.strides.slice(0, sliceRank);
   const slices = size / sliceSize;
-  if (sliceRank === 0) return undefined;
+  if (sliceRank === 0 || sliceRank > launches.limits.rank || updates.shape.length === 0) return undefined;
   checkIndices(backend, { indices, strides, slices }, (index) => {
     throw new RangeError(`Invalid indices: ${index.join()} does not index into ${shape.join()}`);
   });
   const storage = promotedStorage(backend, updates, ...(tensor ? [tensor] : []));
-  const isOneUpdate = updates.shape.length === 0;
   return withStorage(backend, tensor ? [updates, tensor] : [updates], storage, ([own, base]) => {
     const output = makeTensor(backend, shape, updates.dtype, storage);
-    launches.scatter?.(backend, {
+    launches.scatter(backend, {
       tensor: base,
       indices,
       updates: own,
@@ -41,7 +40,6 @@ function scatter(
       count,
       sliceSize,
       slices,
-      isOneUpdate,
     });
     return output;
   });

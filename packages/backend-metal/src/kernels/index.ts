@@ -7,8 +7,10 @@ import { cumulate } from './cumulate.ts';
 import { fill } from './fill.ts';
 import { gather } from './gather.ts';
 import { MAX_BATCH_RANK, matMul } from './matmul.ts';
+import { multinomial } from './multinomial.ts';
 import { oneHot } from './one_hot.ts';
 import { reduce } from './reduce.ts';
+import { scatter } from './scatter.ts';
 import { select } from './select.ts';
 import { softmax } from './softmax.ts';
 import { MAX_K, topK } from './top_k.ts';
@@ -35,8 +37,10 @@ export const launches: Launches<MetalBackend> = {
   fill,
   gather,
   matMul,
+  multinomial,
   oneHot,
   reduce,
+  scatter,
   select,
   softmax,
   topK,

@@ -8,7 +8,7 @@ export function softmax(backend: MetalBackend, { x, output, rows, length }: Soft
   backend.dispatch({
     shader: 'softmax',
     function: 'softmax',
-    constants: { x_type: elementType(backend, x) },
+    constants: { x_type: elementType(backend, x), output_type: elementType(backend, output) },
     buffers: [x, output],
     params: [uint32(length)],
     threadgroups: [rows, 1, 1],

@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
+import { castStorage } from '@attention-js/core';
+import { STORAGES } from '../expect_as_on_cpu.ts';
 import type { DescribeSuite } from '../describe_suite.ts';
 
 const SAMPLES = 4000;
@@ -40,6 +42,22 @@ export function multinomialSuite(describeSuite: DescribeSuite): void {
       expect(Math.max(...drawn)).toBeLessThan(events);
       const mean = drawn.reduce((sum, event) => sum + event, 0) / SAMPLES;
       expect(Math.abs(mean / events - 0.5)).toBeLessThan(4 / Math.sqrt(12 * SAMPLES));
+    });
+
+    test.each(STORAGES)('rows of one event that is possible, in %s', (storage) => {
+      const events = 300;
+      const certain = [0, 17, 299, 298];
+      const probabilities = tf.oneHot(tf.tensor1d(certain, 'int32'), events);
+      const normalized = castStorage(tf.cast(probabilities, 'float32'), storage);
+      const logits = castStorage(tf.log(tf.cast(probabilities, 'float32')), storage);
+      const expected = certain.flatMap((event) => Array.from<number>({ length: 50 }).fill(event));
+      for (const [rows, isNormalized] of [
+        [normalized, true],
+        [logits, false],
+      ] as const) {
+        const drawn = tf.multinomial(rows as tf.Tensor2D, 50, 5, isNormalized);
+        expect([...drawn.dataSync()]).toEqual(expected);
+      }
     });
 
     test('a seed decides', () => {

@@ -15,6 +15,9 @@ const cases: { title: string; indices: number[]; shape: number[]; updates: numbe
 const add = (at: tf.Tensor, x: tf.Tensor): tf.Tensor => tf.scatterND(at, x, [6, 8, 10]);
 const put = (to: tf.Tensor, at: tf.Tensor, x: tf.Tensor): tf.Tensor => tf.tensorScatterUpdate(to, at, x);
 
+/** Indices -1, 1, 7 and 2^30 + 1, which nobody but the device knows. */
+const computed = () => tf.add(tf.tensor2d([-2, 0, 6, 2 ** 30], [4, 1], 'int32'), tf.scalar(1, 'int32'));
+
 /** Slices that are put where indices say, beside the `cpu` backend. */
 export function scatterSuite(describeSuite: DescribeSuite): void {
   describeSuite('slices to places', () => {
@@ -28,18 +31,28 @@ export function scatterSuite(describeSuite: DescribeSuite): void {
         });
       });
 
-      test('int32', async () => {
+      test('int32 and bool', async () => {
         await expectAsOnCpu([places, integers(updates, -9, 9)], add);
         await expectAsOnCpu([integers([6, 8, 10], -9, 9), places, integers(updates, -9, 9)], put);
+        const bools = [integers([6, 8, 10], 0, 1, 'bool'), places, integers(updates, 0, 1, 'bool')];
+        await expectAsOnCpu(bools, put);
       });
     });
 
     test('many, all for a few places', async () => {
-      const places = integers([3000, 1], 0, 6);
-      await expectAsOnCpu([places, normal([3000, 4])], (at, x) => tf.scatterND(at, x, [7, 4]), {
+      const places = integers([5000, 1], 0, 6);
+      await expectAsOnCpu([places, normal([5000, 4])], (at, x) => tf.scatterND(at, x, [7, 4]), {
         bound: 1e-4,
       });
-      await expectAsOnCpu([normal([7, 4]), places, normal([3000, 4])], put);
+      await expectAsOnCpu([normal([7, 4]), places, normal([5000, 4])], put);
+    });
+
+    test('places that the device computed and lie outside are left out', () => {
+      const updates = tf.tensor2d([1, 2, 3, 4, 5, 6, 7, 8], [4, 2]);
+      const expected = new Float32Array(14);
+      expected.set([3, 4], 2);
+      expect(tf.scatterND(computed(), updates, [7, 2]).dataSync()).toEqual(expected);
+      expect(tf.tensorScatterUpdate(tf.zeros([7, 2]), computed(), updates).dataSync()).toEqual(expected);
     });
 
     test('a place that is known to lie outside is an error', () => {
