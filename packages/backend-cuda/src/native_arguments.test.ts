@@ -60,6 +60,27 @@ describeOnCuda('what the addon cannot use', () => {
     );
   });
 
+  test('a binary that was cut off', () => {
+    const [elf, fatBinary] = [0x464c457f, 0xba55ed50];
+    for (const size of [4, 63, 64, 200]) {
+      for (const magic of [elf, fatBinary]) {
+        const image = new Uint8Array(size);
+        const view = new DataView(image.buffer);
+        view.setUint32(0, magic, true);
+        if (size >= 64) {
+          view.setUint16(6, 16, true); // a fat binary's header, and what follows it
+          view.setUint32(8, 300, true);
+          view.setUint32(40, 150, true); // an ELF's table of two sections
+          view.setUint16(58, 64, true);
+          view.setUint16(60, 2, true);
+        }
+        expect(() => context.loadModule(image)).toThrow(
+          failing('ERR_DEVICE', '[loadModule] loading the module: expected a whole binary, received a part'),
+        );
+      }
+    }
+  });
+
   test('a method on another object', () => {
     for (const object of [{}, context.startStopwatch(), undefined]) {
       expect(() => context.allocate.call(given(object), 1)).toThrow(/./);
