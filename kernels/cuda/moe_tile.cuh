@@ -115,15 +115,20 @@ __device__ __forceinline__ void multiply_moe_tile(const MoeOperands<typename Til
   Tile::gather(sums, products);
 }
 
-/// Blocks of neighbouring numbers share the rows of x, and soon after the weights of an expert.
+/// Blocks that run at once make tiles close together in both directions, and so read few rows of x and few weights: a
+/// group of tiles of rows, most of them of one expert, goes through the columns together.
 template <typename Shape, bool Gated>
 __global__ void __launch_bounds__(Shape::Full::threads)
     moe_tile_kernel(const MoeOperands<typename Shape::Full::Element> operands, int column_tiles) {
   using Full = typename Shape::Full;
   using Half = typename Shape::Half;
-  const MoeTile tile = operands.tiles[blockIdx.x / column_tiles];
+  constexpr int group_tiles = 8;
+  const int group = blockIdx.x / (group_tiles * column_tiles);
+  const int in_group = blockIdx.x % (group_tiles * column_tiles);
+  const int tiles_of_group = min(group_tiles, int(gridDim.x) / column_tiles - group * group_tiles);
+  const MoeTile tile = operands.tiles[group * group_tiles + in_group % tiles_of_group];
   if (tile.end <= tile.first || (Gated && tile.expert < 0)) return;
-  const int first_column = blockIdx.x % column_tiles * moe_tile_columns<Full, Gated>;
+  const int first_column = in_group / tiles_of_group * moe_tile_columns<Full, Gated>;
   float* products = shared_memory<float>();
   if (tile.expert >= 0) {
     if (Half::rows < Full::rows && tile.end - tile.first <= Half::rows) {
