@@ -2,24 +2,26 @@ import { AttentionError } from '@attention-js/core';
 import { KernelBackend } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from './device_backend.ts';
 
-/** Names of the methods and accessors of a class and those that it extends. */
-function membersOf(type: object): string[] {
-  const names: string[] = [];
+/** The methods and accessors of a class and those that it extends, by name. */
+function membersOf(type: object): Map<string, PropertyDescriptor> {
+  const members = new Map<string, PropertyDescriptor>();
   for (let prototype = type; prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype)) {
-    names.push(...Object.getOwnPropertyNames(prototype));
+    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (!members.has(name)) members.set(name, member);
+    }
   }
-  return names;
+  return members;
 }
 
-/** Stands in for a backend of class `type` where it cannot be had: every method throws why. */
+/** Stands in for a backend of class `type` where it cannot be had: every method and accessor throws why. */
 export function unavailableBackend(error: AttentionError, type: { prototype: DeviceBackend }): KernelBackend {
   const backend = new KernelBackend();
-  for (const name of new Set(membersOf(type.prototype))) {
+  for (const [name, member] of membersOf(type.prototype)) {
     if (name === 'constructor' || name === 'dispose') continue;
-    const value = (): never => {
+    const fail = (): never => {
       throw new AttentionError(error.code, error.message, { cause: error });
     };
-    Object.defineProperty(backend, name, { value });
+    Object.defineProperty(backend, name, member.get ? { get: fail } : { value: fail });
   }
   backend.dispose = () => {}; // tfjs's engine calls it when it is reset
   return backend;

@@ -20,6 +20,7 @@ export function unavailableSuite(name: string, error: object): void {
     expect(() => tf.add(x, x)).toThrow(expected);
     expect(() => tf.memory()).toThrow(expected);
     expect(() => tf.zerosWithStorage([2], 'float16')).toThrow(expected);
+    expect(() => (tf.engine().backend as unknown as { deviceName: string }).deviceName).toThrow(expected);
     expect(tf.storageOf(x)).toBe('float32'); // it lives on `cpu`
 
     await tf.setBackend('cpu');
