@@ -177,7 +177,7 @@ function afterFault(environment: Record<string, string>): { code: string; messag
         return context.downloadAsync(output, 4096);
       });
       await attempt(() => context.wait());
-      await attempt(() => context.softmax(output, 0, output, 0, 1, 1024, false)); // not to blame
+      await attempt(() => context.softmax(output, 0, output, 0, 1, 1024)); // not to blame
       process.stdout.write(JSON.stringify(errors));
     })();`;
   const { stdout } = spawnSync(process.execPath, ['-e', program], {
