@@ -67,7 +67,9 @@ DeviceLimits device_limits(int ordinal) {
 
 }  // namespace
 
-Context::Context(int ordinal) : driver_version_(cuda::driver_version()) {
+// What was made is given back where a later step throws: the destructor runs once the delegate is done.
+Context::Context(int ordinal) : Context() {
+  driver_version_ = cuda::driver_version();
   check_available(ordinal);
   check(cudaSetDevice(ordinal), "cudaSetDevice");
   launch_.device = device_limits(ordinal);
@@ -98,16 +100,17 @@ Context::Context(int ordinal) : driver_version_(cuda::driver_version()) {
 }
 
 Context::~Context() {
+  if (!launch_.stream) return;  // which is made first
   cudaSetDevice(launch_.device.ordinal);
-  if (launch_.stream) cudaStreamSynchronize(launch_.stream);
+  cudaStreamSynchronize(launch_.stream);
   launch_.cublaslt.reset();
   for (const auto& [address, bytes] : host_allocations_) cudaFreeHost(address);
   // A pool lives on until all of its memory was freed.
   for (const auto& [address, bytes] : allocations_) cudaFreeAsync(address, launch_.stream);
-  if (launch_.stream) cudaStreamSynchronize(launch_.stream);
+  cudaStreamSynchronize(launch_.stream);
   if (launch_.counters) cudaFree(launch_.counters);
   if (launch_.pool) cudaMemPoolDestroy(launch_.pool);
-  if (launch_.stream) cudaStreamDestroy(launch_.stream);
+  cudaStreamDestroy(launch_.stream);
 }
 
 void Context::make_current() const { check(cudaSetDevice(launch_.device.ordinal), "cudaSetDevice"); }

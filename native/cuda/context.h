@@ -67,6 +67,7 @@ class Context {
   bool is_synchronous() const { return is_synchronous_; }
 
  private:
+  Context() = default;
   /// `; launched last: …`, or nothing where it is known what failed.
   std::string suspects() const;
 

@@ -1,5 +1,6 @@
 import { DeviceBackend } from '@attention-js/backend-common';
 import type { Launches } from '@attention-js/backend-common';
+import { AttentionError } from '@attention-js/core';
 import type { StorageMemory, StorageType } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
@@ -109,7 +110,8 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
    * Runs an operation of the addon on tensors, after all that was launched before. Nothing waits for it but reads.
    *
    * @param name Name of its binding in native/cuda.
-   * @throws AttentionError `ERR_DEVICE` for a launch that fails, or with the fault of an earlier one.
+   * @throws AttentionError `ERR_RANGE` for a name that the addon does not have, `ERR_DEVICE` for a launch that fails, or
+   * with the fault of an earlier one.
    */
   run(name: string, args: readonly OperationArgument[]): void {
     const values: NativeArgument[] = [];
@@ -122,7 +124,12 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
         values.push(argument);
       }
     }
-    (this.#context as unknown as Record<string, Operation>)[name](...values);
+    const operations = this.#context as unknown as Record<string, Operation>;
+    if (!(name in operations)) {
+      const message = `[cuda] name: expected an operation of the addon, received ${name}`;
+      throw new AttentionError('ERR_RANGE', message);
+    }
+    operations[name](...values);
   }
 
   /** Address of a tensor's elements on the GPU, which stays as long as the tensor. 0 for a tensor without elements. */
