@@ -57,10 +57,23 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
   return best;
 }
 
+/// Parts of each item of a batch of one sequence: its items are equal, so that blocks need not find out their shares.
+inline int parts_of_one_sequence(const LaunchContext& context, const AttentionParams& params,
+                                 const DecodeConfig& config, int items) {
+  constexpr int blocks_per_multiprocessor = 2;
+  constexpr int tiles_per_part = 2;
+  const int tiles = (params.max_context_length >> config.tile_shift) + 1;
+  const int most = blocks_per_multiprocessor * context.device.multiprocessors / items;
+  return std::max(std::min(most, divide_up(tiles, tiles_per_part)), 1);
+}
+
 template <typename T, int Padded, bool Vllm>
 void launch_decode(const LaunchContext& context, const AttentionParams& params) {
-  const DecodeConfig config = choose_config<Padded>(context, params);
+  DecodeConfig config = choose_config<Padded>(context, params);
   const int64_t items = int64_t(params.sequences) * params.kv_heads * config.row_tiles;
+  if (config.forced_parts == 0 && params.sequences == 1 && params.max_context_length > 0) {
+    config.forced_parts = parts_of_one_sequence(context, params, config, int(items));
+  }
   int64_t blocks = items * config.forced_parts;
   int64_t slots = blocks;
   int64_t counters = items;

@@ -55,20 +55,31 @@ __device__ __forceinline__ void merge_parts(const AttentionParams& params, const
   }
   __syncthreads();
 
+  constexpr int batch = 8;  // of parts that are read at once
   const int packs_per_row = params.head_size / 4;
   for (int i = threadIdx.x; i < num_rows * packs_per_row; i += blockDim.x) {
     const int row = i / packs_per_row;
     const int d = i % packs_per_row * 4;
     float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-#pragma unroll 16
-    for (int part = 0; part < segment.parts; part++) {
-      const float* base = scratch.parts + part_slot(segment, part, config) * floats;
-      const float4 sums = *reinterpret_cast<const float4*>(base + row * params.head_size + d);
-      const float weight = exp2f(base[rows_per_part * params.head_size + row * 2] - references[row]);
-      total[0] += sums.x * weight;
-      total[1] += sums.y * weight;
-      total[2] += sums.z * weight;
-      total[3] += sums.w * weight;
+    for (int first = 0; first < segment.parts; first += batch) {
+      float4 sums[batch];
+      float maxima[batch];
+#pragma unroll
+      for (int j = 0; j < batch; j++) {
+        const int part = min(first + j, segment.parts - 1);
+        sums[j] = *reinterpret_cast<const float4*>(scratch.parts + part_slot(segment, part, config) * floats +
+                                                   row * params.head_size + d);
+        maxima[j] = part_stats(part, row)[0];
+      }
+#pragma unroll
+      for (int j = 0; j < batch; j++) {
+        if (first + j >= segment.parts) break;
+        const float weight = exp2f(maxima[j] - references[row]);
+        total[0] += sums[j].x * weight;
+        total[1] += sums[j].y * weight;
+        total[2] += sums[j].z * weight;
+        total[3] += sums[j].w * weight;
+      }
     }
 #pragma unroll
     for (int j = 0; j < 4; j++) total[j] *= factors[row];
