@@ -1,3 +1,7 @@
+// Packs packages as npm would publish them into the current folder. `npm pack` alone would leave out what lies elsewhere in
+// the repository: kernels, and the sources of addons.
+//
+//   node scripts/packages/pack.js core backend-common backend-cuda
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -88,5 +92,14 @@ export function pack(name, destination) {
     return filename;
   } finally {
     rmSync(staged, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  try {
+    for (const name of process.argv.slice(2)) pack(name, '.');
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
   }
 }
