@@ -7,17 +7,25 @@ namespace {
 
 template <typename T, int HeadSize>
 void prefill_in_tiles(const LaunchContext& context, const AttentionParams& params, bool all) {
-  using Large = PrefillTile<HeadSize, true>;
-  using Small = PrefillTile<HeadSize, false>;
+  using Large = PrefillTile<HeadSize, TileSize::large>;
+  using Medium = PrefillTile<HeadSize, TileSize::medium>;
+  using Small = PrefillTile<HeadSize, TileSize::small>;
+  static_assert(Medium::rows == Large::rows);
   const auto fits = [&](size_t bytes) { return bytes <= size_t(context.device.shared_bytes_per_block); };
   if (!fits(sizeof(PrefillMemory<Small>))) return attend_scalar(context, params);  // Turing, heads of more than 128
   const int64_t group = params.heads / params.kv_heads;
   const int64_t longest = params.cu_seqlens_q ? params.max_query_length : 1;
-  // Large tiles, where sequences fill them, the device's memory suffices, and half of its processors get one.
+  // Larger tiles, where sequences fill them, and half of the device's processors get one.
   const int64_t blocks = group * params.tokens / Large::rows * params.kv_heads;
-  const bool large = longest * group > Small::rows && 2 * blocks >= context.device.multiprocessors &&
-                     fits(sizeof(PrefillMemory<Large>));
-  launch_prefill<T, HeadSize>(context, params, large, all);
+  TileSize size = TileSize::small;
+  if (longest * group > Small::rows && 2 * blocks >= context.device.multiprocessors) {
+    if (fits(sizeof(PrefillMemory<Large>))) {
+      size = TileSize::large;
+    } else if (has_medium_tiles(HeadSize) && fits(sizeof(PrefillMemory<Medium>))) {
+      size = TileSize::medium;
+    }
+  }
+  launch_prefill<T, HeadSize>(context, params, size, all);
 }
 
 }  // namespace

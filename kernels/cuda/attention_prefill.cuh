@@ -1,109 +1,13 @@
 #pragma once
 // Attention by tensor cores of many query rows at once: FlashAttention-2 (Dao, 2023) from a paged cache or contiguous
-// rows. A block has a tile of rows of one KV head's group, a warp 16 or 32 of them. Queries, scores and outputs stay in
-// registers; the block's keys and values pass through shared memory.
+// rows. A block has a tile of rows of one KV head's group, a warp 16 or 32 of them. Scores and outputs stay in registers,
+// and queries where there is room; the block's keys and values pass through shared memory.
 
 #include "attention_prefill_keys.cuh"
+#include "attention_prefill_products.cuh"
 #include "attention_prefill_scores.cuh"
 
 namespace attention {
-
-/// A warp's rows of queries, as operand a of multiply_matrices.
-template <typename T, typename Tile>
-__device__ __forceinline__ void load_queries(uint32_t (&queries)[Tile::row_blocks][Tile::head_size / 16][4],
-                                             const AttentionParams& params, const PrefillMemory<Tile>& memory,
-                                             const RowTile& tile, int first_row, int kv_head) {
-  const int group = params.heads / params.kv_heads;
-  const int lane = threadIdx.x % warp_size;
-#pragma unroll
-  for (int r = 0; r < Tile::row_blocks; r++) {
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const int row = first_row + r * 16 + half * 8 + lane / 4;
-      const bool valid = row < tile.num_rows;
-      const int token = memory.tokens[row];
-      const int head = kv_head * group + tile.first_row + row - token * group;
-      const T* query = static_cast<const T*>(params.query.data) +
-                       (valid ? output_row(params, tile.first_token + token, head) * params.head_size : 0);
-#pragma unroll
-      for (int c = 0; c < Tile::chunks; c++) {
-        const int d = c * 8 + lane % 4 * 2;
-        const uint32_t* pair = reinterpret_cast<const uint32_t*>(query + d);
-        queries[r][c / 2][c % 2 * 2 + half] = valid && c * 8 < params.head_size ? *pair : 0;
-      }
-    }
-  }
-}
-
-/// Products of the warp's queries with keys from number `first_index` of the tile on.
-template <typename T, typename Tile>
-__device__ __forceinline__ void multiply_keys(float (&scores)[Tile::row_blocks][Tile::step_keys / 8][4],
-                                              const uint32_t (&queries)[Tile::row_blocks][Tile::head_size / 16][4],
-                                              const uint4* keys, int first_index) {
-  const int lane = threadIdx.x % warp_size;
-  const int row = lane % 8 + lane / 16 * 8;
-  const int lane_offset = row * Tile::chunks + swizzle<Tile::chunks>(row, lane / 8 % 2);
-  keys += first_index * Tile::chunks;
-#pragma unroll
-  for (int r = 0; r < Tile::row_blocks; r++) {
-#pragma unroll
-    for (int k = 0; k < Tile::step_keys / 8; k++) {
-#pragma unroll
-      for (int i = 0; i < 4; i++) scores[r][k][i] = 0.0f;
-    }
-  }
-#pragma unroll
-  for (int d = 0; d < Tile::head_size / 16; d++) {
-#pragma unroll
-    for (int k = 0; k < Tile::step_keys / 16; k++) {
-      uint32_t fragments[4];
-      load_matrices(fragments, keys + (lane_offset ^ (d * 2)) + k * 16 * Tile::chunks);
-#pragma unroll
-      for (int r = 0; r < Tile::row_blocks; r++) {
-        multiply_matrices<T>(scores[r][k * 2], queries[r][d], {fragments[0], fragments[1]});
-        multiply_matrices<T>(scores[r][k * 2 + 1], queries[r][d], {fragments[2], fragments[3]});
-      }
-    }
-  }
-}
-
-/// Adds the weighted values of the same keys to the outputs. `Transposed`: keys lie along the rows of `values`.
-template <typename T, typename Tile, bool Transposed>
-__device__ __forceinline__ void multiply_values(float (&outputs)[Tile::row_blocks][Tile::chunks][4],
-                                                const float (&probabilities)[Tile::row_blocks][Tile::step_keys / 8][4],
-                                                const uint4* values, int first_index) {
-  const int lane = threadIdx.x % warp_size;
-  constexpr int row_chunks = Transposed ? Tile::keys / 8 : Tile::chunks;
-  const int row = Transposed ? lane % 8 + lane / 16 * 8 : lane % 16;
-  const int chunk = Transposed ? lane / 8 % 2 : lane / 16;
-  const int lane_offset = row * row_chunks + swizzle<row_chunks>(row, chunk);
-#pragma unroll
-  for (int k = 0; k < Tile::step_keys / 16; k++) {
-    uint32_t weights[Tile::row_blocks][4];
-#pragma unroll
-    for (int r = 0; r < Tile::row_blocks; r++) {
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        const float(&pair)[4] = probabilities[r][k * 2 + i / 2];
-        weights[r][i] = pack_pair<T>(pair[i % 2 * 2], pair[i % 2 * 2 + 1]);
-      }
-    }
-#pragma unroll
-    for (int d = 0; d < Tile::head_size / 16; d++) {
-      uint32_t fragments[4];
-      if constexpr (Transposed) {
-        load_matrices(fragments, values + (lane_offset ^ (first_index / 8 + k * 2)) + d * 16 * row_chunks);
-      } else {
-        load_matrices_transposed(fragments, values + (lane_offset ^ (d * 2)) + (first_index + k * 16) * row_chunks);
-      }
-#pragma unroll
-      for (int r = 0; r < Tile::row_blocks; r++) {
-        multiply_matrices<T>(outputs[r][d * 2], weights[r], {fragments[0], fragments[1]});
-        multiply_matrices<T>(outputs[r][d * 2 + 1], weights[r], {fragments[2], fragments[3]});
-      }
-    }
-  }
-}
 
 /// Divides a warp's outputs by their rows' sums and stores them, through shared memory that nobody reads any more.
 template <typename T, typename Tile>
@@ -153,15 +57,15 @@ __device__ __forceinline__ void store_rows(float (&outputs)[Tile::row_blocks][Ti
   }
 }
 
-/// `Plain`: a positive scale, and no softcap, ALiBi or additive mask; `scale_factor` is what makes base-2 scores of
-/// products. `Vllm`: a cache of that layout. `tiles` as count_tiles has it; blocks of all tiles and KV heads.
-template <typename T, int HeadSize, bool Large, bool Plain, bool Vllm>
-__global__ void __launch_bounds__(PrefillTile<HeadSize, Large>::threads, PrefillTile<HeadSize, Large>::min_blocks)
+/// `scale_factor` is what makes base-2 scores of what prepare_scores and modify_scores leave. `Vllm`: a cache of that
+/// layout. `tiles` as count_tiles has it; blocks of all tiles and KV heads.
+template <typename T, int HeadSize, TileSize Size, Modifiers Modified, bool Vllm>
+__global__ void __launch_bounds__(PrefillTile<HeadSize, Size>::threads, PrefillTile<HeadSize, Size>::min_blocks)
     attention_prefill_kernel(const AttentionParams params, float scale_factor, int tiles, bool all) {
-  using Tile = PrefillTile<HeadSize, Large>;
+  using Tile = PrefillTile<HeadSize, Size>;
   using Keys = PrefillKeys<T, Tile, Vllm>;
   PrefillMemory<Tile>& memory = *shared_memory<PrefillMemory<Tile>>();
-  const float factor = Plain ? scale_factor : 1.0f;
+  const float factor = Modified == Modifiers::any ? 1.0f : scale_factor;
   const int group = params.heads / params.kv_heads;
   const int kv_head = blockIdx.x % params.kv_heads;
   // The last tiles of a sequence have the most keys: they go first.
@@ -189,9 +93,9 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Large>::threads, Prefill
   for (int row = threadIdx.x; row < Tile::rows; row += Tile::threads) {
     const int token = (tile.first_row + row) / group;
     memory.tokens[row] = token;
-    if (!Plain && params.alibi_slopes) {
+    if (Modified == Modifiers::alibi || (Modified == Modifiers::any && params.alibi_slopes)) {
       const int head = kv_head * group + tile.first_row + row - token * group;
-      memory.slopes[row] = params.alibi_slopes[head] * log2_e;
+      memory.slopes[row] = params.alibi_slopes[head] * (log2_e / factor);
     }
   }
   const int begin = keys.range.begin / Tile::keys * Tile::keys;
@@ -201,11 +105,14 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Large>::threads, Prefill
     keys.publish(begin + Tile::keys, keys.look_up(begin + Tile::keys));
   }
   __syncthreads();
-  if (begin < keys.range.end) keys.copy(begin);
+  if (begin < keys.range.end) {
+    keys.copy(begin);
+    if (Tile::shared_queries) copy_queries<T, Tile>(params, memory, tile, rows.first, kv_head);
+  }
   copy_async_commit();
 
   uint32_t queries[Tile::row_blocks][HeadSize / 16][4];
-  load_queries<T, Tile>(queries, params, memory, tile, rows.first, kv_head);
+  if (!Tile::shared_queries) load_queries<T, Tile>(queries, params, memory, tile, rows.first, kv_head);
   float outputs[Tile::row_blocks][Tile::chunks][4];
   RowState<Tile::row_blocks> state;
 #pragma unroll
@@ -236,8 +143,9 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Large>::threads, Prefill
     const WarpKeys kept_by = memory.warp_keys[warp];
     if (first < kept_by.some.end && first + Tile::step_keys > kept_by.some.begin) {
       float scores[Tile::row_blocks][Tile::step_keys / 8][4];
-      multiply_keys<T, Tile>(scores, queries, memory.keys[stage], index);
-      if constexpr (!Plain) modify_scores(scores, keys, tile, rows, first);
+      prepare_scores<Modified>(scores, keys, rows, first);
+      multiply_keys<T, Tile>(scores, queries, memory, rows.first, memory.keys[stage], index);
+      modify_scores<Modified>(scores, keys, tile, rows, first);
       if (first < kept_by.every.begin || first + Tile::step_keys > kept_by.every.end || keys.any_bad_block(first)) {
         mask_scores(scores, keys, rows, first);
       }

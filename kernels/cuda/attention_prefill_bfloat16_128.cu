@@ -2,6 +2,6 @@
 
 namespace attention {
 
-template void launch_prefill<bfloat16, 128>(const LaunchContext&, const AttentionParams&, bool, bool);
+template void launch_prefill<bfloat16, 128>(const LaunchContext&, const AttentionParams&, TileSize, bool);
 
 }  // namespace attention

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "attention_prefill.h"
 #include "attention_rows.cuh"
 #include "block_reduce.cuh"
 #include "cache_layout.cuh"
@@ -12,20 +13,24 @@
 
 namespace attention {
 
-/// Head sizes are padded to 64, 128 or 256. Where there are rows enough the tile is large: each key that a warp reads
-/// from shared memory then serves 32 rows, but for the largest heads, whose output would not fit in registers.
-template <int HeadSize, bool Large>
+/// Head sizes are padded to 64, 128 or 256. In tiles that are not small each key that a warp reads from shared memory
+/// serves 32 rows, but for the largest heads, whose output would not fit in registers.
+template <int HeadSize, TileSize Size>
 struct PrefillTile {
+  static constexpr bool is_small = Size == TileSize::small;
   static constexpr int head_size = HeadSize;
   static constexpr int chunks = HeadSize / 8;  // of 16 bytes, of a row
-  static constexpr int warps = Large ? 8 : 4;
+  static constexpr int warps = is_small ? 4 : 8;
   static constexpr int threads = warps * warp_size;
-  static constexpr int row_blocks = Large && HeadSize <= 128 ? 2 : 1;  // of 16 rows, of a warp
+  static constexpr int row_blocks = !is_small && HeadSize <= 128 ? 2 : 1;  // of 16 rows, of a warp
   static constexpr int warp_rows = 16 * row_blocks;
   static constexpr int rows = warps * warp_rows;
-  static constexpr int keys = Large || HeadSize == 64 ? 64 : 32;          // in shared memory, twice
-  static constexpr int step_keys = HeadSize == 128 && Large ? 32 : keys;  // whose scores are in registers
-  static constexpr int min_blocks = Large ? 1 : 2;  // of a multiprocessor
+  // Registers hold the output, the scores of a step, and the queries where there is room for them: a step of many keys
+  // matters more, as what it costs whatever its keys is much, and so does a second set of fragments.
+  static constexpr bool shared_queries = HeadSize == 128 && Size == TileSize::large;
+  static constexpr int keys = is_small && HeadSize > 64 ? 32 : 64;  // in shared memory, twice
+  static constexpr int step_keys = HeadSize == 128 && Size == TileSize::medium ? 32 : keys;
+  static constexpr int min_blocks = is_small ? 2 : 1;  // of a multiprocessor
 };
 
 /// Keys that some row of a warp keeps, and those that every row keeps.
@@ -36,11 +41,13 @@ struct WarpKeys {
 
 constexpr int block_slots = 4;  // a tile's blocks are looked up while the tile two before it is used
 
+/// Aligned so that no row of chunks crosses a multiple of its size, for xor_chunk.
 template <typename Tile>
-struct PrefillMemory {
+struct alignas(512) PrefillMemory {
   // Rows of 16-byte chunks. Layout vllm: of values, rows are elements of the head, and keys lie along them.
   uint4 keys[2][Tile::keys * Tile::chunks];
   uint4 values[2][Tile::keys * Tile::chunks];
+  uint4 queries[Tile::shared_queries ? Tile::rows * Tile::chunks : 1];
   int64_t blocks[block_slots][Tile::keys / 8];  // of the cache: where a tile's keys begin in each, in elements
   unsigned bad_blocks[block_slots];             // a bit for each that is out of range
   WarpKeys warp_keys[Tile::warps];
@@ -56,6 +63,11 @@ __device__ __forceinline__ int swizzle(int row, int chunk) {
   } else {
     return chunk ^ (row / (8 / RowChunks) & (RowChunks - 1));
   }
+}
+
+/// The chunk of the same row whose number differs in `bits`.
+__device__ __forceinline__ const uint4* xor_chunk(const uint4* chunk, int bits) {
+  return reinterpret_cast<const uint4*>(reinterpret_cast<uintptr_t>(chunk) ^ uintptr_t(bits * sizeof(uint4)));
 }
 
 /// The keys and values of one head that a block of threads reads. Contiguous keys are one cache block per tile.
@@ -118,14 +130,13 @@ struct PrefillKeys {
 
   /// Starts to copy the tile at `key`. Keys out of `range` become zeros, as 0 * NaN is NaN.
   __device__ __forceinline__ void copy(int key) const {
-    if constexpr (Vllm) {
-      copy_vllm_keys(key);
-      copy_vllm_values(key);
-    } else if (key >= range.begin && key + Tile::keys <= range.end && !any_bad_block(key) &&
-               params.head_size == Tile::head_size) {
-      copy_rows<true>(key);
+    const bool whole = key >= range.begin && key + Tile::keys <= range.end && !any_bad_block(key) &&
+                       params.head_size == Tile::head_size;
+    if constexpr (Vllm) copy_vllm_keys(key);
+    if (whole) {
+      Vllm ? copy_vllm_values<true>(key) : copy_rows<true>(key);
     } else {
-      copy_rows<false>(key);
+      Vllm ? copy_vllm_values<false>(key) : copy_rows<false>(key);
     }
   }
 
@@ -159,50 +170,55 @@ struct PrefillKeys {
     }
   }
 
-  /// Chunk c of the keys of a block lie together.
+  /// Chunk c of the keys of a block lie together. A thread copies chunks of one key.
   __device__ __forceinline__ void copy_vllm_keys(int key) const {
+    static_assert(Tile::threads % Tile::keys == 0 && Tile::keys * Tile::chunks % Tile::threads == 0);
     const int stage = unsigned(key) / Tile::keys % 2;
-    const int slot = slot_of(key);
-    const T* keys = static_cast<const T*>(params.key.data);
-    const int block_keys = 1 << block_shift;
-#pragma unroll 4
-    for (int i = threadIdx.x; i < Tile::keys * Tile::chunks; i += Tile::threads) {
-      const int row = i % Tile::keys;
-      const int chunk = i / Tile::keys;
-      const bool valid = is_kept(key + row) && chunk * 8 < params.head_size;
-      const int in_block = (chunk * block_keys + ((key + row) & (block_keys - 1))) * 8;
-      const int64_t from = valid ? memory.blocks[slot][row >> block_shift] + in_block : 0;
-      copy_async(&memory.keys[stage][row * Tile::chunks + swizzle<Tile::chunks>(row, chunk)], keys + from, valid);
+    const int row = threadIdx.x % Tile::keys;
+    const bool kept = is_kept(key + row);
+    const int64_t block = kept ? memory.blocks[slot_of(key)][row >> block_shift] : 0;
+    const T* from = static_cast<const T*>(params.key.data) + block + ((key + row) & ((1 << block_shift) - 1)) * 8;
+#pragma unroll
+    for (int pass = 0; pass < Tile::keys * Tile::chunks / Tile::threads; pass++) {
+      const int chunk = threadIdx.x / Tile::keys + pass * (Tile::threads / Tile::keys);
+      const bool valid = kept && chunk * 8 < params.head_size;
+      copy_async(&memory.keys[stage][row * Tile::chunks + swizzle<Tile::chunks>(row, chunk)],
+                 from + (chunk << (block_shift + 3)), valid);
     }
   }
 
   /// 8 keys of an element of the head lie together. At the ends of the range they are taken one by one.
+  template <bool Whole>
   __device__ __forceinline__ void copy_vllm_values(int key) const {
+    constexpr int row_chunks = Tile::keys / 8;
+    static_assert(row_chunks == 8 || row_chunks == 4);
     const int stage = unsigned(key) / Tile::keys % 2;
     const int slot = slot_of(key);
     const T* values = static_cast<const T*>(params.value.data);
-    constexpr int row_chunks = Tile::keys / 8;
-    const int block_keys = 1 << block_shift;
+    const int block_mask = (1 << block_shift) - 1;
     const int chunks_shift = min(block_shift - 3, row_chunks == 8 ? 3 : 2);  // chunks of a row in one block
-    static_assert(row_chunks == 8 || row_chunks == 4);
-#pragma unroll 4
-    for (int i = threadIdx.x; i < Tile::keys * Tile::chunks; i += Tile::threads) {
-      // Threads next to each other read what lies next to each other.
-      const int d = (i >> chunks_shift) % Tile::head_size;
-      const int chunk = ((i >> chunks_shift) / Tile::head_size << chunks_shift) + (i & ((1 << chunks_shift) - 1));
-      const int row = chunk * 8;
-      const int first = key + row;
-      const bool valid = !is_bad(first) && first + 8 > range.begin && first < range.end && d < params.head_size;
-      const int in_block = d * block_keys + (first & (block_keys - 1));
-      const int64_t from = valid ? memory.blocks[slot][row >> block_shift] + in_block : 0;
+    // Threads next to each other read what lies next to each other; 8 of them write to different banks.
+    const int low_chunk = threadIdx.x & ((1 << chunks_shift) - 1);
+    const int thread = threadIdx.x >> chunks_shift;
+    const int first = (thread & ~7) + (((thread & 7) * 9 << chunks_shift >> 3) & 7);
+#pragma unroll Whole ? Tile::keys * Tile::chunks / Tile::threads : 1
+    for (int pass = 0; pass < Tile::keys * Tile::chunks / Tile::threads; pass++) {
+      const int place = first + pass * (Tile::threads >> chunks_shift);
+      const int d = place % Tile::head_size;
+      const int chunk = (place / Tile::head_size << chunks_shift) + low_chunk;
+      const int first_key = key + chunk * 8;
+      const int64_t from =
+          memory.blocks[slot][chunk * 8 >> block_shift] + ((d << block_shift) + (first_key & block_mask));
       uint4* to = &memory.values[stage][d * row_chunks + swizzle<row_chunks>(d, chunk)];
-      if (!valid || (first >= range.begin && first + 8 <= range.end)) {
-        copy_async(to, values + from, valid);
+      const bool valid = Whole || (!is_bad(first_key) && first_key + 8 > range.begin && first_key < range.end &&
+                                   d < params.head_size);
+      if (Whole || !valid || (first_key >= range.begin && first_key + 8 <= range.end)) {
+        copy_async(to, values + (valid ? from : 0), valid);
         continue;
       }
       const uint4 eight = *reinterpret_cast<const uint4*>(values + from);
-      *to = {kept_pair(eight.x, first), kept_pair(eight.y, first + 2), kept_pair(eight.z, first + 4),
-             kept_pair(eight.w, first + 6)};
+      *to = {kept_pair(eight.x, first_key), kept_pair(eight.y, first_key + 2), kept_pair(eight.z, first_key + 4),
+             kept_pair(eight.w, first_key + 6)};
     }
   }
 

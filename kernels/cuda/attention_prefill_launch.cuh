@@ -6,26 +6,45 @@
 
 namespace attention {
 
-template <typename T, int HeadSize, bool Large, bool Plain, bool Vllm>
+template <typename T, int HeadSize, TileSize Size, Modifiers Modified, bool Vllm>
 void launch_prefill_tiles(const LaunchContext& context, const AttentionParams& params, bool all) {
-  using Tile = PrefillTile<HeadSize, Large>;
+  using Tile = PrefillTile<HeadSize, Size>;
   const int64_t tiles = count_tiles(params, params.heads / params.kv_heads, Tile::rows);
-  launch(context, attention_prefill_kernel<T, HeadSize, Large, Plain, Vllm>,
+  launch(context, attention_prefill_kernel<T, HeadSize, Size, Modified, Vllm>,
          {.blocks = unsigned(tiles * params.kv_heads),
           .threads = unsigned(Tile::threads),
           .shared_bytes = sizeof(PrefillMemory<Tile>)},
-         params, params.scale * log2_e, int(tiles), all);
+         params, (Modified == Modifiers::softcap ? params.softcap : params.scale) * log2_e, int(tiles), all);
 }
 
-/// Only what should be fastest has a kernel without modifiers of the scores.
+/// What should be fastest has kernels of its own.
 template <typename T, int HeadSize>
-void launch_prefill(const LaunchContext& context, const AttentionParams& params, bool large, bool all) {
-  const bool plain = params.scale > 0.0f && !(params.softcap > 0.0f) && !params.alibi_slopes && !params.mask;
+void launch_prefill(const LaunchContext& context, const AttentionParams& params, TileSize size, bool all) {
   const bool vllm = params.block_tables && params.vllm_layout;
-  if (large && plain && !vllm) return launch_prefill_tiles<T, HeadSize, true, true, false>(context, params, all);
+  const bool softcap = params.softcap > 0.0f;
+  const bool positive = params.scale > 0.0f && !params.mask;
+  const bool plain = positive && !softcap && !params.alibi_slopes;
+  if (size == TileSize::large && !vllm && positive && softcap && !params.alibi_slopes) {
+    return launch_prefill_tiles<T, HeadSize, TileSize::large, Modifiers::softcap, false>(context, params, all);
+  }
+  if (size == TileSize::large && !vllm && positive && !softcap && params.alibi_slopes) {
+    return launch_prefill_tiles<T, HeadSize, TileSize::large, Modifiers::alibi, false>(context, params, all);
+  }
   with_flag(vllm, [&](auto is_vllm) {
-    if (large) return launch_prefill_tiles<T, HeadSize, true, false, is_vllm.value>(context, params, all);
-    launch_prefill_tiles<T, HeadSize, false, false, is_vllm.value>(context, params, all);
+    constexpr bool vllm = is_vllm.value;
+    if (size == TileSize::small) {
+      return launch_prefill_tiles<T, HeadSize, TileSize::small, Modifiers::any, vllm>(context, params, all);
+    }
+    if constexpr (has_medium_tiles(HeadSize)) {
+      if (size == TileSize::medium) {
+        if (plain && !vllm) {
+          return launch_prefill_tiles<T, HeadSize, TileSize::medium, Modifiers::none, false>(context, params, all);
+        }
+        return launch_prefill_tiles<T, HeadSize, TileSize::medium, Modifiers::any, vllm>(context, params, all);
+      }
+    }
+    if (plain) return launch_prefill_tiles<T, HeadSize, TileSize::large, Modifiers::none, vllm>(context, params, all);
+    launch_prefill_tiles<T, HeadSize, TileSize::large, Modifiers::any, vllm>(context, params, all);
   });
 }
 

@@ -29,10 +29,42 @@ struct WarpRows {
   int capacity;
 };
 
-/// Base-2 scores from products: softcap, ALiBi and the additive mask. `first_key` is the first of the scores' keys.
-template <typename T, typename Tile, bool Vllm, int Rows, int Keys>
+/// What a kernel does with scores apart from a positive scale; `any` is all of it, whatever there is.
+enum class Modifiers { none, softcap, alibi, any };
+
+/// What the products of queries and keys are added to: zeros, or ALiBi in the unit of the products.
+template <Modifiers Modified, typename T, typename Tile, bool Vllm, int Rows, int Keys>
+__device__ __forceinline__ void prepare_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, Vllm>& keys,
+                                               const WarpRows& rows, int first_key) {
+  const int lane = threadIdx.x % warp_size;
+#pragma unroll
+  for (int r = 0; r < Rows; r++) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float slope = 0.0f;
+      float bias = 0.0f;
+      if constexpr (Modified == Modifiers::alibi) {
+        const int row = rows.first + r * 16 + half * 8 + lane / 4;
+        slope = keys.memory.slopes[row];
+        bias = slope * float(first_key + lane % 4 * 2 - rows.first_position - keys.memory.tokens[row]);
+      }
+#pragma unroll
+      for (int k = 0; k < Keys; k++) {
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+          scores[r][k][half * 2 + i] = Modified == Modifiers::alibi ? fmaf(slope, float(k * 8 + i), bias) : 0.0f;
+        }
+      }
+    }
+  }
+}
+
+/// Base-2 scores from products, but for a factor: softcap, ALiBi and the additive mask. `first_key` is the first of the
+/// scores' keys.
+template <Modifiers Modified, typename T, typename Tile, bool Vllm, int Rows, int Keys>
 __device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, Vllm>& keys,
                                               const RowTile& tile, const WarpRows& rows, int first_key) {
+  if constexpr (Modified == Modifiers::none || Modified == Modifiers::alibi) return;
   const AttentionParams& params = keys.params;
   const int lane = threadIdx.x % warp_size;
   const ScoreFactors factors = score_factors(params);
@@ -41,9 +73,13 @@ __device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], co
 #pragma unroll
     for (int k = 0; k < Keys; k++) {
 #pragma unroll
-      for (int i = 0; i < 4; i++) scores[r][k][i] *= factors.product;
+      for (int i = 0; i < 4; i++) {
+        scores[r][k][i] *= factors.product;
+        if (Modified == Modifiers::softcap) scores[r][k][i] = capped<T>(scores[r][k][i]);
+      }
     }
   }
+  if constexpr (Modified == Modifiers::softcap) return;
   if (params.softcap > 0.0f) {
 #pragma unroll
     for (int r = 0; r < Rows; r++) {
