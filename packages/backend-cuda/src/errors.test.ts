@@ -5,18 +5,7 @@ import * as tf from '@attention-js/core/tf';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { CudaBackend } from './cuda_backend.ts';
 import { registerCudaDevice } from './index.ts';
-import { cuda, describeOnCuda, isHostDevice } from './testing/cuda.ts';
-
-const state = () => {
-  const { numBytes, numBytesInGPU, numBytesPinned } = cuda().memory();
-  return {
-    numBytes,
-    numBytesInGPU,
-    numBytesPinned,
-    ids: cuda().numDataIds(),
-    tensors: tf.memory().numTensors,
-  };
-};
+import { alive, cuda, describeOnCuda, isHostDevice } from './testing/cuda.ts';
 
 const outOfMemory = (operation: string) =>
   expect.objectContaining({
@@ -48,19 +37,19 @@ describeOnCuda('a device without memory', () => {
         cuda().run('fusedMoe', [...inputs, output, tokens, topk, experts, hidden, intermediate, 0]);
       });
     expect(multiply).toThrow(outOfMemory('fusedMoe')); // and what was not on the device yet is there
-    const before = state();
+    const before = alive();
     for (let i = 0; i < 1000; i++) expect(multiply).toThrow(outOfMemory('fusedMoe'));
-    expect(state()).toEqual(before);
+    expect(alive()).toEqual(before);
     expect([...tf.tensor1d([1, 2]).add(1).dataSync()]).toEqual([2, 3]);
   });
 
   test('fails between what a kernel makes, many times, and nothing is left behind', () => {
     const column = zerosWithStorage([LONG, 1], 'float16'); // converted first
     const row = zeros([1, LONG]);
-    const before = state();
+    const before = alive();
     const times = cuda().isHost ? 30 : 1000;
     for (let i = 0; i < times; i++) expect(() => tf.matMul(column, row)).toThrow(outOfMemory('cuda'));
-    expect(state()).toEqual(before);
+    expect(alive()).toEqual(before);
     expect([...tf.tensor1d([1, 2]).add(1).dataSync()]).toEqual([2, 3]);
   });
 
@@ -73,7 +62,7 @@ describeOnCuda('a device without memory', () => {
   });
 
   test('too large a shape is no tensor without memory', () => {
-    const before = state();
+    const before = alive();
     // The third one has 2^64 bytes.
     for (const shape of [[2 ** 45], [2 ** 51], [2 ** 31, 2 ** 31], [2 ** 32, 2 ** 32], [2 ** 52, 2 ** 52]]) {
       expect(() => zerosWithStorage(shape, 'float32')).toThrow(
@@ -83,7 +72,7 @@ describeOnCuda('a device without memory', () => {
         expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
       );
     }
-    expect(state()).toEqual(before);
+    expect(alive()).toEqual(before);
   });
 });
 
@@ -92,7 +81,7 @@ describeOnCuda('a kernel that throws', () => {
     await tf.setBackend('cpu');
     const x = tf.tensor1d([1, 2]);
     await tf.setBackend('cuda');
-    const before = state();
+    const before = alive();
     const kernel = () =>
       cuda().runKernel(() => {
         cuda().pointer(x); // moves it

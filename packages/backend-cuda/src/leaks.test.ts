@@ -2,7 +2,7 @@ import * as tf from '@attention-js/core/tf';
 import { expect, test } from '@jest/globals';
 import { getKernelsForBackend } from '@tensorflow/tfjs-core';
 import * as tfjs from '@tensorflow/tfjs-core';
-import { cuda, describeOnCuda } from './testing/cuda.ts';
+import { alive, cuda, describeOnCuda } from './testing/cuda.ts';
 
 const ones = (...shape: number[]) => tf.castStorage(tf.ones(shape), 'bfloat16');
 const ints = (values: number[], shape = [values.length]) => tf.tensor(values, shape, 'int32');
@@ -68,17 +68,6 @@ const calls: Record<string, () => unknown> = {
     ),
 };
 
-const figures = () => {
-  const { numBytes, numBytesInGPU, numBytesPinned } = cuda().memory();
-  return {
-    numBytes,
-    numBytesInGPU,
-    numBytesPinned,
-    ids: cuda().numDataIds(),
-    tensors: tf.memory().numTensors,
-  };
-};
-
 describeOnCuda('nothing leaks', () => {
   test('of any op of core: this suite calls each', () => {
     const own = getKernelsForBackend('cuda')
@@ -88,19 +77,19 @@ describeOnCuda('nothing leaks', () => {
   });
 
   test.each(Object.entries(calls))('of %s, over many calls', (_, call) => {
-    const before = figures();
+    const before = alive();
     const times = cuda().isHost ? 20 : 2000;
     for (let i = 0; i < times; i++) tf.tidy(() => void call());
-    expect(figures()).toEqual(before);
+    expect(alive()).toEqual(before);
   });
 
   test('of reads that are under way, at last', async () => {
-    const before = figures();
+    const before = alive();
     const x = tf.tidy(() => tf.ones([10_000]).add(1));
     const reads = Array.from({ length: 100 }, () => x.data());
     x.dispose();
     await Promise.all(reads);
     await Promise.resolve();
-    expect(figures()).toEqual(before);
+    expect(alive()).toEqual(before);
   });
 });

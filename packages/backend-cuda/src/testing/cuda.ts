@@ -19,6 +19,18 @@ export const hasGpu = isUsable && !isHostDevice;
 /** The backend under test. */
 export const cuda = (): CudaBackend => tf.engine().backend as CudaBackend;
 
+/** What is alive on the backend: bytes, data and tensors. Equal before and after something that leaks nothing. */
+export function alive() {
+  const { numBytes, numBytesInGPU, numBytesPinned } = cuda().memory();
+  return {
+    numBytes,
+    numBytesInGPU,
+    numBytesPinned,
+    ids: cuda().numDataIds(),
+    tensors: tf.memory().numTensors,
+  };
+}
+
 function declare(title: string, reason: string | undefined, body: () => void): void {
   const [suite, note] = reason === undefined ? [describe, ''] : [describe.skip, ` (left out: ${reason})`];
   suite(title + note, () => {
