@@ -31,7 +31,9 @@ export async function setBackend(requested: string | undefined): Promise<ChosenB
       await activate(name);
       return { name, notes };
     } catch (error) {
-      notes.push(`${name} cannot be used: ${(error as Error).message}`);
+      const [reason, ...details] = (error as Error).message.split('\n');
+      const more = details.length > 0 ? ` (--backend ${name} says what fixes it)` : '';
+      notes.push(`${name} cannot be used: ${reason}${more}`);
     }
   }
   await activate('cpu');
