@@ -51,7 +51,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     this.#memory = memory;
   }
 
-  /** What the device calls itself: `NVIDIA H200`. */
+  /** What the device calls itself: `NVIDIA H100 80GB HBM3`. */
   get deviceName(): string {
     return this.#context.deviceName;
   }

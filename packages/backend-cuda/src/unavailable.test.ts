@@ -5,7 +5,9 @@ import { unavailableSuite } from '../../backend-common/src/testing/suites/unavai
 const hasGpu = existsSync('/dev/nvidiactl');
 const hasAddon = existsSync(new URL('../build/cuda/attention_cuda.node', import.meta.url));
 
-(hasGpu ? describe.skip : describe)('on a machine without a GPU', () => {
+const [suite, note] = hasGpu ? [describe.skip, ' (left out: there is one)'] : [describe, ''];
+
+suite(`on a machine without a GPU${note}`, () => {
   beforeAll(async () => {
     delete process.env.ATTENTION_CUDA_HOST_DEVICE;
     await import('./index.ts'); // does not throw

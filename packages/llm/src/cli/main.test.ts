@@ -45,7 +45,7 @@ describe('attention-llm', () => {
     expect(one.out).not.toBe(two.out);
     const both = await run('generate', ...options, '--prompt', 'One', '--prompt', 'Two', '--stats');
     expect(both).toMatchObject({ code: 0, out: `1. One\n${one.out}\n2. Two\n${two.out}` });
-    expect(both.info).toMatch(/generated +16 tokens, \d+ a second/);
+    expect(both.info).toMatch(/generated +16 tokens, [\d,]+ a second/);
     expect(both.info).toMatch(/prefix hits +0 of 6 prompt tokens/);
   });
 
