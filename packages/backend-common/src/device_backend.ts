@@ -1,19 +1,12 @@
 import { encodeStorageBytes } from '@attention-js/core';
 import type { OutputSpec, StorageBackend, StorageMemory, StorageType } from '@attention-js/core';
-import {
-  DataStorage,
-  KernelBackend,
-  backend_util,
-  buffer,
-  engine,
-  kernel_impls,
-  util,
-} from '@tensorflow/tfjs-core';
+import { KernelBackend, backend_util, buffer, engine, kernel_impls, util } from '@tensorflow/tfjs-core';
 import type { DataType, Rank, ShapeMap, Tensor, TensorBuffer, TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBuffer, DeviceMemory } from './device_memory.ts';
 import type { Launches } from './launches.ts';
 import type { NumericType } from './numeric_type.ts';
 import { TensorData } from './tensor_data.ts';
+import { TensorDataStorage } from './tensor_data_storage.ts';
 
 type DataId = TensorInfo['dataId'];
 type BackendValues = backend_util.BackendValues;
@@ -27,7 +20,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   implements StorageBackend
 {
   /** @internal Data by data id, as tfjs's `cpu` kernels look it up. */
-  readonly data: DataStorage<TensorData<Buffer>>;
+  readonly data: TensorDataStorage<Buffer>;
   /** @internal Tile of the `cpu` kernel of BatchMatMul, which asks its backend. */
   readonly blockSize = 48;
   /** @internal What kernels of tfjs's ops launch. */
@@ -41,7 +34,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   /** @internal */
   constructor(memory: DeviceMemory<Buffer>) {
     super();
-    this.data = new DataStorage(this, engine());
+    this.data = new TensorDataStorage(this, engine());
     this.deviceMemory = memory;
   }
 
@@ -105,10 +98,9 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   }
 
   #add(data: TensorData<Buffer>): DataId {
-    const dataId = {};
-    this.#set(dataId, data);
-    this.#made?.push(dataId);
-    return dataId;
+    this.#set(data, data);
+    this.#made?.push(data);
+    return data;
   }
 
   #set(dataId: DataId, data: TensorData<Buffer>): void {

@@ -29,6 +29,8 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
   readonly dtype: DataType;
   readonly storage: StorageType;
   refCount = 1;
+  /** The storage that finds this data by itself: {@link TensorDataStorage}. */
+  home?: object;
   /** The parts of a complex tensor, which has no data of its own. */
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
   readonly #memory: DeviceMemory<Buffer>;
