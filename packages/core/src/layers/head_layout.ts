@@ -55,12 +55,14 @@ export function batchOf(tensor: Tensor, layout: HeadLayout): Batch | undefined {
 
 /** A tensor in `layout` as `[tokens, heads, headSize]`. */
 export function toTokens(tensor: Tensor, layout: HeadLayout, heads: number, headSize: number): Tensor3D {
+  if (layout === '[T, H, D]') return tensor as Tensor3D;
   const tokens = layout === '[B, H, S, D]' ? swapMiddle(tensor) : tensor;
   return reshape(tokens, [tensor.size / (heads * headSize), heads, headSize]);
 }
 
 /** The reverse of {@link toTokens}. */
 export function fromTokens(tokens: Tensor3D, layout: HeadLayout, shape: number[]): Tensor {
+  if (layout === '[T, H, D]') return tokens;
   if (layout !== '[B, H, S, D]') return reshape(tokens, shape);
   const [size, heads, length, headSize] = shape;
   return swapMiddle(reshape(tokens, [size, length, heads, headSize]));
