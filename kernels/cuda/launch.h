@@ -75,6 +75,7 @@ template <typename... Parameters, typename... Arguments>
 void launch(const LaunchContext& context, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
 #ifdef ATTENTION_CUDA_HOST_DEVICE
+  check(host::launch_status(context.stream), "cudaLaunchKernelEx");
   launch_on_host(context.device.shared_bytes_per_block, grid.blocks, grid.threads, grid.shared_bytes,
                  [&] { kernel(Parameters(arguments)...); });
 #else

@@ -7,6 +7,8 @@
 
 #include <cuda_runtime.h>
 
+#include "device/runtime.h"
+
 namespace attention {
 
 namespace host {

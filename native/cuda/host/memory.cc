@@ -17,6 +17,7 @@
 #include "device/runtime.h"
 
 struct CUmemPoolHandle_st {
+  int device;
   size_t used = 0, used_high = 0, reserved = 0, reserved_high = 0;
   uint64_t threshold = 0;
 };
@@ -34,18 +35,14 @@ struct Allocation {
   unsigned char* mapping;
   size_t mapped;
   cudaMemPool_t pool;
-  bool pinned;  // of the host
+  int device;
 };
+constexpr int no_device = -1;  // of pinned memory
 
 std::mutex mutex;
 std::map<const unsigned char*, Allocation> allocations;
-size_t used = 0;
-CUmemPoolHandle_st default_pool;
-
-size_t limit() {
-  const char* text = std::getenv("ATTENTION_CUDA_HOST_MEMORY");
-  return text && *text ? std::strtoull(text, nullptr, 10) : size_t(8) << 30;
-}
+size_t used[device_count];
+CUmemPoolHandle_st default_pools[device_count] = {{0}, {1}};
 
 bool is_checked() {
   const char* text = std::getenv("ATTENTION_CUDA_CHECKED");
@@ -54,15 +51,17 @@ bool is_checked() {
 
 size_t round_up(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
 
-cudaError_t allocate(void** memory, size_t bytes, cudaMemPool_t pool, bool pinned) {
+cudaError_t allocate(void** memory, size_t bytes, int device, cudaMemPool_t pool = nullptr) {
   *memory = nullptr;
   if (bytes == 0) return cudaSuccess;
   const std::lock_guard<std::mutex> lock(mutex);
-  if (!pinned && (bytes > limit() || used + bytes > limit())) return cudaErrorMemoryAllocation;
-  const bool checked = !pinned && is_checked();
+  if (device != no_device && (bytes > memory_limit() || used[device] + bytes > memory_limit())) {
+    return cudaErrorMemoryAllocation;
+  }
+  const bool checked = device != no_device && is_checked();
   const size_t body = round_up(bytes + (checked ? 0 : canary_bytes), page_bytes);
   const size_t mapped = body + (checked ? 2 * page_bytes : 0);
-  Allocation allocation{bytes, nullptr, mapped, pool, pinned};
+  Allocation allocation{bytes, nullptr, mapped, pool, device};
   unsigned char* begin;
   if (checked || bytes >= 1 << 20) {
     void* mapping =
@@ -82,7 +81,7 @@ cudaError_t allocate(void** memory, size_t bytes, cudaMemPool_t pool, bool pinne
   if (bytes <= most_poisoned) std::memset(begin, 0xff, bytes);
   std::memset(begin + bytes, canary, checked ? round_up(bytes, 16) - bytes : canary_bytes);
   allocations.emplace(begin, allocation);
-  if (!pinned) used += bytes;
+  if (device != no_device) used[device] += bytes;
   if (pool) {
     pool->used += bytes;
     pool->used_high = std::max(pool->used_high, pool->used);
@@ -98,7 +97,7 @@ cudaError_t release(void* memory, bool pinned) {
   const std::lock_guard<std::mutex> lock(mutex);
   auto* begin = static_cast<unsigned char*>(memory);
   const auto found = allocations.find(begin);
-  if (found == allocations.end() || found->second.pinned != pinned) return cudaErrorInvalidValue;
+  if (found == allocations.end() || (found->second.device == no_device) != pinned) return cudaErrorInvalidValue;
   const Allocation allocation = found->second;
   const bool checked = allocation.mapping && allocation.mapping != begin;
   const size_t watched = checked ? round_up(allocation.bytes, 16) - allocation.bytes : canary_bytes;
@@ -109,7 +108,7 @@ cudaError_t release(void* memory, bool pinned) {
     std::abort();
   }
   allocations.erase(found);
-  if (!pinned) used -= allocation.bytes;
+  if (!pinned) used[allocation.device] -= allocation.bytes;
   if (allocation.pool) allocation.pool->used -= allocation.bytes;
   if (allocation.mapping) {
     munmap(allocation.mapping, allocation.mapped);
@@ -125,13 +124,29 @@ const std::pair<const unsigned char* const, Allocation>* before(const void* addr
   return next == allocations.begin() ? nullptr : &*std::prev(next);
 }
 
+const Allocation* holding(const void* address, size_t bytes) {
+  const auto* allocation = before(address);
+  if (!allocation) return nullptr;
+  const unsigned char* end = allocation->first + allocation->second.bytes;
+  return static_cast<const unsigned char*>(address) + bytes <= end ? &allocation->second : nullptr;
+}
+
 }  // namespace
+
+size_t memory_limit() {
+  const char* text = std::getenv("ATTENTION_CUDA_HOST_MEMORY");
+  return text && *text ? std::strtoull(text, nullptr, 10) : size_t(8) << 30;
+}
 
 bool is_allocated(const void* address, size_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex);
-  const auto* allocation = before(address);
-  return allocation &&
-         static_cast<const unsigned char*>(address) + bytes <= allocation->first + allocation->second.bytes;
+  return holding(address, bytes) != nullptr;
+}
+
+bool is_reachable(const void* address, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  const Allocation* allocation = holding(address, bytes);
+  return allocation && (allocation->device == no_device || allocation->device == current_device());
 }
 
 std::string describe_address(const void* address) {
@@ -175,20 +190,20 @@ void fill(void* memory, int value, size_t bytes) {
 
 using namespace attention::host;
 
-cudaError_t cudaMalloc(void** memory, size_t bytes) { return report(allocate(memory, bytes, nullptr, false)); }
-cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
-  return report(allocate(memory, bytes, &default_pool, false));
+cudaError_t cudaMalloc(void** memory, size_t bytes) { return report(allocate(memory, bytes, current_device())); }
+cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t stream) {
+  return cudaMallocFromPoolAsync(memory, bytes, &default_pools[device_of(stream)], stream);
 }
 cudaError_t cudaMallocFromPoolAsync(void** memory, size_t bytes, cudaMemPool_t pool, cudaStream_t) {
-  return report(pool ? allocate(memory, bytes, pool, false) : cudaErrorInvalidValue);
+  return report(pool ? allocate(memory, bytes, pool->device, pool) : cudaErrorInvalidValue);
 }
 cudaError_t cudaFree(void* memory) { return report(release(memory, false)); }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return report(release(memory, false)); }
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
-  return report(allocate(memory, bytes, nullptr, true));
+  return report(allocate(memory, bytes, no_device));
 }
 cudaError_t cudaMallocHost(void** memory, size_t bytes, unsigned) {
-  return report(allocate(memory, bytes, nullptr, true));
+  return report(allocate(memory, bytes, no_device));
 }
 cudaError_t cudaFreeHost(void* memory) { return report(release(memory, true)); }
 cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned) {
@@ -200,17 +215,20 @@ cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
 
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   const std::lock_guard<std::mutex> lock(mutex);
-  *total_bytes = limit();
-  *free_bytes = used < *total_bytes ? *total_bytes - used : 0;
+  const size_t taken = used[current_device()];
+  *total_bytes = memory_limit();
+  *free_bytes = taken < *total_bytes ? *total_bytes - taken : 0;
   return cudaSuccess;
 }
 
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  *pool = &default_pool;
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
+  if (!is_device(device)) return report(cudaErrorInvalidDevice);
+  *pool = &default_pools[device];
   return cudaSuccess;
 }
-cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
-  *pool = new CUmemPoolHandle_st;
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+  if (!is_device(properties->location.id)) return report(cudaErrorInvalidDevice);
+  *pool = new CUmemPoolHandle_st{properties->location.id};
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {

@@ -1,4 +1,4 @@
-// The CUDA runtime without a GPU: one device, whose streams have done everything at once.
+// The CUDA runtime without a GPU: two devices, whose streams have done everything at once.
 
 #include <chrono>
 #include <cstring>
@@ -8,8 +8,11 @@
 
 using namespace attention::host;
 
-struct CUstream_st {};
+struct CUstream_st {
+  int device = current_device();
+};
 struct CUevent_st {
+  int device = current_device();
   std::chrono::steady_clock::time_point time;
   bool recorded = false;
   bool timed = true;
@@ -18,6 +21,7 @@ struct CUevent_st {
 namespace {
 
 thread_local cudaError_t last_error = cudaSuccess;
+thread_local int current = 0;
 
 constexpr int shared_bytes = 227 * 1024;
 constexpr int multiprocessors = 8;
@@ -69,6 +73,13 @@ cudaError_t report(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
   return error;
 }
+
+int current_device() { return current; }
+int device_of(cudaStream_t stream) { return stream ? stream->device : current; }
+
+cudaError_t launch_status(cudaStream_t stream) {
+  return report(device_of(stream) == current ? cudaSuccess : cudaErrorInvalidResourceHandle);
+}
 }  // namespace attention::host
 
 cudaError_t cudaGetLastError() {
@@ -91,18 +102,22 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = device_count;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return report(device == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int device) {
+  if (!is_device(device)) return report(cudaErrorInvalidDevice);
+  current = device;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = current;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  if (device != 0) return report(cudaErrorInvalidDevice);
+  if (!is_device(device)) return report(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrMaxThreadsPerBlock: *value = int(most_threads); break;
     case cudaDevAttrMaxSharedMemoryPerBlock: *value = 48 * 1024; break;
@@ -121,11 +136,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return report(cudaErrorInvalidDevice);
+  if (!is_device(device)) return report(cudaErrorInvalidDevice);
   *properties = {};
   std::strcpy(properties->name, "CUDA host device");
-  size_t free_bytes;
-  cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
+  properties->totalGlobalMem = memory_limit();
   properties->sharedMemPerBlock = 48 * 1024;
   properties->sharedMemPerBlockOptin = shared_bytes;
   properties->sharedMemPerMultiprocessor = 228 * 1024;
@@ -161,13 +175,14 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_
   return cudaMemcpy2D(to, to_pitch, from, from_pitch, width, height, kind);
 }
 cudaError_t cudaMemset(void* memory, int value, size_t bytes) {
+  return cudaMemsetAsync(memory, value, bytes, nullptr);
+}
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  if (launch_status(stream) != cudaSuccess) return cudaErrorInvalidResourceHandle;
   if (bytes == 0) return cudaSuccess;
-  if (!is_allocated(memory, bytes)) return report(cudaErrorInvalidValue);
+  if (!is_reachable(memory, bytes)) return report(cudaErrorInvalidValue);
   fill(memory, value, bytes);
   return cudaSuccess;
-}
-cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t) {
-  return cudaMemset(memory, value, bytes);
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
@@ -197,7 +212,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (event->device != device_of(stream)) return report(cudaErrorInvalidResourceHandle);
   event->time = std::chrono::steady_clock::now();
   event->recorded = true;
   return cudaSuccess;
@@ -205,7 +221,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  if (!start->recorded || !end->recorded || !start->timed || !end->timed) {
+  if (!start->recorded || !end->recorded || !start->timed || !end->timed || start->device != end->device) {
     return report(cudaErrorInvalidResourceHandle);
   }
   *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { float32, float64, int32, int64, packArguments, pointer, uint32 } from './kernel_arguments.ts';
 import { cuda, describeOnCuda, describeOnGpu } from './testing/cuda.ts';
+import { negate, negateImage } from './testing/negate.ts';
 
 describe('arguments of a kernel', () => {
   test('lie at offsets of their own, in their type', () => {
@@ -31,52 +32,16 @@ describe('arguments of a kernel', () => {
   });
 });
 
-const PTX = `
-.version 7.0
-.target sm_75
-.address_size 64
-.visible .entry negate(.param .u64 from, .param .u64 to, .param .u32 size) {
-  .reg .b32 %r<6>;
-  .reg .b64 %d<6>;
-  .reg .f32 %f<3>;
-  .reg .pred %p;
-  mov.u32 %r1, %ctaid.x;
-  mov.u32 %r2, %ntid.x;
-  mov.u32 %r3, %tid.x;
-  mad.lo.u32 %r4, %r1, %r2, %r3;
-  ld.param.u32 %r5, [size];
-  setp.ge.u32 %p, %r4, %r5;
-  @%p ret;
-  mul.wide.u32 %d1, %r4, 4;
-  ld.param.u64 %d2, [from];
-  ld.param.u64 %d3, [to];
-  add.u64 %d4, %d2, %d1;
-  add.u64 %d5, %d3, %d1;
-  ld.global.f32 %f1, [%d4];
-  neg.f32 %f2, %f1;
-  st.global.f32 [%d5], %f2;
-  ret;
-}
-`;
-
-const image = new TextEncoder().encode(PTX);
-
 describeOnGpu('a module', () => {
   test('runs on tensors', () => {
-    const x = tf.tensor1d([1, -2, 3]);
-    const output = cuda().makeOutput({ shape: [3], dtype: 'float32' });
-    cuda()
-      .loadModule(image)
-      .launch('negate', { grid: 1, block: [32], args: [x, output, uint32(3)] });
-    expect([...cuda().readSync(output.dataId)]).toEqual([-1, 2, -3]);
-    cuda().disposeIntermediateTensorInfo(output);
+    expect([...negate(tf.tensor1d([1, -2, 3])).dataSync()]).toEqual([-1, 2, -3]);
   });
 
   test('names what is wrong', () => {
     expect(() => cuda().loadModule(new TextEncoder().encode('no PTX'))).toThrow(
       expect.objectContaining({ code: 'ERR_DEVICE' }),
     );
-    const module = cuda().loadModule(image);
+    const module = cuda().loadModule(negateImage);
     expect(() => module.launch('missing', { grid: 1, block: 1, args: [] })).toThrow(
       expect.objectContaining({
         code: 'ERR_RANGE',
@@ -106,6 +71,8 @@ describeOnGpu('a module', () => {
 describeOnCuda('a module without a GPU', () => {
   test('is refused on the host device', () => {
     if (!cuda().isHost) return;
-    expect(() => cuda().loadModule(image)).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
+    expect(() => cuda().loadModule(negateImage)).toThrow(
+      expect.objectContaining({ code: 'ERR_UNSUPPORTED' }),
+    );
   });
 });

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
+import { AttentionError } from '@attention-js/core';
+import { openContext } from '../addon.ts';
 import '../index.ts';
 import type { CudaBackend } from '../cuda_backend.ts';
 
@@ -44,6 +46,22 @@ function declare(title: string, reason: string | undefined, body: () => void): v
 /** A suite on the backend `cuda`; left out, by a name that says how to get it, where the addon was not built. */
 export function describeOnCuda(title: string, body: () => void): void {
   declare(title, isUsable ? undefined : 'npm run build:native', body);
+}
+
+function hasSecondDevice(): boolean {
+  try {
+    openContext(1);
+    return true;
+  } catch (error) {
+    if (error instanceof AttentionError && error.code === 'ERR_NO_DEVICE') return false;
+    throw error;
+  }
+}
+
+/** A suite on `cuda` that needs a second device. */
+export function describeOnDevices(title: string, body: () => void): void {
+  const missing = isUsable && !hasSecondDevice() ? 'needs two NVIDIA GPUs' : undefined;
+  declare(title, isUsable ? missing : 'npm run build:native', body);
 }
 
 /**
