@@ -4,7 +4,7 @@
 //   npm run build:native -w packages/backend-cuda      in the repository
 //   npx attention-cuda                                 where the package is installed
 //
-//   --architectures 80,90a   what to compile for; by default the GPU of this machine, 90a where there is none
+//   --architectures 80,90a   what to compile for; by default the GPUs of this machine, 90a where there is none
 //   --release                all architectures from sm_75 to sm_120
 //   --configure              no more than finding compilers and sources
 //   --host-device            kernels as C++ that runs on the CPU, into build/host: for tests; needs clang, no CUDA
@@ -53,21 +53,21 @@ function fail(message) {
   process.exit(1);
 }
 
-/** Compute capability of this machine's first GPU, as CMake writes architectures. */
-function architectureOfMachine() {
+/** Compute capabilities of this machine's GPUs, as CMake writes architectures. */
+function architecturesOfMachine() {
   const query = spawnSync('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader'], {
     encoding: 'utf8',
   });
-  const [capability] = query.status === 0 ? query.stdout.trim().split('\n') : [''];
-  if (!/^\d+\.\d+$/.test(capability)) return undefined;
-  const architecture = capability.replace('.', '');
-  return [architecture === '90' ? '90a' : architecture];
+  if (query.status !== 0) return [];
+  const capabilities = new Set(query.stdout.split('\n').filter((line) => /^\d+\.\d+$/.test(line)));
+  return [...capabilities].map((capability) => (capability === '9.0' ? '90a' : capability.replace('.', '')));
 }
 
 function architectures() {
   if (options.release) return RELEASE;
   if (options.architectures) return options.architectures.split(',');
-  return architectureOfMachine() ?? DEFAULT;
+  const found = architecturesOfMachine();
+  return found.length > 0 ? found : DEFAULT;
 }
 
 function demand(command, fix) {
