@@ -183,6 +183,7 @@ void Context::wait() {
 }
 
 void Context::trim() {
+  launch_.cublaslt = std::make_shared<Cublaslt>();  // the old one's workspace is of the pool
   wait();
   check(cudaMemPoolTrimTo(launch_.pool, 0), "cudaMemPoolTrimTo");
 }
