@@ -103,6 +103,7 @@ export function defineOp<Inputs extends object, Attributes extends object>(
   const opName = kernelName[0].toLowerCase() + kernelName.slice(1);
   const checks = new Checks(opName);
   const mayBeMissing = new Set<string>(optional);
+  const mutated = mutates.join(', ');
 
   const failWithoutKernel = (backendName: string): never => {
     throw new AttentionError('ERR_UNSUPPORTED', `[${opName}] no ${backendName} kernel`);
@@ -110,17 +111,23 @@ export function defineOp<Inputs extends object, Attributes extends object>(
 
   const run = (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[] => {
     const given: NamedTensorMap = {};
-    for (const [argument, tensor] of Object.entries<Tensor | undefined>(inputs)) {
+    for (const argument of Object.keys(inputs)) {
+      const tensor = (inputs as Record<string, Tensor | undefined>)[argument];
       // tfjs walks all inputs while it records a gradient: none may be undefined.
       if (tensor === undefined && mayBeMissing.has(argument)) continue;
       checks.tensor(argument, tensor);
       given[argument] = tensor as Tensor;
     }
-    if (mutates.length > 0) checks.notRecorded(mutates.join(', '));
+    if (mutates.length > 0) checks.notRecorded(mutated);
     definition.check?.(inputs as Inputs, attrs);
     const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
-    if (!backend || !getKernel(kernelName, backendName)) failWithoutKernel(backendName);
-    return engine().runKernel<Tensor[]>(kernelName, given, attrs as NamedAttrMap);
+    if (!backend) failWithoutKernel(backendName);
+    try {
+      return engine().runKernel<Tensor[]>(kernelName, given, attrs as NamedAttrMap);
+    } catch (error) {
+      if (!getKernel(kernelName, backendName)) failWithoutKernel(backendName); // tfjs looked for it, too
+      throw error;
+    }
   };
 
   const op: Op<Inputs, Attributes> = Object.assign(run, {
@@ -136,9 +143,12 @@ export function defineOp<Inputs extends object, Attributes extends object>(
           // tf.copyRegisteredKernels takes our kernels along. Elsewhere one may write in place into a copy of the memory.
           const active = engine().backendName;
           if (active !== backendName) failWithoutKernel(active);
-          const call = { inputs: inputs as Inputs, attrs: attrs as Attributes };
-          const outputs = definition.outputs(call.inputs, call.attrs);
-          return kernel({ ...call, outputs, backend: backend as KernelBackend });
+          return kernel({
+            inputs: inputs as Inputs,
+            attrs: attrs as Attributes,
+            outputs: definition.outputs(inputs as Inputs, attrs as Attributes),
+            backend: backend as KernelBackend,
+          });
         },
       });
     },
