@@ -76,8 +76,8 @@ export class Checks {
 
   /** `value` is an object, whose properties are checked one by one. */
   object(argument: string, value: unknown): void {
-    const valid = typeof value === 'object' && value !== null;
-    this.expect(valid, 'ERR_DTYPE', argument, 'an object', describe(value));
+    if (typeof value === 'object' && value !== null) return;
+    this.fail('ERR_DTYPE', argument, 'an object', describe(value));
   }
 
   /** `value` is an object without other properties than `known`: a misspelt option must not be ignored. */
@@ -103,9 +103,10 @@ export class Checks {
   /** `tensor` has the dimensions of `expected`; a named dimension may have any size. */
   shape(argument: string, tensor: TensorInfo, expected: readonly ExpectedDimension[], condition = ''): void {
     const { shape } = tensor;
-    const fits =
-      shape.length === expected.length &&
-      expected.every((size, axis) => typeof size === 'string' || size === shape[axis]);
+    let fits = shape.length === expected.length;
+    for (let axis = 0; fits && axis < expected.length; axis++) {
+      fits = typeof expected[axis] === 'string' || expected[axis] === shape[axis];
+    }
     if (!fits) this.fail('ERR_SHAPE', argument, `shape [${expected.join(', ')}]${condition}`, shape);
   }
 
@@ -133,7 +134,8 @@ export class Checks {
   /** `tensor` is float32 in dtype and has the storage type of `like`. */
   sameStorage(argument: string, tensor: TensorInfo, likeArgument: string, like: TensorInfo): void {
     this.dtype(argument, tensor, 'float32');
-    const [storage, expected] = [storageOf(tensor), storageOf(like)];
+    const storage = storageOf(tensor);
+    const expected = storageOf(like);
     if (storage !== expected) {
       this.fail('ERR_DTYPE', argument, `storage ${expected} as ${likeArgument} has`, storage);
     }

@@ -36,14 +36,15 @@ export function checkHeadLayout(
   heads: number,
   headSize: number,
 ): void {
-  const expected: Record<HeadLayout, ExpectedDimension[]> = {
-    '[T, H, D]': ['T', heads, headSize],
-    '[T, H*D]': ['T', heads * headSize],
-    '[B, S, H*D]': ['B', 'S', heads * headSize],
-    '[B, H, S, D]': ['B', heads, 'S', headSize],
-  };
-  checks.shape(argument, tensor, expected[layout], ' as query lies');
+  checks.shape(argument, tensor, SHAPES[layout](heads, headSize), ' as query lies');
 }
+
+const SHAPES: Record<HeadLayout, (heads: number, headSize: number) => ExpectedDimension[]> = {
+  '[T, H, D]': (heads, headSize) => ['T', heads, headSize],
+  '[T, H*D]': (heads, headSize) => ['T', heads * headSize],
+  '[B, S, H*D]': (heads, headSize) => ['B', 'S', heads * headSize],
+  '[B, H, S, D]': (heads, headSize) => ['B', heads, 'S', headSize],
+};
 
 /** The batch of a tensor in `layout`, or `undefined` where tokens are packed. */
 export function batchOf(tensor: Tensor, layout: HeadLayout): Batch | undefined {

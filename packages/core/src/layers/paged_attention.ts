@@ -110,18 +110,17 @@ export class PagedAttention {
   forward(inputs: PagedAttentionForward): Tensor {
     forwardChecks.object('inputs', inputs);
     const { query, key, value, keyCache, valueCache, metadata, softcap, attentionMask } = inputs;
-    for (const [name, tensor] of Object.entries({ query, key, value })) checks.tensor(name, tensor);
+    checks.tensor('query', query);
+    checks.tensor('key', key);
+    checks.tensor('value', value);
     if (!metadata) checks.fail('ERR_DTYPE', 'metadata', 'InputMetadata', describe(metadata));
     const layout = headLayoutOf(checks, query, this.#numHeads, this.#headSize);
     checkHeadLayout(checks, 'key', key, layout, this.#numKvHeads, this.#headSize);
     checks.shape('value', value, key.shape, ' as key has');
-    checks.expect(
-      !attentionMask || (!keyCache && !valueCache),
-      'ERR_UNSUPPORTED',
-      'attentionMask',
-      'no mask where there is a cache',
-      describe(attentionMask),
-    );
+    if (attentionMask && (keyCache || valueCache)) {
+      const expected = 'no mask where there is a cache';
+      checks.fail('ERR_UNSUPPORTED', 'attentionMask', expected, describe(attentionMask));
+    }
 
     return tidy(() => {
       const step: Step = {
@@ -137,7 +136,9 @@ export class PagedAttention {
           keyCache: needed('keyCache', keyCache),
           valueCache: needed('valueCache', valueCache),
         };
-        output = attendFromCache(step, cache, metadata, lengths, { ...this.#options, softcap });
+        const { scale, slidingWindow, alibiSlopes, sinks } = this.#options;
+        const options = { scale, softcap, slidingWindow, alibiSlopes, sinks };
+        output = attendFromCache(step, cache, metadata, lengths, options);
       } else {
         const lengths = packedLengths(checks, metadata, { query, key }, layout, tokens);
         const options = { ...this.#options, softcap, attentionMask };
@@ -172,7 +173,7 @@ function attendFromCache(
   const contextLens = needed('metadata.contextLens', metadata.contextLens);
   const { maxContextLen } = metadata;
   checks.shape('metadata.contextLens', contextLens, [sequences], ': one a sequence of query');
-  checks.shape('key', key, [query.shape[0], ...key.shape.slice(1)], ': the tokens of query');
+  checks.shape('key', key, [query.shape[0], key.shape[1], key.shape[2]], ': the tokens of query');
   reshapeAndCache(key, value, keyCache, valueCache, slotMapping);
   const attention = { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen };
   return pagedAttention(query, keyCache, valueCache, attention, options);

@@ -67,7 +67,7 @@ export function checkAttentionOptions(
   options: AttentionOptions,
   others: readonly string[] = [],
 ): void {
-  checks.keys('options', options, [...OPTIONS, ...others]);
+  checks.keys('options', options, others.length > 0 ? [...OPTIONS, ...others] : OPTIONS);
   const { scale, causal, softcap, slidingWindow } = options;
   if (scale !== undefined) checks.finite('scale', scale);
   if (causal !== undefined) checks.oneOf('causal', causal, [true, false]);
@@ -85,11 +85,19 @@ export function checkAttentionOptions(
 
 /** Checks the `[heads]` inputs. */
 export function checkHeadInputs(checks: Checks, { alibiSlopes, sinks }: HeadInputs, heads: number): void {
-  for (const [argument, tensor] of Object.entries({ alibiSlopes, sinks })) {
-    if (!tensor) continue;
-    checks.storage(argument, tensor, 'float32');
-    checks.shape(argument, tensor, [heads], ': one value a head');
-  }
+  checkHeadInput(checks, 'alibiSlopes', alibiSlopes, heads);
+  checkHeadInput(checks, 'sinks', sinks, heads);
+}
+
+function checkHeadInput(
+  checks: Checks,
+  argument: string,
+  tensor: TensorInfo | undefined,
+  heads: number,
+): void {
+  if (!tensor) return;
+  checks.storage(argument, tensor, 'float32');
+  checks.shape(argument, tensor, [heads], ': one value a head');
 }
 
 /**
@@ -121,6 +129,11 @@ export function withHeadTensors<T>(
 export function checkQuery(checks: Checks, query: TensorInfo, kvHeads: number, headSize: number): void {
   const { shape } = query;
   const valid = shape.length === 3 && shape[2] === headSize && shape[1] > 0 && shape[1] % kvHeads === 0;
-  const expected = `shape [tokens, heads, ${headSize}] with heads a multiple of ${kvHeads}`;
-  checks.shapeThat(valid, 'query', query, expected);
+  if (valid) return;
+  checks.fail(
+    'ERR_SHAPE',
+    'query',
+    `shape [tokens, heads, ${headSize}] with heads a multiple of ${kvHeads}`,
+    shape,
+  );
 }

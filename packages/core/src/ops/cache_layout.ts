@@ -97,13 +97,11 @@ export function checkCacheLayout(checks: Checks, keyCache: TensorInfo, valueCach
   const storage = storageOf(keyCache);
   const x = 16 / BYTES_PER_ELEMENT[storage];
   const { shape } = keyCache;
-  checks.shapeThat(
-    shape.length === 4 || (shape.length === 5 && shape[4] === x),
-    'keyCache',
-    keyCache,
-    'shape [numBlocks, blockSize, kvHeads, headSize] or ' +
-      `[numBlocks, kvHeads, headSize / ${x}, blockSize, ${x}] in ${storage}`,
-  );
+  if (shape.length !== 4 && (shape.length !== 5 || shape[4] !== x)) {
+    const vllm = `[numBlocks, kvHeads, headSize / ${x}, blockSize, ${x}] in ${storage}`;
+    const expected = `shape [numBlocks, blockSize, kvHeads, headSize] or ${vllm}`;
+    checks.fail('ERR_SHAPE', 'keyCache', expected, shape);
+  }
   if (shape.length === 4) {
     checks.shape('valueCache', valueCache, shape, " as keyCache's");
   } else {
@@ -125,17 +123,15 @@ export function checkBlockSize(
   blockSize: number,
 ): void {
   const blockSizes: readonly number[] = BLOCK_SIZES[layout];
+  if (blockSizes.includes(blockSize)) return;
   const expected = `a block size of ${blockSizes.join(', ')} in layout ${layout}`;
-  checks.expect(blockSizes.includes(blockSize), 'ERR_UNSUPPORTED', argument, expected, describe(blockSize));
+  checks.fail('ERR_UNSUPPORTED', argument, expected, describe(blockSize));
 }
 
 /** `headSize` is one that every backend's attention supports. */
 export function checkHeadSize(checks: Checks, argument: string, headSize: number): void {
-  checks.expect(
-    Number.isInteger(headSize) && headSize > 0 && headSize % 8 === 0 && (headSize <= 256 || headSize === 512),
-    'ERR_UNSUPPORTED',
-    argument,
-    'a head size that is a multiple of 8 up to 256, or 512',
-    describe(headSize),
-  );
+  const isMultiple = Number.isInteger(headSize) && headSize > 0 && headSize % 8 === 0;
+  if (isMultiple && (headSize <= 256 || headSize === 512)) return;
+  const expected = 'a head size that is a multiple of 8 up to 256, or 512';
+  checks.fail('ERR_UNSUPPORTED', argument, expected, describe(headSize));
 }

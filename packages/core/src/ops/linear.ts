@@ -24,7 +24,8 @@ export const linearOp = defineOp<LinearInputs, object>({
     checks.dtype('x', x, 'float32');
     checks.shape('weight', weight, ['outputs', 'inputs']);
     const [outputs, inputs] = weight.shape;
-    checks.shapeThat(x.shape.at(-1) === inputs, 'x', x, `shape [.., ${inputs}] as weight has inputs`);
+    const fits = x.shape.at(-1) === inputs;
+    if (!fits) checks.fail('ERR_SHAPE', 'x', `shape [.., ${inputs}] as weight has inputs`, x.shape);
     checks.sameStorage('weight', weight, 'x', x);
     if (!bias) return;
     checks.shape('bias', bias, [outputs], ': one element an output');

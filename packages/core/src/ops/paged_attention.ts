@@ -82,9 +82,9 @@ export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAtt
     if (cuSeqlensQ) {
       checks.dtype('cuSeqlensQ', cuSeqlensQ, 'int32');
       checks.shape('cuSeqlensQ', cuSeqlensQ, [sequences + 1], ': sequences + 1');
-    } else {
+    } else if (tokens !== sequences) {
       const expected = `${countOf(sequences, 'token')}, one a sequence, where cuSeqlensQ is not given`;
-      checks.expect(tokens === sequences, 'ERR_SHAPE', 'query', expected, tokens);
+      checks.fail('ERR_SHAPE', 'query', expected, tokens);
     }
     checkHeadInputs(checks, inputs, heads);
   },
@@ -110,9 +110,13 @@ function run(
   checks.object('metadata', metadata);
   const { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen, plan } = metadata;
   const shape: number[] = query.shape;
-  const attrs = { ...attentionAttributes(options, shape[2]), withLse, maxSeqlenQ, maxContextLen, plan };
-  return withHeadTensors(checks, options, (heads) =>
-    pagedAttentionOp({ query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, ...heads }, attrs),
+  const { scale, causal, softcap, slidingWindow } = attentionAttributes(options, shape[2]);
+  const attrs = { scale, causal, softcap, slidingWindow, withLse, maxSeqlenQ, maxContextLen, plan };
+  return withHeadTensors(checks, options, ({ alibiSlopes, sinks }) =>
+    pagedAttentionOp(
+      { query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, alibiSlopes, sinks },
+      attrs,
+    ),
   );
 }
 

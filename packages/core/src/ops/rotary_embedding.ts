@@ -41,15 +41,22 @@ export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbedding
     checks.shape('positions', positions, [tokens], ', a position for each token');
     checks.oneOf('interleaved', interleaved, [true, false]);
     const even = Number.isInteger(rotaryDim) && rotaryDim % 2 === 0 && rotaryDim > 0;
-    const range = `an even number >= 2 and <= ${headSize}, the head size`;
-    checks.expect(even && rotaryDim <= headSize, 'ERR_RANGE', 'rotaryDim', range, describe(rotaryDim));
+    if (!even || rotaryDim > headSize) {
+      const range = `an even number >= 2 and <= ${headSize}, the head size`;
+      checks.fail('ERR_RANGE', 'rotaryDim', range, describe(rotaryDim));
+    }
     checks.storage('cos', cos, 'float32');
     checks.shape('cos', cos, ['maxPosition', rotaryDim / 2], ', half of rotaryDim');
     checks.storage('sin', sin, 'float32');
     checks.shape('sin', sin, cos.shape, ' as cos has');
   },
-  outputs: ({ query, key }) =>
-    [query, key].map(({ shape }) => ({ shape, dtype: 'float32', storage: storageOf(query) })),
+  outputs({ query, key }) {
+    const storage = storageOf(query);
+    return [
+      { shape: query.shape, dtype: 'float32', storage },
+      { shape: key.shape, dtype: 'float32', storage },
+    ];
+  },
   checkValues: checkRotaryEmbeddingValues,
   kernels: { cpu: rotaryEmbeddingCpu },
 });
