@@ -3,6 +3,9 @@ import { util } from '@tensorflow/tfjs-core';
 import { cudaKernel } from '../cuda_kernel.ts';
 import { matMul } from '../kernels/matmul.ts';
 
+/** One product, not a batch of them. */
+const ONE = { shape: [], strides: [[], []] };
+
 cudaKernel(linearOp, ({ inputs: { x, weight, bias }, outputs: [spec], backend }) => {
   const output = backend.makeOutput(spec);
   const [columns, depth] = weight.shape;
@@ -11,7 +14,7 @@ cudaKernel(linearOp, ({ inputs: { x, weight, bias }, outputs: [spec], backend })
     b: weight,
     bias,
     output,
-    batch: { shape: [], strides: [[], []] },
+    batch: ONE,
     rows: util.sizeFromShape(x.shape.slice(0, -1)),
     columns,
     depth,
