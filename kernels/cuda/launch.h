@@ -102,13 +102,14 @@ inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
   if (try_it()) return address;
   size_t free = 0;
   size_t total = 0;
-  cudaMemGetInfo(&free, &total);
+  const auto ask = [&] { check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo"); };
+  ask();
   if (bytes <= total) {
     // What is kept for reuse may not fit together: give it back to the device, and try once more.
     check(cudaStreamSynchronize(context.stream), "cudaStreamSynchronize");
     check(cudaMemPoolTrimTo(context.pool, 0), "cudaMemPoolTrimTo");
     if (try_it()) return address;
-    cudaMemGetInfo(&free, &total);
+    ask();
   }
   throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of GPU memory, free are " +
                                              std::to_string(free) + " of " + std::to_string(total));

@@ -339,7 +339,8 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
       const std::pair<const char*, uint64_t> fields[] = {
           {"used", figures.used},           {"reserved", figures.reserved},
           {"usedPeak", figures.used_peak},  {"host", figures.host},
-          {"deviceFree", figures.device_free}, {"deviceTotal", figures.device_total},
+          {"staging", figures.staging},     {"deviceFree", figures.device_free},
+          {"deviceTotal", figures.device_total},
       };
       for (const auto& [name, value] : fields) result.Set(name, Napi::Number::New(info.Env(), double(value)));
       return result;

@@ -185,18 +185,23 @@ void Context::wait() {
 void Context::trim() {
   launch_.cublaslt = std::make_shared<Cublaslt>();  // the old one's workspace is of the pool
   wait();
+  pinned_.trim();
   check(cudaMemPoolTrimTo(launch_.pool, 0), "cudaMemPoolTrimTo");
 }
 
 MemoryFigures Context::memory() const {
   MemoryFigures figures{};
-  cudaMemPoolGetAttribute(launch_.pool, cudaMemPoolAttrUsedMemCurrent, &figures.used);
-  cudaMemPoolGetAttribute(launch_.pool, cudaMemPoolAttrReservedMemCurrent, &figures.reserved);
-  cudaMemPoolGetAttribute(launch_.pool, cudaMemPoolAttrUsedMemHigh, &figures.used_peak);
+  const auto ask_pool = [&](cudaMemPoolAttr attribute, uint64_t& figure) {
+    check(cudaMemPoolGetAttribute(launch_.pool, attribute, &figure), "cudaMemPoolGetAttribute");
+  };
+  ask_pool(cudaMemPoolAttrUsedMemCurrent, figures.used);
+  ask_pool(cudaMemPoolAttrReservedMemCurrent, figures.reserved);
+  ask_pool(cudaMemPoolAttrUsedMemHigh, figures.used_peak);
   figures.host = host_bytes_;
+  figures.staging = pinned_.bytes();
   size_t free = 0;
   size_t total = 0;
-  cudaMemGetInfo(&free, &total);
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
   figures.device_free = free;
   figures.device_total = total;
   return figures;

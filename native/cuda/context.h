@@ -17,6 +17,7 @@ struct MemoryFigures {
   uint64_t reserved;     // bytes that the pool holds, those in use and those kept for reuse
   uint64_t used_peak;
   uint64_t host;         // bytes in pinned allocations
+  uint64_t staging;      // bytes of pinned memory that copies go through
   uint64_t device_free;  // of the whole device, as the driver tells it
   uint64_t device_total;
 };

@@ -1,6 +1,6 @@
 #include "pinned_memory.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "launch.h"
 
@@ -19,16 +19,19 @@ void* allocate_pinned(size_t bytes) {
   return address;
 }
 
-PinnedBuffer::PinnedBuffer(size_t bytes) : data_(allocate_pinned(bytes)), bytes_(bytes) {
+PinnedBuffer::PinnedBuffer(size_t bytes, std::shared_ptr<uint64_t> counter)
+    : data_(allocate_pinned(bytes)), bytes_(bytes), counter_(std::move(counter)) {
   const cudaError_t status = cudaEventCreateWithFlags(&done_, cudaEventDisableTiming | cudaEventBlockingSync);
   if (status != cudaSuccess) cudaFreeHost(data_);
   check(status, "cudaEventCreate");
+  *counter_ += bytes_;
 }
 
 PinnedBuffer::~PinnedBuffer() {
   cudaEventSynchronize(done_);
   cudaEventDestroy(done_);
   cudaFreeHost(data_);
+  *counter_ -= bytes_;
 }
 
 void PinnedBuffer::record(cudaStream_t stream) { check(cudaEventRecord(done_, stream), "cudaEventRecord"); }
@@ -44,18 +47,30 @@ std::unique_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
     if (fits && (best == kept_.end() || (*it)->bytes() < (*best)->bytes())) best = it;
   }
   if (best == kept_.end()) {
-    if (bytes > largest_kept_) return std::make_unique<PinnedBuffer>(bytes);
+    if (bytes > largest_kept_) return std::make_unique<PinnedBuffer>(bytes, bytes_);
     size_t rounded = 4096;
     while (rounded < bytes) rounded *= 2;
-    return std::make_unique<PinnedBuffer>(rounded);
+    return std::make_unique<PinnedBuffer>(rounded, bytes_);
   }
   auto taken = std::move(*best);
   kept_.erase(best);
+  kept_bytes_ -= taken->bytes();
   return taken;
 }
 
 void PinnedMemory::put_back(std::unique_ptr<PinnedBuffer> buffer) {
-  if (buffer->bytes() <= largest_kept_ && kept_.size() < most_kept_) kept_.push_back(std::move(buffer));
+  if (buffer->bytes() > largest_kept_) return;
+  kept_bytes_ += buffer->bytes();
+  kept_.push_back(std::move(buffer));
+  while (kept_bytes_ > most_kept_bytes_) {
+    kept_bytes_ -= kept_.front()->bytes();
+    kept_.pop_front();
+  }
+}
+
+void PinnedMemory::trim() {
+  kept_.clear();
+  kept_bytes_ = 0;
 }
 
 }  // namespace attention::cuda

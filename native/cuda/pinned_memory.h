@@ -4,8 +4,9 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <memory>
-#include <vector>
 
 namespace attention::cuda {
 
@@ -15,7 +16,8 @@ void* allocate_pinned(size_t bytes);
 /// Pinned memory and an event that tells when the device is done with it.
 class PinnedBuffer {
  public:
-  explicit PinnedBuffer(size_t bytes);
+  /// Counts its bytes in `counter` while it lives.
+  PinnedBuffer(size_t bytes, std::shared_ptr<uint64_t> counter);
   ~PinnedBuffer();
   PinnedBuffer(const PinnedBuffer&) = delete;
   PinnedBuffer& operator=(const PinnedBuffer&) = delete;
@@ -31,6 +33,7 @@ class PinnedBuffer {
  private:
   void* data_ = nullptr;
   size_t bytes_;
+  std::shared_ptr<uint64_t> counter_;
   cudaEvent_t done_ = nullptr;
 };
 
@@ -38,13 +41,20 @@ class PinnedMemory {
  public:
   /// A buffer of at least `bytes` that the device is done with.
   std::unique_ptr<PinnedBuffer> take(size_t bytes);
-  /// Keeps a buffer for reuse, from when the device is done with it. Large ones are freed instead.
+  /// Keeps a buffer for reuse, from when the device is done with it. Large ones are freed instead, and the oldest ones where
+  /// there are too many.
   void put_back(std::unique_ptr<PinnedBuffer> buffer);
+  /// Frees what is kept.
+  void trim();
+  /// In all buffers, those that were taken too.
+  uint64_t bytes() const { return *bytes_; }
 
  private:
-  static constexpr size_t most_kept_ = 64;
   static constexpr size_t largest_kept_ = 16 << 20;
-  std::vector<std::unique_ptr<PinnedBuffer>> kept_;
+  static constexpr size_t most_kept_bytes_ = 64 << 20;
+  std::shared_ptr<uint64_t> bytes_ = std::make_shared<uint64_t>(0);
+  std::deque<std::unique_ptr<PinnedBuffer>> kept_;  // oldest first
+  size_t kept_bytes_ = 0;
 };
 
 }  // namespace attention::cuda

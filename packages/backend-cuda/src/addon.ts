@@ -19,6 +19,7 @@ export interface NativeMemory {
   reserved: number;
   usedPeak: number;
   host: number;
+  staging: number;
   deviceFree: number;
   deviceTotal: number;
 }

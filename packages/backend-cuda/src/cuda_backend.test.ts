@@ -87,6 +87,33 @@ describeOnCuda('memory', () => {
     expect(cuda().memory().numBytesPinned).toBe(before.numBytesPinned);
   });
 
+  test('that copies go through is counted while it is in use, and bounded when it is not', async () => {
+    const staging = () => cuda().memory().numBytesStaging;
+    const MEGABYTE = 2 ** 20;
+    const x = tf.zeros([4 * MEGABYTE]).add(1); // 16 MB
+    const reads = Array.from({ length: 8 }, () => x.data());
+    expect(staging()).toBeGreaterThanOrEqual(8 * 16 * MEGABYTE);
+    await Promise.all(reads);
+    expect(staging()).toBeLessThanOrEqual(64 * MEGABYTE);
+    expect(staging()).toBeGreaterThanOrEqual(16 * MEGABYTE);
+    const kept = staging();
+    for (let i = 0; i < 5; i++) await x.data();
+    expect(staging()).toBe(kept);
+    const larger = tf
+      .zeros([5 * MEGABYTE])
+      .add(1)
+      .data();
+    expect(staging()).toBe(kept + 20 * MEGABYTE);
+    await larger;
+    expect(staging()).toBe(kept);
+    const upload = new Uint8Array(3 * MEGABYTE);
+    const uploaded = Array.from({ length: 40 }, () =>
+      tensorFromStorage(upload, [upload.length / 4], 'float32'),
+    );
+    expect(staging()).toBeLessThanOrEqual(64 * MEGABYTE);
+    tf.dispose([x, ...uploaded]);
+  });
+
   test('that there is not is ERR_OUT_OF_MEMORY, a thousand times, and the backend goes on', () => {
     const before = { tensors: tf.memory().numTensors, ids: cuda().numDataIds(), ...cuda().memory() };
     for (let i = 0; i < 1000; i++) expect(() => zerosWithStorage([2 ** 42], 'float16')).toThrow(outOfMemory);

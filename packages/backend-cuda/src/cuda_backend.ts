@@ -25,6 +25,8 @@ export interface CudaMemoryInfo {
   numBytesInGPU: number;
   /** In tensors in pinned memory of the host: caches that blocks are swapped to. */
   numBytesPinned: number;
+  /** Of further pinned memory, which copies go through: reads under way, and up to 64 MB that are kept for later copies. */
+  numBytesStaging: number;
   /** The most that tensors and what kernels need besides took so far. */
   numBytesPeak: number;
   /** What the memory pool holds: what is in use and what is kept for reuse. */
@@ -73,13 +75,14 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
 
   /** Real bytes, with figures of the memory pool. */
   override memory(): CudaMemoryInfo {
-    const { reserved, usedPeak, host, deviceFree } = this.#context.memory();
+    const { reserved, usedPeak, host, staging, deviceFree } = this.#context.memory();
     const { unreliable, numBytes, numBytesInGPU } = super.memory();
     return {
       unreliable,
       numBytes: numBytes + host,
       numBytesInGPU,
       numBytesPinned: host,
+      numBytesStaging: staging,
       numBytesPeak: usedPeak,
       numBytesReserved: reserved,
       numBytesFree: deviceFree,
@@ -116,7 +119,9 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
   run(name: string, args: readonly OperationArgument[]): void {
     const values: NativeArgument[] = [];
     for (const argument of args) {
-      if (argument === undefined) {
+      if (typeof argument === 'number') {
+        values.push(argument);
+      } else if (argument === undefined) {
         values.push(0, 0);
       } else if (typeof argument === 'object' && 'dataId' in argument) {
         values.push(this.pointer(argument), elementType(argument.dtype, this.storageOf(argument.dataId)));
@@ -124,12 +129,12 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
         values.push(argument);
       }
     }
-    const operations = this.#context as unknown as Record<string, Operation>;
-    if (!(name in operations)) {
+    const { [name]: operation } = this.#context as unknown as Record<string, Operation | undefined>;
+    if (!operation) {
       const message = `[cuda] name: expected an operation of the addon, received ${name}`;
       throw new AttentionError('ERR_RANGE', message);
     }
-    operations[name](...values);
+    operation.apply(this.#context, values);
   }
 
   /** Address of a tensor's elements on the GPU, which stays as long as the tensor. 0 for a tensor without elements. */

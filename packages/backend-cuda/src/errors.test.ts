@@ -130,8 +130,11 @@ describeOnCuda('a backend that was removed', () => {
   });
 
   test('can be registered anew', async () => {
+    await tf.ones([1000]).add(1).data();
+    expect(gone.memory().numBytesStaging).toBeGreaterThan(0);
     await tf.setBackend('cuda');
     tf.removeBackend(name);
+    expect(gone.memory().numBytesStaging).toBe(0);
     expect(registerCudaDevice(0)).toBe(name);
     await tf.setBackend(name);
     expect(cuda()).not.toBe(gone);
