@@ -17,6 +17,9 @@ const outOfMemory = expect.objectContaining({
   message: expect.stringMatching(/^\[cuda\] needed \d+ bytes of GPU memory, free are \d+ of \d+$/),
 });
 
+const MEGABYTE = 2 ** 20;
+const staging = () => cuda().memory().numBytesStaging;
+
 describeOnCuda('data', () => {
   test('does not keep the arrays of the caller, nor gives out its own', () => {
     for (const size of [2, 100_000]) {
@@ -88,8 +91,6 @@ describeOnCuda('memory', () => {
   });
 
   test('that copies go through is counted while it is in use, and bounded when it is not', async () => {
-    const staging = () => cuda().memory().numBytesStaging;
-    const MEGABYTE = 2 ** 20;
     const x = tf.zeros([4 * MEGABYTE]).add(1); // 16 MB
     const reads = Array.from({ length: 8 }, () => x.data());
     expect(staging()).toBeGreaterThanOrEqual(8 * 16 * MEGABYTE);
