@@ -134,7 +134,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
       const message = `[cuda] name: expected an operation of the addon, received ${name}`;
       throw new AttentionError('ERR_RANGE', message);
     }
-    operation.apply(this.#context, values);
+    this.#memory.withSpare(() => operation.apply(this.#context, values));
   }
 
   /** Address of a tensor's elements on the GPU, which stays as long as the tensor. 0 for a tensor without elements. */

@@ -1,6 +1,7 @@
 import type { DeviceBuffer, DeviceMemory } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import type { NativeContext } from './addon.ts';
+import { SpareMemory } from './spare_memory.ts';
 
 /** Values of more bytes go to the device when they are written, so that JavaScript keeps no copy of them. */
 const LARGEST_LAZY = 16_384;
@@ -13,12 +14,11 @@ export class CudaBuffer implements DeviceBuffer {
   readonly #memory: CudaMemory;
   #address: number | undefined;
 
-  constructor(memory: CudaMemory, byteLength: number, isPinned: boolean) {
-    const { context } = memory;
+  constructor(memory: CudaMemory, address: number, byteLength: number, isPinned: boolean) {
     this.#memory = memory;
+    this.#address = address;
     this.byteLength = byteLength;
     this.isPinned = isPinned;
-    this.#address = isPinned ? context.allocateHost(byteLength) : context.allocate(byteLength);
   }
 
   /** Where it begins; 0 where it is empty. */
@@ -57,29 +57,48 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   readonly context: NativeContext;
   byteLength = 0;
   readonly #buffers = new Set<CudaBuffer>();
+  /** None on the host device, which watches what is freed, and fills what is new with NaN. */
+  readonly #spare: SpareMemory | undefined;
   #isDisposed = false;
 
   constructor(backendName: string, context: NativeContext) {
     this.backendName = backendName;
     this.context = context;
+    if (!context.isHost) this.#spare = new SpareMemory((address) => context.free(address));
   }
 
   allocate(byteLength: number, isPinned = false): CudaBuffer {
     if (this.#isDisposed) this.failDisposed();
-    const buffer = new CudaBuffer(this, byteLength, isPinned);
+    const address = isPinned ? this.context.allocateHost(byteLength) : this.#take(byteLength);
+    const buffer = new CudaBuffer(this, address, byteLength, isPinned);
     this.#buffers.add(buffer);
     if (!isPinned) this.byteLength += byteLength;
     return buffer;
   }
 
+  #take(byteLength: number): number {
+    return this.#spare?.take(byteLength) ?? this.withSpare(() => this.context.allocate(byteLength));
+  }
+
+  /** Runs what may need memory, and once more with what is kept for reuse where the device has too little. */
+  withSpare<Result>(run: () => Result): Result {
+    try {
+      return run();
+    } catch (error) {
+      const isOutOfMemory = error instanceof AttentionError && error.code === 'ERR_OUT_OF_MEMORY';
+      if (!isOutOfMemory || !this.#spare?.byteLength) throw error;
+      this.#spare.clear();
+      return run();
+    }
+  }
+
   free(buffer: CudaBuffer): void {
     if (!this.#buffers.delete(buffer)) return;
-    if (buffer.isPinned) {
-      this.context.freeHost(buffer.address);
-    } else {
-      this.byteLength -= buffer.byteLength;
-      this.context.free(buffer.address);
-    }
+    const { address, byteLength } = buffer;
+    if (buffer.isPinned) return this.context.freeHost(address);
+    this.byteLength -= byteLength;
+    if (this.#spare) this.#spare.put(address, byteLength);
+    else this.context.free(address);
   }
 
   isView(): boolean {
@@ -102,6 +121,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   dispose(): void {
     this.#isDisposed = true;
     for (const buffer of this.#buffers) buffer.free();
+    this.#spare?.clear();
     this.context.trim();
   }
 
