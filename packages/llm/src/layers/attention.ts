@@ -93,14 +93,8 @@ export class Attention {
       key = keyNorm.forward(key).normed;
     }
     if (rotary) [query, key] = rotary.forward(query, key, metadata.positions as Tensor1D);
-    const attended = attention.forward({
-      query,
-      key,
-      value,
-      ...layerCache(this.#layer),
-      metadata,
-      softcap,
-    });
+    const { keyCache, valueCache } = layerCache(this.#layer);
+    const attended = attention.forward({ query, key, value, keyCache, valueCache, metadata, softcap });
     return output.forward(reshape(attended, [-1, numHeads * headSize]));
   }
 }

@@ -42,7 +42,8 @@ class RmsNorm implements Norm {
 
   forward(x: Tensor, residual?: Tensor): Normalized {
     if (!residual) return { normed: rmsNorm(x, this.#weight, this.#options), sum: x };
-    const [normed, sum] = rmsNorm(x, this.#weight, { ...this.#options, residual });
+    const { epsilon, addUnitOffset } = this.#options;
+    const [normed, sum] = rmsNorm(x, this.#weight, { epsilon, addUnitOffset, residual });
     return { normed, sum };
   }
 }
