@@ -1,5 +1,6 @@
 #include "binding.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace attention::cuda {
@@ -70,15 +71,14 @@ bool Arguments::flag() {
 }
 
 std::vector<int64_t> Arguments::integers() {
-  const Napi::Value value(env_, next());
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
-    fail(taken_ - 1, "a Float64Array");
-  }
-  auto array = value.As<Napi::Float64Array>();
-  for (size_t i = 0; i < array.ElementLength(); i++) {
-    if (!is_integer(array[i])) fail(taken_ - 1, "integers");
-  }
-  return std::vector<int64_t>(array.Data(), array.Data() + array.ElementLength());
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+  const napi_status status = napi_get_typedarray_info(env_, next(), &type, &length, &data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_float64_array) fail(taken_ - 1, "a Float64Array");
+  const auto* numbers = static_cast<const double*>(data);
+  if (!std::all_of(numbers, numbers + length, is_integer)) fail(taken_ - 1, "integers");
+  return std::vector<int64_t>(numbers, numbers + length);
 }
 
 Arguments::Bytes Arguments::bytes() {
