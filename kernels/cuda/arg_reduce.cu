@@ -19,7 +19,7 @@ void arg_reduce(const LaunchContext& context, const ArgReduceParams& params) {
   Grid grid = row_grid(params.rows, row_threads(std::min(params.length, shortest_part), 8, 512));
   const int64_t wanted = divide_up<int64_t>(context.device.multiprocessors * 4, grid.blocks.x);
   const int64_t parts = std::clamp<int64_t>(std::min(wanted, params.length / shortest_part), 1, most_parts);
-  grid.blocks.y = unsigned(parts);
+  grid.blocks.y = parts;
   const int64_t part = divide_up(params.length, parts);
   const Scratch places(context, parts == 1 ? 0 : size_t(params.rows * parts) * sizeof(uint64_t));
   launch(context, arg_reduce_kernel, grid, params.x.data, params.x.type, params.output.as<int>(),

@@ -88,7 +88,7 @@ void launch_decode(const LaunchContext& context, const AttentionParams& params) 
   const Counters arrivals(context, counters);
   const Scratch parts(context, slots * part_floats(16 * config.row_groups, params.head_size) * sizeof(float));
   launch(context, attend_decode_kernel<T, Padded, Vllm>,
-         {.blocks = unsigned(blocks),
+         {.blocks = blocks,
           .threads = unsigned(config.slices * config.row_groups * warp_size),
           .shared_bytes = size_t(decode_shared_bytes<Padded>(config))},
          params, config, DecodeScratch{parts.as<float>(), arrivals.data()});

@@ -11,7 +11,7 @@ void launch_prefill_tiles(const LaunchContext& context, const AttentionParams& p
   using Tile = PrefillTile<HeadSize, Size>;
   const int64_t tiles = count_tiles(params, params.heads / params.kv_heads, Tile::rows);
   launch(context, attention_prefill_kernel<T, HeadSize, Size, Modified, Vllm>,
-         {.blocks = unsigned(tiles * params.kv_heads),
+         {.blocks = tiles * params.kv_heads,
           .threads = unsigned(Tile::threads),
           .shared_bytes = sizeof(PrefillMemory<Tile>)},
          params, (Modified == Modifiers::softcap ? params.softcap : params.scale) * log2_e, int(tiles), all);

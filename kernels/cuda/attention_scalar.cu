@@ -44,7 +44,7 @@ void launch_scalar(const LaunchContext& context, const AttentionParams& params, 
   const Scratch outputs(context, partial_rows * params.head_size * sizeof(float));
   const Scratch lses(context, partial_rows * sizeof(float));
   launch(context, attend_scalar_kernel<T, Shape>,
-         {.blocks = dim3(unsigned(count_tiles(params, group, Shape::rows)), params.kv_heads, splits),
+         {.blocks = {count_tiles(params, group, Shape::rows), params.kv_heads, splits},
           .threads = scalar_threads,
           .shared_bytes = Shape::shared_bytes(params.head_size)},
          params, ScalarSplits{splits, outputs.as<float>(), lses.as<float>()});

@@ -43,12 +43,12 @@ __global__ void copy_block_pairs_kernel(BlockCopy<Word> first, BlockCopy<Word> s
 }
 
 template <typename Word>
-void copy_block_pairs(const LaunchContext& context, BlockCopy<Word> first, BlockCopy<Word> second, unsigned caches,
+void copy_block_pairs(const LaunchContext& context, BlockCopy<Word> first, BlockCopy<Word> second, int caches,
                       const int* pairs, int num_pairs, int64_t block_words) {
-  const auto chunks = unsigned(divide_up<int64_t>(block_words, block_copy_threads * block_copy_words));
+  const int64_t chunks = divide_up<int64_t>(block_words, block_copy_threads * block_copy_words);
   launch(context, copy_block_pairs_kernel<Word>,
-         {.blocks = dim3(unsigned(num_pairs) * chunks, caches), .threads = block_copy_threads}, first, second, pairs,
-         block_words, chunks);
+         {.blocks = {num_pairs * chunks, caches}, .threads = block_copy_threads}, first, second, pairs,
+         block_words, unsigned(chunks));
 }
 
 }  // namespace attention

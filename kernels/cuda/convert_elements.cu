@@ -16,7 +16,7 @@ void convert_elements(const LaunchContext& context, const Operand& from, const O
       using To = typename decltype(to_tag)::type;
       constexpr int64_t per_thread = convert_packs * 16 / int64_t(std::min(sizeof(From), sizeof(To)));
       launch(context, convert_elements_kernel<From, To>,
-             {.blocks = unsigned(divide_up(count, per_thread * convert_threads)), .threads = convert_threads},
+             {.blocks = divide_up(count, per_thread * convert_threads), .threads = convert_threads},
              from.as<From>(), to.as<To>(), count);
     });
   });

@@ -76,7 +76,7 @@ void copy_bits(const LaunchContext& context, const CopyParams& params, Walk<2> w
       using Bits = typename decltype(tag)::type;
       if constexpr (sizeof(Bits) <= 4) {
         launch(context, transpose_kernel<Bits>,
-               {.blocks = unsigned(shape->outer.size * shape->output_tiles.divisor * shape->x_tiles.divisor),
+               {.blocks = shape->outer.size * shape->output_tiles.divisor * shape->x_tiles.divisor,
                 .threads = dim3(tile_length, tile_rows)},
                reinterpret_cast<const Bits*>(x), reinterpret_cast<Bits*>(output), *shape);
       }

@@ -12,9 +12,8 @@ constexpr int elementwise_threads = 256;
 
 /// A thread for every `per_thread` of `items`.
 inline Grid elementwise_grid(int64_t items, int per_thread) {
-  const int64_t blocks = divide_up<int64_t>(items, int64_t(elementwise_threads) * per_thread);
-  if (blocks > INT32_MAX) throw DeviceError("ERR_RANGE", "too many elements for one launch");
-  return {.blocks = unsigned(blocks), .threads = elementwise_threads};
+  return {.blocks = divide_up<int64_t>(items, int64_t(elementwise_threads) * per_thread),
+          .threads = elementwise_threads};
 }
 
 /// Whether packs of elements from the tensor's start on can be accessed at once.
@@ -43,9 +42,7 @@ inline int row_threads(int64_t length, int per_thread, int most) {
 /// Blocks of rows: blockDim.x threads a row; where that is a warp, several rows a block.
 inline Grid row_grid(int64_t rows, int threads) {
   const int rows_per_block = threads == 32 ? 8 : 1;
-  const int64_t blocks = divide_up<int64_t>(rows, rows_per_block);
-  if (blocks > INT32_MAX) throw DeviceError("ERR_RANGE", "too many rows for one launch");
-  return {.blocks = unsigned(blocks), .threads = dim3(threads, rows_per_block)};
+  return {.blocks = divide_up<int64_t>(rows, rows_per_block), .threads = dim3(threads, rows_per_block)};
 }
 
 }  // namespace attention

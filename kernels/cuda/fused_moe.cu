@@ -18,7 +18,7 @@ void sum_products(const LaunchContext& context, const FusedMoeParams& params, co
     const int packs_per_row = params.hidden / N;
     const int64_t packs = int64_t(params.tokens) * packs_per_row;
     launch(context, N == 4 ? fused_moe_sum_kernel<4, T> : fused_moe_sum_kernel<1, T>,
-           {.blocks = unsigned(divide_up<int64_t>(packs, threads)), .threads = threads}, products,
+           {.blocks = divide_up<int64_t>(packs, threads), .threads = threads}, products,
            params.output.as<T>(), packs, packs_per_row, params.topk);
   });
 }

@@ -45,7 +45,7 @@ void launch_gated_activation(const LaunchContext& context, const GatedActivation
   const int packs_per_row = params.width / N;
   const int64_t packs = params.rows * packs_per_row;
   constexpr int per_block = gated_activation_threads * gated_activation_packs;
-  const Grid grid = {.blocks = unsigned(divide_up<int64_t>(packs, per_block)), .threads = gated_activation_threads};
+  const Grid grid = {.blocks = divide_up<int64_t>(packs, per_block), .threads = gated_activation_threads};
   if (packs + per_block <= UINT32_MAX) {
     launch(context, gated_activation_kernel<Activation, N, T, uint32_t>, grid, params.x.as<T>(),
            params.output.as<T>(), packs, packs_per_row);

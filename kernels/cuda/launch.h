@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -49,9 +50,37 @@ inline void check(cudaError_t status, const char* what) {
   throw DeviceError(code, std::string(what) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
 }
 
+/// Blocks of a grid. However many are asked for, the launch says so where no device has them: the counts are never those of
+/// unsigned numbers, which may have wrapped.
+struct Blocks {
+  template <std::signed_integral X, std::signed_integral Y = int, std::signed_integral Z = int>
+  constexpr Blocks(X count_x, Y count_y = 1, Z count_z = 1) : x(count_x), y(count_y), z(count_z) {}
+
+  bool is_empty() const { return x == 0 || y == 0 || z == 0; }
+
+  /// Throws ERR_RANGE where there are too many.
+  dim3 checked() const {
+    constexpr int64_t most_x = INT32_MAX;
+    constexpr int64_t most_yz = 65535;
+    const auto is_in = [](int64_t count, int64_t most) { return count >= 0 && count <= most; };
+    if (!is_in(x, most_x) || !is_in(y, most_yz) || !is_in(z, most_yz)) {
+      const auto text = [](int64_t a, int64_t b, int64_t c) {
+        return std::to_string(a) + " x " + std::to_string(b) + " x " + std::to_string(c);
+      };
+      throw DeviceError("ERR_RANGE", "grid: expected at most " + text(most_x, most_yz, most_yz) +
+                                         " blocks, received " + text(x, y, z));
+    }
+    return dim3(unsigned(x), unsigned(y), unsigned(z));
+  }
+
+  int64_t x;
+  int64_t y;
+  int64_t z;
+};
+
 /// Shape of a launch.
 struct Grid {
-  dim3 blocks = 1;
+  Blocks blocks = 1;
   dim3 threads = 1;
   size_t shared_bytes = 0;  // dynamic shared memory of a block
 };
@@ -73,15 +102,16 @@ inline void allow_shared_bytes(const LaunchContext& context, const void* kernel,
 /// Launches a kernel. A grid without blocks launches nothing.
 template <typename... Parameters, typename... Arguments>
 void launch(const LaunchContext& context, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
-  if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
+  if (grid.blocks.is_empty()) return;
+  const dim3 blocks = grid.blocks.checked();
 #ifdef ATTENTION_CUDA_HOST_DEVICE
   check(host::launch_status(context.stream), "cudaLaunchKernelEx");
-  launch_on_host(context.device.shared_bytes_per_block, grid.blocks, grid.threads, grid.shared_bytes,
+  launch_on_host(context.device.shared_bytes_per_block, blocks, grid.threads, grid.shared_bytes,
                  [&] { kernel(Parameters(arguments)...); });
 #else
   allow_shared_bytes(context, reinterpret_cast<const void*>(kernel), grid.shared_bytes);
   cudaLaunchConfig_t config{};
-  config.gridDim = grid.blocks;
+  config.gridDim = blocks;
   config.blockDim = grid.threads;
   config.dynamicSmemBytes = grid.shared_bytes;
   config.stream = context.stream;
@@ -156,14 +186,14 @@ class Counters {
 
 template <typename Integer>
 constexpr Integer divide_up(Integer dividend, Integer divisor) {
-  return (dividend + divisor - 1) / divisor;
+  return dividend / divisor + (dividend % divisor != 0 ? 1 : 0);
 }
 
 /// Blocks for threads that walk in strides of the grid: enough for `items`, but no more than keep the device busy.
-inline unsigned strided_blocks(const LaunchContext& context, int64_t items, int threads, int waves = 16) {
+inline int64_t strided_blocks(const LaunchContext& context, int64_t items, int threads, int waves = 16) {
   const int64_t wanted = divide_up<int64_t>(items, threads);
   const int64_t most = int64_t(context.device.multiprocessors) * waves;
-  return unsigned(wanted < most ? wanted : most);
+  return wanted < most ? wanted : most;
 }
 
 }  // namespace attention

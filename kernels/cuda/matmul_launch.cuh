@@ -104,19 +104,18 @@ void with_splits(const LaunchContext& context, const MatmulOperands<T>& operands
   run(MatmulSplits{sums.as<float>(), depth});
   constexpr int threads = 256;
   const bool packed = operands.aligned_output && elements % 4 == 0;
-  const unsigned blocks = strided_blocks(context, divide_up<int64_t>(elements, packed ? 4 : 1), threads);
+  const int64_t blocks = strided_blocks(context, divide_up<int64_t>(elements, packed ? 4 : 1), threads);
   launch(context, packed ? matmul_sum_splits_kernel<4, T> : matmul_sum_splits_kernel<1, T>,
          {.blocks = blocks, .threads = threads}, operands, sums.as<float>(), count, elements);
 }
 
 template <typename Tile, bool ContiguousA, bool ContiguousB, typename T>
 void launch_tiles(const LaunchContext& context, const MatmulOperands<T>& operands, const TilePlan& plan) {
-  const int64_t blocks = divide_up<int64_t>(operands.rows, Tile::rows) *
-                         divide_up<int64_t>(operands.columns, Tile::columns) * operands.batches;
-  if (blocks > INT32_MAX) throw DeviceError("ERR_UNSUPPORTED", "[matmul] more than 2^31 tiles");
+  const int64_t tiles = divide_up<int64_t>(operands.rows, Tile::rows) *
+                        divide_up<int64_t>(operands.columns, Tile::columns) * operands.batches;
   with_splits(context, operands, plan.splits, plan.depth, [&](const MatmulSplits& splits) {
     launch(context, matmul_tiles_kernel<Tile, ContiguousA, ContiguousB>,
-           {.blocks = dim3(unsigned(blocks), unsigned(plan.splits)),
+           {.blocks = {tiles, plan.splits},
             .threads = Tile::threads,
             .shared_bytes = Tile::shared_bytes},
            operands, splits);
@@ -181,12 +180,12 @@ void launch_matrix_tiles(const LaunchContext& context, const MatmulOperands<T>& 
 /// Up to 16 rows of a half type, b contiguous along the depth, everything aligned.
 template <typename T>
 void launch_stream(const LaunchContext& context, const MatmulOperands<T>& operands) {
-  const unsigned blocks = unsigned(divide_up(operands.columns, stream_columns));
+  const int blocks = divide_up(operands.columns, stream_columns);
   // Few blocks have more warps, so that enough is under way.
   const bool is_narrow = int64_t(blocks) * operands.batches <= context.device.multiprocessors;
   const unsigned warps = is_narrow ? most_stream_warps : most_stream_warps / 2;
   launch(context, operands.rows <= 8 ? matmul_stream_kernel<T, 1> : matmul_stream_kernel<T, 2>,
-         {.blocks = dim3(blocks, unsigned(operands.batches)), .threads = warps * warp_size}, operands);
+         {.blocks = {blocks, operands.batches}, .threads = warps * warp_size}, operands);
 }
 
 template <typename T, int Rows>
@@ -194,7 +193,7 @@ void launch_dots(const LaunchContext& context, const MatmulOperands<T>& operands
   const int row_blocks = divide_up(operands.rows, Rows);
   const bool is_aligned = operands.aligned_a && operands.aligned_b;
   launch(context, is_aligned ? matmul_dots_kernel<T, Rows, pack_size<T>> : matmul_dots_kernel<T, Rows, 1>,
-         {.blocks = dim3(unsigned(row_blocks * divide_up(operands.columns, dot_columns)), unsigned(operands.batches)),
+         {.blocks = {int64_t(row_blocks) * divide_up(operands.columns, dot_columns), operands.batches},
           .threads = vector_warps * warp_size},
          operands);
 }
@@ -208,7 +207,7 @@ void launch_columns(const LaunchContext& context, const MatmulOperands<T>& opera
   const int count = std::max(1, divide_up(operands.depth, depth));
   with_splits(context, operands, count, depth, [&](const MatmulSplits& splits) {
     launch(context, matmul_columns_kernel<T, Rows, N>,
-           {.blocks = dim3(unsigned(blocks), unsigned(count), unsigned(operands.batches)),
+           {.blocks = {blocks, count, operands.batches},
             .threads = vector_warps * warp_size,
             .shared_bytes = size_t(vector_warps) * Rows * warp_size * N * sizeof(float)},
            operands, splits);

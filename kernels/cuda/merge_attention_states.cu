@@ -10,7 +10,7 @@ constexpr int rows_per_block = 4;
 template <int N, typename From, typename To>
 void launch_merge(const LaunchContext& context, const MergeAttentionStatesParams& params) {
   launch(context, merge_attention_states_kernel<N, From, To>,
-         {.blocks = unsigned(divide_up<int64_t>(params.rows, rows_per_block)),
+         {.blocks = divide_up<int64_t>(params.rows, rows_per_block),
           .threads = dim3(warp_size, rows_per_block)},
          params.outputs.as<From>(), params.lses, params.sinks, params.output.as<To>(), params.lse, params.parts,
          params.rows, params.heads, params.head_size);

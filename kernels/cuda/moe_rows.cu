@@ -12,8 +12,7 @@ void launch_rows(const LaunchContext& context, const MoePlan& plan, const MoePro
   constexpr int steps_per_warp = 4;
   const int step = std::is_same_v<T, float> ? warp_size * pack_size<float> : moe_stream_step * steps_per_warp;
   const int warps = std::clamp(divide_up(product.depth, step), 1, most_moe_warps);
-  const Grid grid = {.blocks = dim3(unsigned(divide_up(product.width, moe_block_columns<Gated>)),
-                                    unsigned(count_moe_rows(plan, product))),
+  const Grid grid = {.blocks = {divide_up(product.width, moe_block_columns<Gated>), count_moe_rows(plan, product)},
                      .threads = unsigned(warps * warp_size)};
   if constexpr (std::is_same_v<T, float>) {
     launch(context, moe_dots_kernel<T, Gated>, grid, moe_operands<T>(product));

@@ -7,10 +7,10 @@ namespace {
 template <typename Shape, bool Gated>
 void launch_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
   const int column_tiles = divide_up(product.width, moe_tile_columns<typename Shape::Full, Gated>);
-  const int64_t blocks = count_moe_rows(plan, product) * column_tiles;
-  if (blocks > INT32_MAX) throw DeviceError("ERR_UNSUPPORTED", "more than 2^31 tiles of products with experts");
   launch(context, moe_tile_kernel<Shape, Gated>,
-         {.blocks = unsigned(blocks), .threads = Shape::Full::threads, .shared_bytes = Shape::shared_bytes},
+         {.blocks = count_moe_rows(plan, product) * column_tiles,
+          .threads = Shape::Full::threads,
+          .shared_bytes = Shape::shared_bytes},
          moe_operands<typename Shape::Full::Element>(product), column_tiles);
 }
 

@@ -43,10 +43,10 @@ void launch_parts(const LaunchContext& context, Reduction& reduction, Kernel ker
   const bool is_long = shape.reduced.size > most_parts;  // never the results of parts
   const int64_t parts = is_long ? std::clamp<int64_t>(std::min(wanted, most), 1, most_parts) : 1;
   shape.part = divide_up(shape.reduced.size, parts * pack_elements) * pack_elements;
-  grid.blocks.y = unsigned(divide_up(shape.reduced.size, shape.part));
+  grid.blocks.y = divide_up(shape.reduced.size, shape.part);
   if (grid.blocks.y == 1) return launch(context, kernel, grid, reduction.x, reduction.output, shape);
 
-  const Scratch results(context, size_t(shape.outputs.size) * grid.blocks.y * 4);
+  const Scratch results(context, size_t(shape.outputs.size * grid.blocks.y) * 4);
   Reduction rest = reduction;
   rest.x = results.as<void>();
   rest.shape.x_type = reduction.as_float ? ElementType::float32 : ElementType::int32;
@@ -79,11 +79,9 @@ void reduce_columns(const LaunchContext& context, Reduction& reduction) {
     width *= 2;
     rows /= 2;
   }
-  const int64_t blocks = divide_up<int64_t>(columns, width);
-  if (blocks > INT32_MAX) throw DeviceError("ERR_RANGE", "too many slices for one launch");
   launch_parts(context, reduction,
                in_packs ? reduce_columns_kernel<Value, pack_elements> : reduce_columns_kernel<Value, 1>,
-               {.blocks = unsigned(blocks), .threads = dim3(width, rows)},
+               {.blocks = divide_up<int64_t>(columns, width), .threads = dim3(width, rows)},
                shape.reduced.size / (rows * shortest_column_part));
 }
 

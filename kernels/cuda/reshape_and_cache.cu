@@ -15,7 +15,7 @@ void launch_types(const LaunchContext& context, const ReshapeAndCacheParams& par
     const CacheSizes sizes = {params.num_blocks, params.block_size, params.kv_heads, params.head_size};
     const int columns = max_threads / vllm_tokens;
     launch(context, cache_vllm_kernel<T, C>,
-           {.blocks = dim3(divide_up(params.tokens, vllm_tokens), divide_up(packs_per_row, columns)),
+           {.blocks = {divide_up(params.tokens, vllm_tokens), divide_up(packs_per_row, columns)},
             .threads = dim3(vllm_tokens, columns)},
            params.key.as<T>(), params.value.as<T>(), params.key_cache.as<C>(), params.value_cache.as<C>(),
            params.slot_mapping.as<int>(), params.tokens, sizes);
@@ -24,7 +24,7 @@ void launch_types(const LaunchContext& context, const ReshapeAndCacheParams& par
   const int threads = divide_up(packs_per_row, divide_up(packs_per_row, max_threads));
   const int rows = max_threads / threads;
   launch(context, cache_flash_kernel<T, C>,
-         {.blocks = dim3(divide_up(params.tokens, rows * cached_tokens_per_thread), divide_up(packs_per_row, threads)),
+         {.blocks = {divide_up(params.tokens, rows * cached_tokens_per_thread), divide_up(packs_per_row, threads)},
           .threads = dim3(threads, rows)},
          params.key.as<T>(), params.value.as<T>(), params.key_cache.as<C>(), params.value_cache.as<C>(),
          params.slot_mapping.as<int>(), params.tokens, int64_t(params.num_blocks) * params.block_size, packs_per_row);

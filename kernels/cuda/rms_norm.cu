@@ -13,7 +13,7 @@ void launch_narrow(const LaunchContext& context, const RmsNormParams& params) {
   const int threads = divide_up(divide_up(params.width, N * Packs), warp_size) * warp_size;
   const int rows_per_block = threads == warp_size ? rows_of_warps : 1;
   launch(context, rms_norm_kernel<N, Packs, T, W>,
-         {.blocks = unsigned(divide_up<int64_t>(params.rows, rows_per_block)),
+         {.blocks = divide_up<int64_t>(params.rows, rows_per_block),
           .threads = dim3(threads, rows_per_block)},
          params.x.as<T>(), params.weight.as<W>(), params.residual.as<T>(), params.normed.as<T>(),
          params.residual_sum.as<T>(), params.rows, params.width, params.epsilon, params.add_unit_offset ? 1.0f : 0.0f);
@@ -24,7 +24,7 @@ void launch_row(const LaunchContext& context, const RmsNormParams& params) {
   const int packs = divide_up(params.width, N);
   if (packs <= 256) return launch_narrow<N, 1, T, W>(context, params);
   if (packs <= 4 * max_threads) return launch_narrow<N, 4, T, W>(context, params);
-  launch(context, rms_norm_wide_kernel<T, W>, {.blocks = unsigned(params.rows), .threads = max_threads},
+  launch(context, rms_norm_wide_kernel<T, W>, {.blocks = params.rows, .threads = max_threads},
          params.x.as<T>(), params.weight.as<W>(), params.residual.as<T>(), params.normed.as<T>(),
          params.residual_sum.as<T>(), params.width, params.epsilon, params.add_unit_offset ? 1.0f : 0.0f);
 }

@@ -26,8 +26,8 @@ void launch_rotation(const LaunchContext& context, const RotaryEmbeddingParams& 
   const int lanes_per_block = divide_up(lanes, divide_up(lanes, rotary_threads / items_per_block));
   const int tokens_per_block = std::min(rotary_threads / (items_per_block * lanes_per_block), most_tokens_per_block);
   launch(context, rotary_embedding_kernel<Interleaved, N, T>,
-         {.blocks = dim3(divide_up(params.tokens, tokens_per_block), divide_up(lanes, lanes_per_block),
-                         divide_up(items, items_per_block)),
+         {.blocks = {divide_up(params.tokens, tokens_per_block), divide_up(lanes, lanes_per_block),
+                     divide_up(items, items_per_block)},
           .threads = dim3(items_per_block, lanes_per_block, tokens_per_block)},
          rows, params.positions.as<int>(), params.cos.as<float>(), params.sin.as<float>(), params.tokens,
          params.rotary_dim, params.max_position, items, lanes);

@@ -14,7 +14,7 @@ void sample_tokens(const LaunchContext& context, const SampleTokensParams& param
   with_float_type(params.logits.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     launch(context, sample_tokens_kernel<T>,
-           {.blocks = unsigned(params.rows), .threads = unsigned(std::min(max_threads, wanted))}, params);
+           {.blocks = params.rows, .threads = unsigned(std::min(max_threads, wanted))}, params);
   });
 }
 

@@ -33,8 +33,8 @@ ScatterShape shape_of(const ScatterParams& params) {
 void sort_keys(const LaunchContext& context, const int* indices, uint64_t* keys, int64_t size,
                const ScatterShape& shape) {
   const int run = int(std::min(size, longest_run));
-  const Grid runs{.blocks = unsigned(size / run), .threads = sort_threads, .shared_bytes = run * sizeof(uint64_t)};
-  const Grid pairs{.blocks = unsigned(divide_up<int64_t>(size / 2, sort_threads)), .threads = sort_threads};
+  const Grid runs{.blocks = size / run, .threads = sort_threads, .shared_bytes = run * sizeof(uint64_t)};
+  const Grid pairs{.blocks = divide_up<int64_t>(size / 2, sort_threads), .threads = sort_threads};
   launch(context, scatter_keys_kernel, runs, indices, keys, run, shape);
   for (int64_t sorted = 2 * int64_t(run); sorted <= size; sorted *= 2) {
     for (int64_t stride = sorted / 2; stride >= run; stride /= 2) {
@@ -68,7 +68,7 @@ void scatter(const LaunchContext& context, const ScatterParams& params) {
   with_compute_type(is_float(params.output.type), [&](auto tag) {
     using Value = typename decltype(tag)::type;
     launch(context, scatter_kernel<Value>,
-           {.blocks = dim3(unsigned(divide_up<int64_t>(params.count, height)), unsigned(chunks)),
+           {.blocks = {divide_up<int64_t>(params.count, height), chunks},
             .threads = dim3(width, height)},
            keys.as<uint64_t>(), params.updates.data, params.output.data, params.output.type, shape);
   });

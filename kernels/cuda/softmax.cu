@@ -27,7 +27,7 @@ void launch_parts(const LaunchContext& context, const SoftmaxParams& params) {
   const int64_t parts = std::min({wanted, possible, most_parts});
   const int64_t part = divide_up(params.length, parts * N) * N;
   const Scratch states(context, size_t(params.rows * parts) * sizeof(SoftmaxState));
-  const Grid grid{.blocks = dim3(unsigned(params.rows), unsigned(parts)), .threads = part_threads};
+  const Grid grid{.blocks = {params.rows, parts}, .threads = part_threads};
   launch(context, softmax_parts_kernel<N>, grid, params.x.data, params.x.type, states.as<SoftmaxState>(),
          params.length, part);
   launch(context, softmax_scale_kernel<N>, grid, params.x.data, params.x.type, params.output.data, params.output.type,

@@ -31,7 +31,7 @@ void sort_tokens_by_expert(const LaunchContext& context, const SortTokensByExper
   const int pairs_per_block = divide_up(divide_up(params.pairs, most_blocks), threads) * threads;
   const int bucket_bits = std::bit_width(unsigned(params.experts));
   launch(context, sort_tokens_by_expert_kernel,
-         {.blocks = unsigned(divide_up(params.pairs, pairs_per_block)),
+         {.blocks = divide_up(params.pairs, pairs_per_block),
           .threads = unsigned(threads),
           .shared_bytes = bytes},
          params, pairs_per_block, bucket_bits);

@@ -22,13 +22,11 @@ void top_k(const LaunchContext& context, const TopKParams& params) {
     throw DeviceError("ERR_RANGE", "expected k of at most " + std::to_string(top_k_most) + ", received " +
                                        std::to_string(params.k));
   }
-  if (params.length > INT32_MAX || params.rows > INT32_MAX) {
-    throw DeviceError("ERR_RANGE", "expected fewer than 2^31 rows, and as few elements in each");
-  }
+  if (params.length > INT32_MAX) throw DeviceError("ERR_RANGE", "positions in rows this long are no int32");
   const int capacity = power_of_two(params.length <= short_row ? params.length : params.k);
   const int threads = row_threads(params.length, 4, 1024);
   launch(context, top_k_kernel,
-         {.blocks = unsigned(params.rows), .threads = unsigned(threads), .shared_bytes = capacity * sizeof(uint64_t)},
+         {.blocks = params.rows, .threads = unsigned(threads), .shared_bytes = capacity * sizeof(uint64_t)},
          params.x.data, params.x.type, params.values.data, params.indices.as<int>(), params.length, params.k, capacity);
 }
 

@@ -383,7 +383,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         if (offset + Module::most_parameter_bytes > parameters.ByteLength()) fail("ERR_RANGE", "offsets", "8 bytes of the parameters at each");
       }
       Grid grid;
-      grid.blocks = dim3(unsigned(sizes[0]), unsigned(sizes[1]), unsigned(sizes[2]));
+      grid.blocks = {int64_t(sizes[0]), int64_t(sizes[1]), int64_t(sizes[2])};
       grid.threads = dim3(unsigned(sizes[3]), unsigned(sizes[4]), unsigned(sizes[5]));
       grid.shared_bytes = sizes[6];
       launch(function, [&] {

@@ -111,6 +111,27 @@ describeOnCuda('what the addon cannot use', () => {
     context.free(address); // what is not there any more is not freed again
   });
 
+  // Counts of blocks that are 1 where 32 bits hold them. No launch means that no memory is used.
+  test.each<[string, unknown[]]>([
+    ['rmsNorm', [16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 2 ** 34 + 1, 8, 1e-5, false]],
+    ['rmsNorm', [16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 2 ** 32 + 1, 2 ** 16, 1e-5, false]],
+    ['mergeAttentionStates', [16, 0, 16, 0, 16, 0, 0, 0, 2, 2 ** 34 + 1, 1, 8]],
+    ['castStorage', [16, 0, 16, 1, 2 ** 32 * 8192 + 1]],
+    ['siluAndMul', [16, 0, 16, 0, 2 ** 44 + 1, 8]],
+    ['softmax', [16, 0, 16, 0, 2 ** 35 + 1, 8]],
+    ['fill', [16, 0, 2 ** 43 + 1, 0, 0, 0, 0]],
+    ['topK', [16, 0, 16, 0, 16, 0, 2 ** 32 + 1, 8, 2]],
+  ])('grids that no launch has: of %s', (name, args) => {
+    expect(() => context[name](...args)).toThrow(
+      failing(
+        'ERR_RANGE',
+        expect.stringMatching(
+          `^\\[${name}\\] grid: expected at most 2147483647 x 65535 x 65535 blocks, received `,
+        ) as never,
+      ),
+    );
+  });
+
   test('a stopwatch that was not stopped', () => {
     expect(() => context.milliseconds(context.startStopwatch())).toThrow(
       expect.objectContaining({ code: 'ERR_DEVICE' }),

@@ -91,7 +91,12 @@ void test_shapes() {
   expect_error("1 to 1024 threads a block, received 1025 x 1 x 1",
                [&] { launch(context, nothing, {.threads = 1025}); });
   expect_error("received 0 x 1 x 1", [&] { launch(context, nothing, {.threads = 0}); });
-  expect_error("blocks", [&] { launch(context, nothing, {.blocks = dim3(1, 65536)}); });
+  for (const attention::Blocks& blocks : {attention::Blocks(1, 65536), {1, 1, 65536}, {int64_t(1) << 31}, {-1},
+                                          {(int64_t(1) << 32) + 1}, {1, (int64_t(1) << 32) + 1}}) {
+    expect_error("grid: expected at most 2147483647 x 65535 x 65535 blocks, received ",
+                 [&] { launch(context, nothing, {.blocks = blocks}); });
+  }
+  expect(error_of([&] { launch(context, nothing, {.blocks = {int64_t(1) << 40, 0}}); }).empty(), "a grid without blocks");
   expect_error("at most 232448 bytes of shared memory, received 232449",
                [&] { launch(context, nothing, {.shared_bytes = 232449}); });
   context.device.shared_bytes_per_block = 64 * 1024;
