@@ -139,7 +139,10 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   /** @internal */
   override async read(dataId: DataId): Promise<BackendValues> {
     const data = this.data.get(dataId);
-    return data.complexTensorInfos ? this.readSync(dataId) : data.readValues();
+    if (!data.complexTensorInfos) return data.readValues();
+    const { real, imag } = data.complexTensorInfos;
+    const parts = await Promise.all([this.read(real.dataId), this.read(imag.dataId)]);
+    return backend_util.mergeRealAndImagArrays(parts[0] as Float32Array, parts[1] as Float32Array);
   }
 
   /** The elements of a tensor in a buffer of tfjs. */

@@ -7,7 +7,7 @@ import {
   zerosWithStorage,
 } from '@attention-js/core';
 import * as tf from '@attention-js/core/tf';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import type { DeviceBackend } from '../../device_backend.ts';
 import type { DescribeSuite } from '../describe_suite.ts';
 
@@ -74,6 +74,18 @@ export function dataSuite(describeSuite: DescribeSuite): void {
       const [zeros, numbers, bytes] = await reads;
       expect([...zeros, ...numbers]).toEqual([0, 0, 0, 1, 2, 3]);
       expect([...new Uint16Array(bytes.buffer)]).toEqual([0x3c00, 0x4000, 0x4200]);
+    });
+
+    test('a read of complex numbers does not wait for the device, and survives their disposal, too', async () => {
+      const x = tf.ones([3]).add(1);
+      const z = tf.complex(x, x.add(1));
+      const waiting = jest.spyOn(backend(), 'readSync');
+      const read = z.data();
+      tf.dispose([x, z]);
+      for (let i = 0; i < 10; i++) tf.ones([3]).add(4).dispose(); // may get the memory
+      expect([...(await read)]).toEqual([2, 3, 2, 3, 2, 3]);
+      expect(waiting).not.toHaveBeenCalled();
+      waiting.mockRestore();
     });
 
     test('moves between cpu and the backend', async () => {
