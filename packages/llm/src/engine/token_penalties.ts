@@ -60,7 +60,8 @@ export function applyPenalties(
   let i = 0;
   penalties.forEach((rowPenalties, row) => {
     rowPenalties?.forEach((token, factor, minus) => {
-      indices.set([row, token], i * 2);
+      indices[2 * i] = row;
+      indices[2 * i + 1] = token;
       factors[i] = factor;
       subtracted[i++] = minus;
     });
