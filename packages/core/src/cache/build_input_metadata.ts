@@ -1,5 +1,5 @@
-import { reshape, split, tensor1d, tidy } from '@tensorflow/tfjs-core';
-import type { Rank, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import { tensor1d, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { Checks, countOf, describe } from '../checks.ts';
 import { assignStorage } from '../ops/assign_storage.ts';
 import type { MetadataTensorName, StepMetadata } from './input_metadata.ts';
@@ -37,8 +37,7 @@ export interface BuildInputMetadataOptions {
 const checks = new Checks('buildInputMetadata');
 
 /**
- * Makes the metadata of one step out of what is scheduled, in one upload. The caller disposes it:
- * `disposeInputMetadata`.
+ * Makes the metadata of one step out of what is scheduled. The caller disposes it: `disposeInputMetadata`.
  *
  * With `into` or `shape` the tensors may be larger than the step needs. Padding tokens have slot −1 and position 0, and
  * lie past the last entry of `cuSeqlensQ`; padding sequences have context length 0 and no query tokens.
@@ -63,7 +62,7 @@ export function buildInputMetadata(
     maxSeqlenK: needed.maxContext,
     maxContextLen: needed.maxContext,
   };
-  if (!into) return { ...upload(values, sizes), ...hints };
+  if (!into) return { ...makeTensors(values, sizes), ...hints };
   for (const name of Object.keys(values) as MetadataTensorName[]) assignStorage(into[name], values[name]);
   return Object.assign(into, hints);
 }
@@ -119,20 +118,17 @@ function checkFits(needed: MetadataShape, sizes: MetadataShape): void {
   }
 }
 
-/** The step's numbers by tensor, in the order in which they are uploaded: views of one array. */
+/** The step's numbers by tensor. */
 function fill(
   scheduled: readonly ScheduledSequence[],
   { tokens, sequences, maxBlocks }: MetadataShape,
 ): Record<MetadataTensorName, Int32Array> {
-  const packed = new Int32Array(2 * tokens + 3 * sequences + 2 + sequences * maxBlocks);
-  let end = 0;
-  const next = (size: number): Int32Array => packed.subarray(end, (end += size));
-  const slotMapping = next(tokens).fill(-1);
-  const positions = next(tokens);
-  const contextLens = next(sequences);
-  const cuSeqlensQ = next(sequences + 1);
-  const cuSeqlensK = next(sequences + 1);
-  const blockTables = next(sequences * maxBlocks).fill(-1);
+  const slotMapping = new Int32Array(tokens).fill(-1);
+  const positions = new Int32Array(tokens);
+  const contextLens = new Int32Array(sequences);
+  const cuSeqlensQ = new Int32Array(sequences + 1);
+  const cuSeqlensK = new Int32Array(sequences + 1);
+  const blockTables = new Int32Array(sequences * maxBlocks).fill(-1);
   let token = 0;
   let keys = 0;
   scheduled.forEach(({ slots, blockTable, contextLength, queryLength }, i) => {
@@ -148,25 +144,17 @@ function fill(
   return { slotMapping, positions, contextLens, cuSeqlensQ, cuSeqlensK, blockTables };
 }
 
-function upload(
+function makeTensors(
   values: Record<MetadataTensorName, Int32Array>,
   { sequences, maxBlocks }: MetadataShape,
 ): Record<Exclude<MetadataTensorName, 'blockTables'>, Tensor1D> & { blockTables: Tensor2D } {
-  const parts = Object.values(values);
-  return tidy(() => {
-    const packed = tensor1d(new Int32Array(parts[0].buffer), 'int32');
-    const sizes = parts.map(({ length }) => length);
-    const [slotMapping, positions, contextLens, cuSeqlensQ, cuSeqlensK, blockTables] = split<Tensor1D>(
-      packed,
-      sizes,
-    );
-    return {
-      slotMapping,
-      positions,
-      contextLens,
-      cuSeqlensQ,
-      cuSeqlensK,
-      blockTables: reshape<Rank.R2>(blockTables, [sequences, maxBlocks]),
-    };
-  });
+  const { slotMapping, positions, contextLens, cuSeqlensQ, cuSeqlensK, blockTables } = values;
+  return tidy(() => ({
+    slotMapping: tensor1d(slotMapping, 'int32'),
+    positions: tensor1d(positions, 'int32'),
+    contextLens: tensor1d(contextLens, 'int32'),
+    cuSeqlensQ: tensor1d(cuSeqlensQ, 'int32'),
+    cuSeqlensK: tensor1d(cuSeqlensK, 'int32'),
+    blockTables: tensor2d(blockTables, [sequences, maxBlocks], 'int32'),
+  }));
 }
