@@ -40,15 +40,15 @@ export class StepRunner {
     chunks: readonly ScheduledChunk<Request>[],
     sampled: readonly ScheduledChunk<Request>[],
   ): Tensor1D | undefined {
+    const tokenIds = chunks.flatMap(({ sequence: { tokens, computed }, count }) =>
+      tokens.slice(computed, computed + count),
+    );
+    const rows = logitRows(chunks);
     const logits = this.#model.forward({
-      tokenIds: int32(
-        chunks.flatMap(({ sequence: { tokens, computed }, count }) =>
-          tokens.slice(computed, computed + count),
-        ),
-      ),
+      tokenIds: int32(tokenIds),
       metadata: this.#metadata(chunks),
       cache: this.#cache,
-      logitRows: int32(logitRows(chunks)),
+      logitRows: rows.length < tokenIds.length ? int32(rows) : undefined,
     });
     if (sampled.length === 0) return undefined;
     const requests = sampled.map(({ sequence }) => sequence);
