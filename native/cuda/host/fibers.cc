@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "device/grid.h"
-#include "device/switch.h"
+#include "fiber_switch.h"
 
 namespace attention::host {
 
@@ -40,7 +40,7 @@ namespace {
 }
 
 [[noreturn]] void leave(Fiber& self) {
-  attention_cuda_switch(&self.stack_pointer, grid.return_to);
+  attention_switch_fiber(&self.stack_pointer, grid.return_to);
   __builtin_unreachable();
 }
 
@@ -60,7 +60,7 @@ void run_next(Fiber& self) {
   Fiber& next = grid.fibers[warp->index * warp_lanes + lane];
   if (&next == &self) return;
   state.current = &next;
-  attention_cuda_switch(&self.stack_pointer, next.stack_pointer);
+  attention_switch_fiber(&self.stack_pointer, next.stack_pointer);
 }
 
 void complete(Barrier& barrier) {
@@ -104,7 +104,7 @@ void run_thread() {
 void abandon(std::string message) {
   grid.error = std::move(message);
   void* unused;
-  attention_cuda_switch(&unused, grid.return_to);
+  attention_switch_fiber(&unused, grid.return_to);
   __builtin_unreachable();
 }
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "device/grid.h"
-#include "device/switch.h"
 #include "error.h"
+#include "fiber_switch.h"
 #include "launch_host.h"
 
 namespace attention::host {
@@ -96,22 +96,14 @@ void run_block(unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     Fiber& fiber = grid.fibers[i];
     // Stacks begin at different places of a page, else they would all use the same lines of the caches.
-    auto* top = reinterpret_cast<uintptr_t*>(grid.stacks + (i + 1) * stack_bytes - (i % 32) * 320);
-#if defined(__x86_64__)
-    uintptr_t* frame = top - 2 - (saved_words - 1);
-    frame[saved_words - 1] = reinterpret_cast<uintptr_t>(run_thread);
-#else
-    uintptr_t* frame = top - saved_words;
-    frame[11] = reinterpret_cast<uintptr_t>(run_thread);
-#endif
-    fiber.stack_pointer = frame;
+    fiber.stack_pointer = start_of_fiber(grid.stacks + (i + 1) * stack_bytes - (i % 32) * 320, run_thread);
     fiber.first_copy = fiber.copies = fiber.copy_group = 0;
   }
   std::memset(state.shared, 0xff, size_t(grid.shared + most_shared_bytes - state.shared));
   Warp& first = grid.warps[grid.reversed ? state.warp_count - 1 : 0];
   first.last = next_of(first.ready, first.last);
   state.current = &grid.fibers[first.index * warp_lanes + first.last];
-  attention_cuda_switch(&grid.return_to, state.current->stack_pointer);
+  attention_switch_fiber(&grid.return_to, state.current->stack_pointer);
   state.current = nullptr;
 }
 

@@ -6,7 +6,7 @@ set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)
 set_source_files_properties(
   ${KERNELS}/architecture.cu PROPERTIES COMPILE_DEFINITIONS "ATTENTION_CUDA_ARCHITECTURES=\"the CPU\"")
 target_compile_definitions(attention_cuda PRIVATE ATTENTION_CUDA_HOST_DEVICE)
-target_include_directories(attention_cuda BEFORE PRIVATE ${host}/include ${host})
+target_include_directories(attention_cuda BEFORE PRIVATE ${host}/include ${host} ${host}/../../host)
 # Line tables tell where a kernel faults.
 target_compile_options(attention_cuda PRIVATE -O2 -gline-tables-only -fno-stack-protector -Wall -Wextra -Wno-pass-failed)
 # A GPU faults where an access is not aligned.

@@ -9,7 +9,7 @@ host=$root/native/cuda/host
 build=${ATTENTION_HOST_BUILD:-${TMPDIR:-/tmp}/attention_host_device.$(id -u)}
 mkdir -p "$build"
 flags="-std=c++20 -O2 -gline-tables-only -DATTENTION_CUDA_HOST_DEVICE -DATTENTION_CUDA_ARCHITECTURES=\"CPU\""
-flags="$flags -I$host/include -I$host -I$root/kernels/cuda -I$root/native/cuda -Wall -Wextra -Wno-pass-failed"
+flags="$flags -I$host/include -I$host -I$root/native/host -I$root/kernels/cuda -I$root/native/cuda -Wall -Wextra -Wno-pass-failed"
 flags="$flags -fsanitize=alignment,array-bounds -fsanitize-trap=alignment,array-bounds"
 case $(uname -m) in x86_64) flags="$flags -march=x86-64-v3" ;; esac
 objects=

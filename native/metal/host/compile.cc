@@ -118,7 +118,7 @@ std::string Compiler::flags() const {
 
 /// The headers go into the cache, beside what is compiled from them: whole folders appear at once.
 void Compiler::prepareHeaders(const std::string& source_folder) {
-  std::vector<fs::path> files;
+  std::vector<fs::path> files = {fs::path(source_folder) / "../../host/fiber_switch.h"};
   for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(source_folder) / "msl")) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   // What they are translated by belongs to the key too.

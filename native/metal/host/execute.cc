@@ -19,7 +19,7 @@ constexpr std::uint32_t kMemoryGap = 64;
 constexpr std::size_t kMemoryBytes = mtl::max_threadgroup_memory + (mtl::max_threadgroup_variables + 32) * 2 * kMemoryGap;
 constexpr std::uintptr_t kStackBytes = std::uintptr_t(1) << mtl::stack_bits;
 
-extern "C" void attentionMetalFiber() {
+void runFiber() {
   mtl::Fiber& self = mtl::current();
   self.threadgroup->entry(self);
   mtl::finish(self);
@@ -149,7 +149,7 @@ class Worker {
     for (std::uint32_t g = 0; g < group.simdgroups; ++g) startSimdgroup(g);
     error_.clear();
     void* first = group.simdgroups ? state_->simdgroups[0].first->stack_pointer : nullptr;
-    if (first) attention_metal_switch(&group.return_to, first);
+    if (first) attention_switch_fiber(&group.return_to, first);
     return error_;
   }
 
@@ -194,16 +194,7 @@ class Worker {
       // Stacks start at different offsets, so that they do not all fall into the same cache sets.
       const std::uint32_t i = begin + lane;
       const std::uintptr_t top = region_ + (i + 3) * kStackBytes - i * 832 % 49152 - 64;
-      auto* words = reinterpret_cast<void**>(top);
-#if defined(__x86_64__)
-      words[0] = reinterpret_cast<void*>(attentionMetalFiber);
-      words[1] = nullptr;
-      fiber.stack_pointer = words - 6;
-#else
-      std::memset(words - 22, 0, 22 * sizeof(void*));
-      words[-22 + 11] = reinterpret_cast<void*>(attentionMetalFiber);
-      fiber.stack_pointer = words - 22;
-#endif
+      fiber.stack_pointer = start_of_fiber(reinterpret_cast<void*>(top), runFiber);
     }
     state_->worker = this;
   }
@@ -214,7 +205,7 @@ class Worker {
     Worker& worker = *reinterpret_cast<State*>(&group)->worker;
     worker.failed(fiber, message, instruction);
     void* unused;
-    attention_metal_switch(&unused, group.return_to);
+    attention_switch_fiber(&unused, group.return_to);
     std::abort();
   }
 

@@ -30,7 +30,12 @@ const sources = [
     .filter((file) => /\.(cc|mm)$/.test(file) && file !== 'run_shader.cc') // which is a program
     .map((file) => path.join(implementation, file)),
 ];
-const headers = [native, implementation].flatMap((folder) =>
+const shared = path.join(native, '../host'); // what host devices have in common
+const headers = [
+  native,
+  implementation,
+  ...(onMac ? [] : [path.join(implementation, 'msl'), shared]),
+].flatMap((folder) =>
   readdirSync(folder)
     .filter((file) => file.endsWith('.h'))
     .map((file) => path.join(folder, file)),
@@ -52,7 +57,7 @@ const compileOptions = [
   `-isystem${require('node-addon-api').include_dir}`,
   ...(onMac
     ? ['-arch', 'arm64', '-mmacosx-version-min=14.0', '-fobjc-arc']
-    : ['-DATTENTION_METAL_HOST_DEVICE']),
+    : ['-DATTENTION_METAL_HOST_DEVICE', `-I${shared}`]),
 ];
 const linkOptions = onMac
   ? ['-arch', 'arm64', '-mmacosx-version-min=14.0', '-bundle', '-undefined', 'dynamic_lookup'].concat([

@@ -8,70 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
-extern "C" void attention_metal_switch(void** save, void* load);
-
-#if defined(__x86_64__)
-asm(R"(
-.text
-.weak attention_metal_switch
-.hidden attention_metal_switch
-.type attention_metal_switch, @function
-attention_metal_switch:
-  push %rbp
-  push %rbx
-  push %r12
-  push %r13
-  push %r14
-  push %r15
-  mov %rsp, (%rdi)
-  mov %rsi, %rsp
-  pop %r15
-  pop %r14
-  pop %r13
-  pop %r12
-  pop %rbx
-  pop %rbp
-  ret
-.size attention_metal_switch, .-attention_metal_switch
-)");
-#elif defined(__aarch64__)
-asm(R"(
-.text
-.weak attention_metal_switch
-.hidden attention_metal_switch
-.type attention_metal_switch, %function
-attention_metal_switch:
-  sub sp, sp, #176
-  stp x19, x20, [sp, #0]
-  stp x21, x22, [sp, #16]
-  stp x23, x24, [sp, #32]
-  stp x25, x26, [sp, #48]
-  stp x27, x28, [sp, #64]
-  stp x29, x30, [sp, #80]
-  stp d8, d9, [sp, #96]
-  stp d10, d11, [sp, #112]
-  stp d12, d13, [sp, #128]
-  stp d14, d15, [sp, #144]
-  mov x9, sp
-  str x9, [x0]
-  mov sp, x1
-  ldp x19, x20, [sp, #0]
-  ldp x21, x22, [sp, #16]
-  ldp x23, x24, [sp, #32]
-  ldp x25, x26, [sp, #48]
-  ldp x27, x28, [sp, #64]
-  ldp x29, x30, [sp, #80]
-  ldp d8, d9, [sp, #96]
-  ldp d10, d11, [sp, #112]
-  ldp d12, d13, [sp, #128]
-  ldp d14, d15, [sp, #144]
-  add sp, sp, #176
-  ret
-.size attention_metal_switch, .-attention_metal_switch
-)");
-#else
-#error "the host device runs on x86-64 and aarch64"
-#endif
+#include "fiber_switch.h"
 
 namespace mtl {
 
@@ -183,7 +120,7 @@ inline Fiber& current() {
 }
 
 inline void switch_to(Fiber& self, Fiber& other) {
-  if (&self != &other) attention_metal_switch(&self.stack_pointer, other.stack_pointer);
+  if (&self != &other) attention_switch_fiber(&self.stack_pointer, other.stack_pointer);
 }
 
 inline unsigned put(char* text, unsigned at, const char* s) {
@@ -286,14 +223,14 @@ inline void finish(Fiber& self) {
   self.previous->next = self.next;
   if (--group.live) {
     if (group.arrived == group.live) complete_join(group);
-    attention_metal_switch(&self.stack_pointer, self.next->stack_pointer);
+    attention_switch_fiber(&self.stack_pointer, self.next->stack_pointer);
   }
   group.next->previous = group.previous;
   group.previous->next = group.next;
   if (--threadgroup.live_simdgroups) {
-    attention_metal_switch(&self.stack_pointer, group.next->first->stack_pointer);
+    attention_switch_fiber(&self.stack_pointer, group.next->first->stack_pointer);
   }
-  attention_metal_switch(&self.stack_pointer, threadgroup.return_to);
+  attention_switch_fiber(&self.stack_pointer, threadgroup.return_to);
 }
 
 // What a compiled shader tells the host device.
