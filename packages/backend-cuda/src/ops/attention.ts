@@ -5,7 +5,7 @@ import type { CudaBackend, OperationArgument } from '../cuda_backend.ts';
 const MAX_WINDOW = 2 ** 30;
 const MAX_INT = 2 ** 31 - 1;
 
-/** A call of one of the two attention bindings, whose arguments follow `AttentionParams` of kernels/cuda/attention.h. */
+/** A call of one of the two attention bindings; native/cuda/attention_arguments.h has the order of their arguments. */
 export interface AttentionCall {
   binding: 'pagedAttention' | 'varlenAttention';
   /** `[tokens, heads, headSize]`. */
@@ -14,12 +14,10 @@ export interface AttentionCall {
   key: TensorInfo;
   /** Like the key. */
   value: TensorInfo;
-  /** Tensors of the lengths, in the binding's order. */
-  lengths: readonly (TensorInfo | undefined)[];
+  /** Bounds of the sequences' queries; one token a sequence where it is left out. */
+  cuSeqlensQ: TensorInfo | undefined;
   /** Slopes and sinks. */
   heads: HeadInputs;
-  /** Contiguous: the mask that is added. */
-  mask?: readonly [TensorInfo | undefined];
   /** Scale, causality, softcap, window. */
   attrs: AttentionAttributes;
   /** The output and, where there are two, the log-sum-exp. */
@@ -28,8 +26,8 @@ export interface AttentionCall {
   sequences: number;
   /** Number of KV heads. */
   kvHeads: number;
-  /** What describes the keys, in the binding's order. */
-  keySizes: readonly OperationArgument[];
+  /** What describes the keys, in the binding's order: tensors and sizes. */
+  keys: readonly OperationArgument[];
   /** Hints: they choose kernels and grids, never the result. */
   longest: { query?: number; context?: number };
   /** Keys that there are at most for a sequence. */
@@ -43,12 +41,11 @@ export function attend(backend: CudaBackend, call: AttentionCall): TensorInfo[] 
   const [tokens, heads, headSize] = query.shape;
   const made = call.outputs.map((spec) => backend.makeOutput(spec));
   const [output, lse] = made;
-  const tensors = [query, call.key, call.value, output, lse, ...call.lengths, alibiSlopes, sinks];
+  const tensors = [query, call.key, call.value, output, lse, call.cuSeqlensQ, alibiSlopes, sinks];
   const sizes = [tokens, call.sequences, heads, call.kvHeads, headSize];
   const options = [attrs.scale, attrs.softcap, Math.min(attrs.slidingWindow, MAX_WINDOW), attrs.causal];
   const hints = [upperBound(longest.query, tokens), upperBound(longest.context, maxKeys), forcedSplits];
-  const args = [...tensors, ...(call.mask ?? []), ...sizes, ...options, ...call.keySizes, ...hints];
-  backend.run(call.binding, args);
+  backend.run(call.binding, [...tensors, ...sizes, ...options, ...hints, ...call.keys]);
   return made;
 }
 
