@@ -101,22 +101,17 @@ __global__ void __launch_bounds__(256)
   store_some(output, output_type, index, left, count);
 }
 
-/// Any strides: a thread takes elements a block apart.
+/// Any strides.
 template <typename Value>
 __global__ void __launch_bounds__(256)
     binary_elements_kernel(int operation, const void* a, ElementType a_type, const void* b, ElementType b_type,
                            void* output, ElementType output_type, const Walk<2> walk) {
-  const int64_t start = int64_t(blockIdx.x) * blockDim.x * pack_elements + threadIdx.x;
-  const int64_t end = min(start + int64_t(blockDim.x) * pack_elements, walk.size);
-#pragma unroll 1
-  for (int64_t index = start; index < end; index += blockDim.x) {
-    int64_t offsets[2];
-    walk.offsets(index, offsets);
+  walk_apart<pack_elements>(walk, [&](int64_t index, const int64_t (&offsets)[2]) {
     Value left[1] = {load_element<Value>(a, a_type, offsets[0])};
     const Value right[1] = {load_element<Value>(b, b_type, offsets[1])};
     apply_binary(operation, left, right);
     store_element(output, output_type, index, left[0]);
-  }
+  });
 }
 
 }  // namespace attention

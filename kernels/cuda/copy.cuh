@@ -86,18 +86,13 @@ __global__ void __launch_bounds__(256) convert_packs_kernel(const void* x, Eleme
   store_some(output, output_type, offsets[1], values, walk.size - index);
 }
 
-/// Any strides: a thread takes elements a block apart.
+/// Any strides.
 template <typename Value>
 __global__ void __launch_bounds__(256) convert_elements_kernel(const void* x, ElementType x_type, void* output,
                                                                ElementType output_type, const Walk<2> walk) {
-  const int64_t start = int64_t(blockIdx.x) * blockDim.x * pack_elements + threadIdx.x;
-  const int64_t end = min(start + int64_t(blockDim.x) * pack_elements, walk.size);
-#pragma unroll 1
-  for (int64_t index = start; index < end; index += blockDim.x) {
-    int64_t offsets[2];
-    walk.offsets(index, offsets);
+  walk_apart<pack_elements>(walk, [&](int64_t, const int64_t (&offsets)[2]) {
     store_element(output, output_type, offsets[1], load_element<Value>(x, x_type, offsets[0]));
-  }
+  });
 }
 
 }  // namespace attention

@@ -80,6 +80,19 @@ struct Walk {
   }
 };
 
+/// Calls `body` with positions of a walk and their offsets: a thread takes `PerThread`, a block apart.
+template <int PerThread, int Tensors, typename Body>
+__device__ __forceinline__ void walk_apart(const Walk<Tensors>& walk, Body&& body) {
+  const int64_t start = int64_t(blockIdx.x) * blockDim.x * PerThread + threadIdx.x;
+  const int64_t end = min(start + int64_t(blockDim.x) * PerThread, walk.size);
+#pragma unroll 1
+  for (int64_t position = start; position < end; position += blockDim.x) {
+    int64_t offsets[Tensors];
+    walk.offsets(position, offsets);
+    body(position, offsets);
+  }
+}
+
 inline int64_t size_of(const std::vector<int64_t>& shape) {
   int64_t size = 1;
   for (const int64_t length : shape) size *= length;
