@@ -22,29 +22,27 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-/// The sum of every thread's value, to all threads. `partial_sums` is shared memory of one float a warp; threads are
-/// blockDim.x, a multiple of 32, in one dimension.
-__device__ __forceinline__ float block_sum(float value, float* partial_sums) {
+/// Every thread's value as `combine_warp` combines those of a warp, to all threads. `partial` is shared memory of one float a
+/// warp; threads are blockDim.x, a multiple of 32, in one dimension.
+template <typename CombineWarp>
+__device__ __forceinline__ float block_combine(float value, float* partial, float neutral, CombineWarp combine_warp) {
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
   const int warps = blockDim.x / warp_size;
-  value = warp_sum(value);
+  value = combine_warp(value);
   if (warps == 1) return value;
-  if (lane == 0) partial_sums[warp] = value;
+  if (lane == 0) partial[warp] = value;
   __syncthreads();
-  return warp_sum(lane < warps ? partial_sums[lane] : 0.0f);
+  return combine_warp(lane < warps ? partial[lane] : neutral);
 }
 
-/// Likewise the maximum; NaN is left out.
+__device__ __forceinline__ float block_sum(float value, float* partial_sums) {
+  return block_combine(value, partial_sums, 0.0f, [](float own) { return warp_sum(own); });
+}
+
+/// NaN is left out.
 __device__ __forceinline__ float block_max(float value, float* partial_maxima) {
-  const int lane = threadIdx.x % warp_size;
-  const int warp = threadIdx.x / warp_size;
-  const int warps = blockDim.x / warp_size;
-  value = warp_max(value);
-  if (warps == 1) return value;
-  if (lane == 0) partial_maxima[warp] = value;
-  __syncthreads();
-  return warp_max(lane < warps ? partial_maxima[lane] : -INFINITY);
+  return block_combine(value, partial_maxima, -INFINITY, [](float own) { return warp_max(own); });
 }
 
 }  // namespace attention

@@ -77,10 +77,35 @@ __device__ __forceinline__ void store_result(void* output, const ReduceShape& sh
   store_element(output, shape.output_type, blockIdx.y * shape.outputs.size + index, value);
 }
 
+/// Combines every `step`-th position of a slice, from `first` to before `last`; N slices side by side, or N positions
+/// of one.
+template <int N, typename Value>
+__device__ __forceinline__ void combine_slice(Value (&totals)[N], const void* x, const ReduceShape& shape, int64_t base,
+                                              int64_t first, int64_t last, int64_t step) {
+  constexpr int ahead = N == 1 ? 4 : 2;  // packs that are under way at once
+  for (int64_t position = first; position < last; position += ahead * step) {
+    PendingElements<Value, N> pending[ahead];
+#pragma unroll
+    for (int pack = 0; pack < ahead; pack++) {
+      const int64_t own = position + pack * step;
+      if (own >= last) continue;
+      int64_t offset[1];
+      shape.reduced.offsets(own, offset);
+      pending[pack].begin(x, shape.x_type, base + offset[0]);
+    }
+#pragma unroll
+    for (int pack = 0; pack < ahead; pack++) {
+      if (position + pack * step >= last) continue;
+      Value values[N];
+      pending[pack].finish(values, shape.x_type);
+      combine(shape.operation, totals, values);
+    }
+  }
+}
+
 /// Slices of dense rows: blockDim.x threads share one, in packs of N; a block has several only where a warp is enough.
 template <typename Value, int N>
 __global__ void __launch_bounds__(512) reduce_rows_kernel(const void* x, void* output, const ReduceShape shape) {
-  constexpr int ahead = N == 1 ? 4 : 2;  // packs that are under way at once
   __shared__ Value warp_totals[warp_size];
   const int operation = shape.operation;
   const int64_t index = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
@@ -89,29 +114,11 @@ __global__ void __launch_bounds__(512) reduce_rows_kernel(const void* x, void* o
   shape.outputs.offsets(index, base);
   const int64_t first = blockIdx.y * shape.part;
   const int64_t last = min(first + shape.part, shape.reduced.size);
-  const int64_t step = int64_t(blockDim.x) * N;
   const Value neutral = neutral_of<Value>(operation);
   Value totals[N];
 #pragma unroll
   for (int i = 0; i < N; i++) totals[i] = neutral;
-  for (int64_t position = first + int64_t(threadIdx.x) * N; position < last; position += ahead * step) {
-    PendingElements<Value, N> pending[ahead];
-#pragma unroll
-    for (int pack = 0; pack < ahead; pack++) {
-      const int64_t own = position + pack * step;
-      if (own >= last) continue;
-      int64_t offset[1];
-      shape.reduced.offsets(own, offset);
-      pending[pack].begin(x, shape.x_type, base[0] + offset[0]);
-    }
-#pragma unroll
-    for (int pack = 0; pack < ahead; pack++) {
-      if (position + pack * step >= last) continue;
-      Value values[N];
-      pending[pack].finish(values, shape.x_type);
-      combine(operation, totals, values);
-    }
-  }
+  combine_slice(totals, x, shape, base[0], first + int64_t(threadIdx.x) * N, last, int64_t(blockDim.x) * N);
   Value total = totals[0];
 #pragma unroll
   for (int i = 1; i < N; i++) total = combine_two(operation, total, totals[i]);
@@ -133,7 +140,6 @@ __global__ void __launch_bounds__(512) reduce_rows_kernel(const void* x, void* o
 template <typename Value, int N>
 __global__ void __launch_bounds__(reduce_threads)
     reduce_columns_kernel(const void* x, void* output, const ReduceShape shape) {
-  constexpr int ahead = N == 1 ? 4 : 2;  // packs that are under way at once
   __shared__ Value partial[reduce_threads * N];
   const int operation = shape.operation;
   const int64_t index = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * N;
@@ -146,31 +152,14 @@ __global__ void __launch_bounds__(reduce_threads)
     shape.outputs.offsets(index, base);
     const int64_t first = blockIdx.y * shape.part;
     const int64_t last = min(first + shape.part, shape.reduced.size);
-    for (int64_t position = first + threadIdx.y; position < last; position += ahead * int64_t(blockDim.y)) {
-      PendingElements<Value, N> pending[ahead];
-#pragma unroll
-      for (int row = 0; row < ahead; row++) {
-        const int64_t own = position + row * int64_t(blockDim.y);
-        if (own >= last) continue;
-        int64_t offset[1];
-        shape.reduced.offsets(own, offset);
-        pending[row].begin(x, shape.x_type, base[0] + offset[0]);
-      }
-#pragma unroll
-      for (int row = 0; row < ahead; row++) {
-        if (position + row * int64_t(blockDim.y) >= last) continue;
-        Value values[N];
-        pending[row].finish(values, shape.x_type);
-        combine(operation, totals, values);
-      }
-    }
+    combine_slice(totals, x, shape, base[0], first + threadIdx.y, last, int64_t(blockDim.y));
   }
   const int own = (threadIdx.y * blockDim.x + threadIdx.x) * N;
   for (int rows = blockDim.y / 2; rows > 0; rows /= 2) {  // a power of two
 #pragma unroll
     for (int i = 0; i < N; i++) partial[own + i] = totals[i];
     __syncthreads();
-    if (threadIdx.y < rows) {
+    if (int(threadIdx.y) < rows) {
       Value others[N];
 #pragma unroll
       for (int i = 0; i < N; i++) others[i] = partial[own + rows * int(blockDim.x) * N + i];
