@@ -1,35 +1,20 @@
 #include "moe_gemm.h"
 
-#include "moe_product.h"
-
 namespace attention {
 
-void moe_gemm(const LaunchContext& context, const MoeGemmParams& params) {
-  if (params.pairs == 0 || params.width == 0) return;
-  const bool aligned = is_moe_aligned(params.x.type, params.depth);
-  const MoePlan plan = plan_moe(context, params.x.type, params.pairs, params.experts, aligned);
-  const int64_t num_tiles = plan.needs_tiles ? count_moe_tiles(params.pairs, params.experts, plan.rows_per_tile) : 0;
+void moe_gemm(const LaunchContext& context, MoeProduct product) {
+  if (product.pairs == 0 || product.width == 0) return;
+  const int pairs = product.pairs;
+  const int experts = product.experts;
+  const bool aligned = is_moe_aligned(product.x.type, product.depth);
+  const MoePlan plan = plan_moe(context, product.x.type, pairs, experts, aligned);
+  const int64_t num_tiles = plan.needs_tiles ? count_moe_tiles(pairs, experts, plan.rows_per_tile) : 0;
   const Scratch tiles(context, size_t(num_tiles) * sizeof(MoeTile));
+  product.tiles = tiles.as<MoeTile>();
   if (plan.needs_tiles) {
-    make_moe_tiles(context, params.expert_ids, params.pairs, params.experts, plan.rows_per_tile, tiles.as<MoeTile>());
+    make_moe_tiles(context, product.expert_ids, pairs, experts, plan.rows_per_tile, tiles.as<MoeTile>());
   }
-  multiply_experts(context, plan,
-                   {
-                       .x = params.x,
-                       .weights = params.weights,
-                       .output = params.output,
-                       .topk_weights = params.topk_weights,
-                       .sorted_token_ids = params.sorted_token_ids,
-                       .expert_ids = params.expert_ids,
-                       .tiles = tiles.as<MoeTile>(),
-                       .pairs = params.pairs,
-                       .experts = params.experts,
-                       .pairs_per_row = params.pairs_per_row,
-                       .width = params.width,
-                       .depth = params.depth,
-                       .gated = false,
-                       .activation = MoeActivation::silu,
-                   });
+  multiply_experts(context, plan, product);
 }
 
 }  // namespace attention

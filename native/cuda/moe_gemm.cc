@@ -9,10 +9,10 @@ const Binding binding("moeGemm", [](const LaunchContext& context, Arguments& arg
   moe_gemm(context, {
                         .x = arguments.tensor(),
                         .weights = arguments.tensor(),
+                        .output = arguments.tensor(),
+                        .topk_weights = arguments.tensor().as<float>(),
                         .sorted_token_ids = arguments.tensor().as<int>(),
                         .expert_ids = arguments.tensor().as<int>(),
-                        .topk_weights = arguments.tensor().as<float>(),
-                        .output = arguments.tensor(),
                         .pairs = arguments.integer32(),
                         .experts = arguments.integer32(),
                         .pairs_per_row = arguments.integer32(),
