@@ -22,8 +22,8 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-/// Every thread's value as `combine_warp` combines those of a warp, to all threads. `partial` is shared memory of one float a
-/// warp; threads are blockDim.x, a multiple of 32, in one dimension.
+/// Every thread's value, combined as `combine_warp` does those of a warp, to all threads. `partial` is shared memory of
+/// one float a warp; threads are blockDim.x, a multiple of 32, in one dimension.
 template <typename CombineWarp>
 __device__ __forceinline__ float block_combine(float value, float* partial, float neutral, CombineWarp combine_warp) {
   const int lane = threadIdx.x % warp_size;

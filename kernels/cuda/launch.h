@@ -50,8 +50,8 @@ inline void check(cudaError_t status, const char* what) {
   throw DeviceError(code, std::string(what) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
 }
 
-/// Blocks of a grid. However many are asked for, the launch says so where no device has them: the counts are never those of
-/// unsigned numbers, which may have wrapped.
+/// Blocks of a grid. The launch refuses counts that no device has; they are never made of unsigned numbers, which may have
+/// wrapped.
 struct Blocks {
   template <std::signed_integral X, std::signed_integral Y = int, std::signed_integral Z = int>
   constexpr Blocks(X count_x, Y count_y = 1, Z count_z = 1) : x(count_x), y(count_y), z(count_z) {}

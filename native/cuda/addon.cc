@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,148 +11,12 @@
 
 #include "binding.h"
 #include "context.h"
+#include "download.h"
 #include "errors.h"
-#include "module.h"
+#include "handles.h"
 
 namespace attention::cuda {
 namespace {
-
-/// Runs `body`; what it throws becomes an error of JavaScript's that names `operation`, and what the device failed at.
-template <typename Body>
-auto guarded(const Errors& errors, const Context& context, Napi::Env env, const char* operation, Body body) {
-  return errors.guard(env, operation, [&] {
-    try {
-      return body();
-    } catch (const DeviceError& error) {
-      throw context.explain(error);
-    }
-  });
-}
-
-/// Waits for a copy to pinned memory on a thread of Node's pool, and resolves to its bytes.
-class Download : public Napi::AsyncWorker {
- public:
-  Download(Napi::Env env, std::shared_ptr<Context> context, std::shared_ptr<Errors> errors,
-           std::unique_ptr<PinnedBuffer> buffer, size_t bytes)
-      : Napi::AsyncWorker(env),
-        context_(std::move(context)),
-        errors_(std::move(errors)),
-        buffer_(std::move(buffer)),
-        bytes_(bytes),
-        deferred_(Napi::Promise::Deferred::New(env)) {}
-
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
- protected:
-  void Execute() override {
-    status_ = cudaSetDevice(context_->launch_context().device.ordinal);
-    if (status_ == cudaSuccess) status_ = buffer_->wait();
-  }
-
-  void OnOK() override {
-    settle([&] {
-      guarded(*errors_, *context_, Env(), "read", [&] {
-        check(status_, "the device");
-        Napi::ArrayBuffer bytes = Napi::ArrayBuffer::New(Env(), bytes_);
-        std::memcpy(bytes.Data(), buffer_->data(), bytes_);
-        context_->finish_download(std::move(buffer_));
-        deferred_.Resolve(bytes);
-      });
-    });
-  }
-
-  void OnError(const Napi::Error& error) override {
-    settle([&] { throw errors_->make(Env(), "ERR_DEVICE", "read", error.Message()); });
-  }
-
- private:
-  /// Runs `body`, and rejects with what it throws.
-  template <typename Body>
-  void settle(Body body) {
-    try {
-      body();
-    } catch (const Napi::Error& error) {
-      deferred_.Reject(error.Value());
-    }
-  }
-
-  std::shared_ptr<Context> context_;
-  std::shared_ptr<Errors> errors_;
-  std::unique_ptr<PinnedBuffer> buffer_;
-  size_t bytes_;
-  cudaError_t status_ = cudaSuccess;
-  Napi::Promise::Deferred deferred_;
-};
-
-/// The time between two points of the stream, in milliseconds.
-class Stopwatch {
- public:
-  static constexpr napi_type_tag tag = {0x6c1d0f0c8be34a51, 0x9a1f5d2c7e604b38};
-
-  explicit Stopwatch(std::shared_ptr<Context> context) : context_(std::move(context)) {
-    check(cudaEventCreate(&start_), "cudaEventCreate");
-    const cudaError_t status = cudaEventCreate(&end_);
-    if (status != cudaSuccess) cudaEventDestroy(start_);
-    check(status, "cudaEventCreate");
-    record(start_);
-  }
-  ~Stopwatch() {
-    cudaEventDestroy(start_);
-    cudaEventDestroy(end_);
-  }
-  void stop() { record(end_); }
-  float milliseconds() const {
-    float result = 0.0f;
-    check(cudaEventElapsedTime(&result, start_, end_), "cudaEventElapsedTime");
-    return result;
-  }
-
- private:
-  void record(cudaEvent_t event) {
-    check(cudaEventRecord(event, context_->launch_context().stream), "cudaEventRecord");
-  }
-
-  std::shared_ptr<Context> context_;
-  cudaEvent_t start_ = nullptr;
-  cudaEvent_t end_ = nullptr;
-};
-
-/// Kernels of an author's, which stay loaded until the last launch of them is done.
-class LoadedModule {
- public:
-  static constexpr napi_type_tag tag = {0x2f0a9d1c54e84b7d, 0xb3c86e0f19a24d95};
-
-  LoadedModule(std::shared_ptr<Context> context, const std::vector<char>& image)
-      : context_(std::move(context)), module_(image) {}
-  ~LoadedModule() { cudaStreamSynchronize(context_->launch_context().stream); }
-
-  Module& module() { return module_; }
-
- private:
-  std::shared_ptr<Context> context_;
-  Module module_;
-};
-
-[[noreturn]] void fail(const char* code, const char* name, const char* expected) {
-  throw DeviceError(code, std::string(name) + ": expected " + expected);
-}
-
-/// An object of C++'s in the hands of JavaScript.
-template <typename T>
-Napi::External<T> hold(Napi::Env env, std::unique_ptr<T> handle) {
-  auto external = Napi::External<T>::New(env, handle.get(), [](Napi::Env, T* held) { delete held; });
-  handle.release();
-  external.TypeTag(&T::tag);
-  return external;
-}
-
-template <typename T>
-T& held(const Napi::Value& value, const char* name) {
-  if (!value.IsExternal()) fail("ERR_DTYPE", name, "what this addon gave out");
-  auto external = value.As<Napi::External<T>>();
-  if (!external.CheckTypeTag(&T::tag)) fail("ERR_DTYPE", name, "another kind of object of this addon");
-  return *external.Data();
-}
 
 /// An integer of at least 0; more than 2^63 becomes that, which no memory has.
 uint64_t natural(const Napi::Value& value, const char* name) {
@@ -380,7 +243,8 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
       auto parameters = bytes_of(info[3]);
       const std::vector<uint64_t> offsets = naturals(info[4], "offsets", INT32_MAX);
       for (const uint64_t offset : offsets) {
-        if (offset + Module::most_parameter_bytes > parameters.ByteLength()) fail("ERR_RANGE", "offsets", "8 bytes of the parameters at each");
+        if (offset + Module::most_parameter_bytes <= parameters.ByteLength()) continue;
+        fail("ERR_RANGE", "offsets", "8 bytes of the parameters at each");
       }
       Grid grid;
       grid.blocks = {int64_t(sizes[0]), int64_t(sizes[1]), int64_t(sizes[2])};

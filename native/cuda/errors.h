@@ -1,10 +1,12 @@
 #pragma once
+// What is thrown here, as errors of JavaScript's.
 
 #include <napi.h>
 
 #include <new>
 #include <string>
 
+#include "context.h"
 #include "error.h"
 
 namespace attention::cuda {
@@ -40,5 +42,21 @@ class Errors {
  private:
   Napi::FunctionReference make_;
 };
+
+/// Runs `body`; what it throws becomes an error of JavaScript's that names `operation`, and what the device failed at.
+template <typename Body>
+auto guarded(const Errors& errors, const Context& context, Napi::Env env, const char* operation, Body body) {
+  return errors.guard(env, operation, [&] {
+    try {
+      return body();
+    } catch (const DeviceError& error) {
+      throw context.explain(error);
+    }
+  });
+}
+
+[[noreturn]] inline void fail(const char* code, const char* name, const char* expected) {
+  throw DeviceError(code, std::string(name) + ": expected " + expected);
+}
 
 }  // namespace attention::cuda

@@ -102,7 +102,8 @@ void Module::launch(const LaunchContext& context, const std::string& function, c
   }
   std::vector<void*> addresses;
   for (const int64_t offset : offsets) addresses.push_back(parameters.data() + offset);
-  check(cudaLaunchKernel(kernel, grid.blocks.checked(), grid.threads, addresses.data(), grid.shared_bytes, context.stream),
+  const dim3 blocks = grid.blocks.checked();
+  check(cudaLaunchKernel(kernel, blocks, grid.threads, addresses.data(), grid.shared_bytes, context.stream),
         "cudaLaunchKernel");
 }
 

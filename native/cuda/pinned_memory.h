@@ -41,8 +41,8 @@ class PinnedMemory {
  public:
   /// A buffer of at least `bytes` that the device is done with.
   std::unique_ptr<PinnedBuffer> take(size_t bytes);
-  /// Keeps a buffer for reuse, from when the device is done with it. Large ones are freed instead, and the oldest ones where
-  /// there are too many.
+  /// Keeps a buffer for reuse, from when the device is done with it. Large ones are freed instead, and the oldest where there
+  /// are too many.
   void put_back(std::unique_ptr<PinnedBuffer> buffer);
   /// Frees what is kept.
   void trim();
