@@ -196,6 +196,20 @@ describeOnDevices('two devices', () => {
     expect(generated.slice(1)).toEqual([generated[0], generated[0]]);
   });
 
+  test('an engine whose backend is no longer the active one says so', async () => {
+    await tf.setBackend('cuda:1');
+    const model = await loadModel(fileURLToPath(new URL('../../llm/fixtures/llama', import.meta.url)));
+    const engine = new Engine({ model, blockSize: 8, numBlocks: 64 });
+    const { result } = engine.generate([1, 2, 3], { maxTokens: 100, ignoreEos: true });
+    await tf.setBackend('cuda');
+    await expect(result).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED',
+      message: expect.stringMatching(/stays on the backend that made it: expected an op on that backend/),
+    });
+    engine.dispose();
+    model.dispose();
+  });
+
   test('one that is removed gives its memory back, and leaves the other one alone', async () => {
     const x = tf.range(0, 5000).add(1);
     const y = await on('cuda:1', () => tf.range(0, 5000).mul(2));
