@@ -12,7 +12,9 @@ void matmul(const LaunchContext& context, const MatmulParams& given) {
   if (batches == 0 || params.rows == 0 || params.columns == 0) return;
   constexpr int64_t most = INT32_MAX - 4096;  // so that steps beyond the end have a number
   if (batches > most || params.rows > most || params.columns > most || params.depth > most) {
-    throw DeviceError("ERR_UNSUPPORTED", "[matmul] expected rows, columns, depth and batch below 2^31 - 4096");
+    throw DeviceError("ERR_UNSUPPORTED", "expected rows, columns, depth and batch below 2^31 - 4096, received " +
+                                             std::to_string(params.rows) + ", " + std::to_string(params.columns) + ", " +
+                                             std::to_string(params.depth) + " and " + std::to_string(batches));
   }
   // A vector is the same either way.
   if (params.rows == 1) params.transpose_a = false;

@@ -10,7 +10,9 @@ namespace {
 /// One number for each axis of the batch.
 void take_axes(Arguments& arguments, int64_t (&axes)[max_batch_rank], int& rank) {
   const auto values = arguments.integers();
-  if (values.size() > max_batch_rank) throw DeviceError("ERR_UNSUPPORTED", "[matmul] at most 4 batch axes");
+  if (values.size() > max_batch_rank) {
+    throw DeviceError("ERR_UNSUPPORTED", "batch: expected at most 4 axes, received " + std::to_string(values.size()));
+  }
   std::copy(values.begin(), values.end(), axes);
   rank = int(values.size());
 }

@@ -12,6 +12,12 @@ const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, i
 const given = (value: unknown) => value as never;
 const failing = (code: AttentionErrorCode, message: string) => expect.objectContaining({ code, message });
 
+/** Arguments of a product: axes of its batch, all empty, and rows. */
+function product(axes: number, rows: number): unknown[] {
+  const batch = Array.from({ length: 3 }, () => new Float64Array(axes));
+  return [16, 0, 16, 0, 0, 0, 16, 0, ...batch, rows, 1, 1, false, false, false, 0, 0, false, false];
+}
+
 // The addon trusts the package that it belongs to with addresses, and with nothing else.
 describeOnCuda('what the addon cannot use', () => {
   let context: NativeContext & Record<string, (...values: unknown[]) => unknown>;
@@ -128,6 +134,18 @@ describeOnCuda('what the addon cannot use', () => {
         expect.stringMatching(
           `^\\[${name}\\] grid: expected at most 2147483647 x 65535 x 65535 blocks, received `,
         ) as never,
+      ),
+    );
+  });
+
+  test('products whose sizes their kernels cannot count', () => {
+    expect(() => context.matmul(...product(5, 1))).toThrow(
+      failing('ERR_UNSUPPORTED', '[matmul] batch: expected at most 4 axes, received 5'),
+    );
+    expect(() => context.matmul(...product(0, 2 ** 32 + 1))).toThrow(
+      failing(
+        'ERR_UNSUPPORTED',
+        '[matmul] expected rows, columns, depth and batch below 2^31 - 4096, received 4294967297, 1, 1 and 1',
       ),
     );
   });
