@@ -18,7 +18,7 @@ __device__ __forceinline__ void store_rows(float (&outputs)[Tile::row_blocks][Ti
   const int group = params.heads / params.kv_heads;
   const int lane = threadIdx.x % warp_size;
   uint4* staging = memory.keys[0];
-  static_assert(Tile::rows * Tile::chunks <= 4 * Tile::keys * Tile::chunks);
+  static_assert(Tile::rows <= 2 * Tile::stages * Tile::keys);
 #pragma unroll
   for (int r = 0; r < Tile::row_blocks; r++) {
 #pragma unroll
@@ -103,13 +103,15 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Size>::threads, PrefillT
   if (warp == 0) {
     keys.publish(begin, keys.look_up(begin));
     keys.publish(begin + Tile::keys, keys.look_up(begin + Tile::keys));
+    next_block = keys.look_up(begin + 2 * Tile::keys);
+    if (lane < Tile::stages) init_arrivals(memory.arrivals[lane], Tile::threads);
   }
   __syncthreads();
   if (begin < keys.range.end) {
-    keys.copy(begin);
+    keys.copy(begin, 0);
     if (Tile::shared_queries) copy_queries<T, Tile>(params, memory, tile, rows.first, kv_head);
+    arrive_with_copies(memory.arrivals[0]);
   }
-  copy_async_commit();
 
   uint32_t queries[Tile::row_blocks][HeadSize / 16][4];
   if (!Tile::shared_queries) load_queries<T, Tile>(queries, params, memory, tile, rows.first, kv_head);
@@ -129,30 +131,38 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Size>::threads, PrefillT
     }
   }
 
+  int stage = 0;
+  bool odd = false;  // whether `stage` is used for an even number of times
 #pragma unroll 1
-  for (int first = begin; first < keys.range.end; first += Tile::step_keys) {
-    const int index = unsigned(first) % Tile::keys;  // in its tile
-    const int stage = unsigned(first) / Tile::keys % 2;
-    if (Tile::step_keys == Tile::keys || index == 0) {
-      copy_async_wait<0>();
-      __syncthreads();  // this tile has arrived, and nobody reads the one before
-      if (first + Tile::keys < keys.range.end) keys.copy(first + Tile::keys);
-      copy_async_commit();
-      if (warp == 0) next_block = keys.look_up(first + 2 * Tile::keys);
+  for (int first = begin; first < keys.range.end; first += Tile::keys) {
+    // All have started to copy this tile, so nobody reads the one two before any more. With two stages nobody may read
+    // the one before.
+    wait_for_arrivals(memory.arrivals[stage], odd);
+    if (Tile::stages == 2) __syncthreads();
+    const int next_stage = stage + 1 < Tile::stages ? stage + 1 : 0;
+    if (warp == 0) keys.publish(first + 2 * Tile::keys, next_block);
+    if (first + Tile::keys < keys.range.end) {
+      keys.copy(first + Tile::keys, next_stage);
+      arrive_with_copies(memory.arrivals[next_stage]);
     }
-    const WarpKeys kept_by = memory.warp_keys[warp];
-    if (first < kept_by.some.end && first + Tile::step_keys > kept_by.some.begin) {
+    if (warp == 0) next_block = keys.look_up(first + 3 * Tile::keys);
+#pragma unroll 1
+    for (int index = 0; index < Tile::keys; index += Tile::step_keys) {
+      const WarpKeys kept_by = memory.warp_keys[warp];
+      const KeyRange step = {first + index, first + index + Tile::step_keys};
+      if (step.begin >= kept_by.some.end || step.end <= kept_by.some.begin) continue;
       float scores[Tile::row_blocks][Tile::step_keys / 8][4];
-      prepare_scores<Modified>(scores, keys, rows, first);
+      prepare_scores<Modified>(scores, keys, rows, step.begin);
       multiply_keys<T, Tile>(scores, queries, memory, rows.first, memory.keys[stage], index);
-      modify_scores<Modified>(scores, keys, tile, rows, first);
-      if (first < kept_by.every.begin || first + Tile::step_keys > kept_by.every.end || keys.any_bad_block(first)) {
-        mask_scores(scores, keys, rows, first);
+      modify_scores<Modified>(scores, keys, tile, rows, step.begin);
+      if (step.begin < kept_by.every.begin || step.end > kept_by.every.end || keys.any_bad_block(first)) {
+        mask_scores(scores, keys, rows, step.begin);
       }
       update_rows(scores, state, outputs, factor);
       multiply_values<T, Tile, Vllm>(outputs, scores, memory.values[stage], index);
     }
-    if (warp == 0 && index + Tile::step_keys == Tile::keys) keys.publish(first - index + 2 * Tile::keys, next_block);
+    odd ^= next_stage == 0;
+    stage = next_stage;
   }
 
   __syncthreads();

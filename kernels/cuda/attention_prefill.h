@@ -8,7 +8,7 @@ namespace attention {
 enum class TileSize { small, medium, large };
 
 /// Whether a head size has medium tiles apart from large ones.
-constexpr bool has_medium_tiles(int head_size) { return head_size == 128; }
+constexpr bool has_medium_tiles(int head_size) { return head_size >= 128; }
 
 /// Prefill of heads of at most HeadSize elements, 64, 128 or 256.
 template <typename T, int HeadSize>

@@ -1,6 +1,7 @@
 #pragma once
 // How a block of attention_prefill.cuh divides its work, and how it copies keys and values to shared memory: tile by
-// tile, the next one while the block computes with the one before.
+// tile, the next one while the block computes with the one before. Where there is room for three tiles a warp may run
+// ahead of another by one, so that one's products use the tensor cores while another computes exponentials.
 
 #include <cstdint>
 
@@ -12,6 +13,13 @@
 #include "shared_memory.cuh"
 
 namespace attention {
+
+/// Keys of a tile in shared memory.
+constexpr int key_tile_size(int head_size, TileSize size) {
+  if (size == TileSize::small) return head_size == 64 ? 64 : 32;
+  if (head_size == 64) return 128;
+  return head_size == 256 && size == TileSize::medium ? 32 : 64;
+}
 
 /// Head sizes are padded to 64, 128 or 256. In tiles that are not small each key that a warp reads from shared memory
 /// serves 32 rows, but for the largest heads, whose output would not fit in registers.
@@ -28,8 +36,9 @@ struct PrefillTile {
   // Registers hold the output, the scores of a step, and the queries where there is room for them: a step of many keys
   // matters more, as what it costs whatever its keys is much, and so does a second set of fragments.
   static constexpr bool shared_queries = HeadSize == 128 && Size == TileSize::large;
-  static constexpr int keys = is_small && HeadSize > 64 ? 32 : 64;  // in shared memory, twice
-  static constexpr int step_keys = HeadSize == 128 && Size == TileSize::medium ? 32 : keys;
+  static constexpr int stages = is_small ? 2 : 3;  // tiles of keys in shared memory
+  static constexpr int keys = key_tile_size(HeadSize, Size);
+  static constexpr int step_keys = keys == 128 || (HeadSize == 128 && Size == TileSize::medium) ? keys / 2 : keys;
   static constexpr int min_blocks = is_small ? 2 : 1;  // of a multiprocessor
 };
 
@@ -39,17 +48,19 @@ struct WarpKeys {
   KeyRange every;
 };
 
-constexpr int block_slots = 4;  // a tile's blocks are looked up while the tile two before it is used
+constexpr int block_slots = 4;  // for tiles: that before the first warp's, its own, and two that are yet to be copied
 
-/// Aligned so that no row of chunks crosses a multiple of its size, for xor_chunk.
+/// Aligned so that no row of chunks crosses a multiple of its size, for other_chunk.
 template <typename Tile>
 struct alignas(512) PrefillMemory {
   // Rows of 16-byte chunks. Layout vllm: of values, rows are elements of the head, and keys lie along them.
-  uint4 keys[2][Tile::keys * Tile::chunks];
-  uint4 values[2][Tile::keys * Tile::chunks];
+  uint4 keys[Tile::stages][Tile::keys * Tile::chunks];
+  uint4 values[Tile::stages][Tile::keys * Tile::chunks];
   uint4 queries[Tile::shared_queries ? Tile::rows * Tile::chunks : 1];
-  int64_t blocks[block_slots][Tile::keys / 8];  // of the cache: where a tile's keys begin in each, in elements
-  unsigned bad_blocks[block_slots];             // a bit for each that is out of range
+  const void* blocks[block_slots][Tile::keys / 8];  // of the cache: where a tile's keys begin in each
+  unsigned bad_blocks[block_slots];                 // a bit for each that is out of range
+  bool whole[block_slots];                          // whether the tile is copied without zeros
+  uint64_t arrivals[Tile::stages];                  // of the tiles of keys and values
   WarpKeys warp_keys[Tile::warps];
   int tokens[Tile::rows];    // of the sequence
   float slopes[Tile::rows];  // ALiBi, base 2
@@ -65,9 +76,10 @@ __device__ __forceinline__ int swizzle(int row, int chunk) {
   }
 }
 
-/// The chunk of the same row whose number differs in `bits`.
-__device__ __forceinline__ const uint4* xor_chunk(const uint4* chunk, int bits) {
-  return reinterpret_cast<const uint4*>(reinterpret_cast<uintptr_t>(chunk) ^ uintptr_t(bits * sizeof(uint4)));
+/// The shared_address of the chunk `rows` rows on whose number differs in `bits`.
+template <int RowChunks>
+__device__ __forceinline__ uint32_t other_chunk(uint32_t chunk, int rows, int bits) {
+  return (chunk ^ uint32_t(bits * sizeof(uint4))) + uint32_t(rows * RowChunks * sizeof(uint4));
 }
 
 /// The keys and values of one head that a block of threads reads. Contiguous keys are one cache block per tile.
@@ -107,7 +119,11 @@ struct PrefillKeys {
   __device__ __forceinline__ void publish(int key, int block) const {
     const int slot = slot_of(key);
     const unsigned bad_blocks = __ballot_sync(all_lanes, block == bad_block);
-    if (threadIdx.x == 0) memory.bad_blocks[slot] = bad_blocks;
+    if (threadIdx.x == 0) {
+      memory.bad_blocks[slot] = bad_blocks;
+      memory.whole[slot] = key >= range.begin && key + Tile::keys <= range.end && bad_blocks == 0 &&
+                           params.head_size == Tile::head_size;
+    }
     if (threadIdx.x >= Tile::keys / 8) return;
     const CacheSizes sizes = {params.num_blocks, params.block_size, params.kv_heads, params.head_size};
     int64_t start = 0;
@@ -117,7 +133,7 @@ struct PrefillKeys {
       start = Vllm ? vllm_value_offset(sizes, block, 0, kv_head, 0)  // as it is for keys
                    : flash_offset(sizes, block, key & ((1 << block_shift) - 1), kv_head);
     }
-    memory.blocks[slot][threadIdx.x] = start;
+    memory.blocks[slot][threadIdx.x] = static_cast<const T*>(params.key.data) + start;
   }
 
   /// Whether the block of the cache that holds a key is out of range.
@@ -129,14 +145,12 @@ struct PrefillKeys {
   __device__ __forceinline__ bool any_bad_block(int key) const { return memory.bad_blocks[slot_of(key)] != 0; }
 
   /// Starts to copy the tile at `key`. Keys out of `range` become zeros, as 0 * NaN is NaN.
-  __device__ __forceinline__ void copy(int key) const {
-    const bool whole = key >= range.begin && key + Tile::keys <= range.end && !any_bad_block(key) &&
-                       params.head_size == Tile::head_size;
-    if constexpr (Vllm) copy_vllm_keys(key);
-    if (whole) {
-      Vllm ? copy_vllm_values<true>(key) : copy_rows<true>(key);
+  __device__ __forceinline__ void copy(int key, int stage) const {
+    if constexpr (Vllm) copy_vllm_keys(key, stage);
+    if (memory.whole[slot_of(key)]) {
+      Vllm ? copy_vllm_values<true>(key, stage) : copy_rows<true>(key, stage);
     } else {
-      Vllm ? copy_vllm_values<false>(key) : copy_rows<false>(key);
+      Vllm ? copy_vllm_values<false>(key, stage) : copy_rows<false>(key, stage);
     }
   }
 
@@ -147,37 +161,50 @@ struct PrefillKeys {
     return key >= range.begin && key < range.end && !is_bad(key);
   }
 
+  /// The first key that the tile in `slot` has of the block of its key number `index`.
+  __device__ __forceinline__ const T* block_keys(int slot, int index) const {
+    return static_cast<const T*>(memory.blocks[slot][index >> block_shift]);
+  }
+
+  /// What is in the values where `key` is in the keys.
+  __device__ __forceinline__ const T* value_of(const T* key) const {
+    const intptr_t distance =
+        reinterpret_cast<intptr_t>(params.value.data) - reinterpret_cast<intptr_t>(params.key.data);
+    return reinterpret_cast<const T*>(reinterpret_cast<intptr_t>(key) + distance);
+  }
+
   /// `Whole`: the tile has no zeros.
   template <bool Whole>
-  __device__ __forceinline__ void copy_rows(int key) const {
+  __device__ __forceinline__ void copy_rows(int key, int stage) const {
     constexpr int rows_per_pass = Tile::threads / Tile::chunks;
     static_assert(Tile::threads % Tile::chunks == 0 && Tile::keys % rows_per_pass == 0);
-    const T* keys = static_cast<const T*>(params.key.data);
-    const T* values = static_cast<const T*>(params.value.data);
-    const int stage = unsigned(key) / Tile::keys % 2;
     const int slot = slot_of(key);
     const int row_stride = params.kv_heads * params.head_size;
     const int block_mask = (1 << block_shift) - 1;
     const int chunk = threadIdx.x % Tile::chunks;
-#pragma unroll Whole ? Tile::keys : 1
-    for (int pass = 0; pass < Tile::keys / rows_per_pass; pass++) {
+    constexpr int passes = Tile::keys / rows_per_pass;
+    const T* from[passes];  // looked up together, before the first copy
+#pragma unroll
+    for (int pass = 0; pass < passes; pass++) {
+      const int row = pass * rows_per_pass + threadIdx.x / Tile::chunks;
+      from[pass] = block_keys(slot, row) + ((row & block_mask) * row_stride + chunk * 8);
+    }
+#pragma unroll
+    for (int pass = 0; pass < passes; pass++) {
       const int row = pass * rows_per_pass + threadIdx.x / Tile::chunks;
       const bool valid = Whole || (is_kept(key + row) && chunk * 8 < params.head_size);
-      const int64_t from = memory.blocks[slot][row >> block_shift] + ((row & block_mask) * row_stride + chunk * 8);
       const int to = row * Tile::chunks + swizzle<Tile::chunks>(row, chunk);
-      copy_async(&memory.keys[stage][to], keys + (valid ? from : 0), valid);
-      copy_async(&memory.values[stage][to], values + (valid ? from : 0), valid);
+      copy_async(&memory.keys[stage][to], from[pass], valid);
+      copy_async(&memory.values[stage][to], value_of(from[pass]), valid);
     }
   }
 
   /// Chunk c of the keys of a block lie together. A thread copies chunks of one key.
-  __device__ __forceinline__ void copy_vllm_keys(int key) const {
+  __device__ __forceinline__ void copy_vllm_keys(int key, int stage) const {
     static_assert(Tile::threads % Tile::keys == 0 && Tile::keys * Tile::chunks % Tile::threads == 0);
-    const int stage = unsigned(key) / Tile::keys % 2;
     const int row = threadIdx.x % Tile::keys;
     const bool kept = is_kept(key + row);
-    const int64_t block = kept ? memory.blocks[slot_of(key)][row >> block_shift] : 0;
-    const T* from = static_cast<const T*>(params.key.data) + block + ((key + row) & ((1 << block_shift) - 1)) * 8;
+    const T* from = block_keys(slot_of(key), row) + ((key + row) & ((1 << block_shift) - 1)) * 8;
 #pragma unroll
     for (int pass = 0; pass < Tile::keys * Tile::chunks / Tile::threads; pass++) {
       const int chunk = threadIdx.x / Tile::keys + pass * (Tile::threads / Tile::keys);
@@ -189,34 +216,32 @@ struct PrefillKeys {
 
   /// 8 keys of an element of the head lie together. At the ends of the range they are taken one by one.
   template <bool Whole>
-  __device__ __forceinline__ void copy_vllm_values(int key) const {
+  __device__ __forceinline__ void copy_vllm_values(int key, int stage) const {
     constexpr int row_chunks = Tile::keys / 8;
-    static_assert(row_chunks == 8 || row_chunks == 4);
-    const int stage = unsigned(key) / Tile::keys % 2;
+    constexpr int row_shift = row_chunks == 16 ? 4 : row_chunks == 8 ? 3 : 2;
+    static_assert(row_chunks == 1 << row_shift);
     const int slot = slot_of(key);
-    const T* values = static_cast<const T*>(params.value.data);
     const int block_mask = (1 << block_shift) - 1;
-    const int chunks_shift = min(block_shift - 3, row_chunks == 8 ? 3 : 2);  // chunks of a row in one block
+    const int chunks_shift = min(block_shift - 3, row_shift);  // chunks of a row in one block
     // Threads next to each other read what lies next to each other; 8 of them write to different banks.
     const int low_chunk = threadIdx.x & ((1 << chunks_shift) - 1);
     const int thread = threadIdx.x >> chunks_shift;
-    const int first = (thread & ~7) + (((thread & 7) * 9 << chunks_shift >> 3) & 7);
+    const int first = (thread & ~7) + (((thread & 7) * 9 << min(chunks_shift, 3) >> 3) & 7);
 #pragma unroll Whole ? Tile::keys * Tile::chunks / Tile::threads : 1
     for (int pass = 0; pass < Tile::keys * Tile::chunks / Tile::threads; pass++) {
       const int place = first + pass * (Tile::threads >> chunks_shift);
       const int d = place % Tile::head_size;
       const int chunk = (place / Tile::head_size << chunks_shift) + low_chunk;
       const int first_key = key + chunk * 8;
-      const int64_t from =
-          memory.blocks[slot][chunk * 8 >> block_shift] + ((d << block_shift) + (first_key & block_mask));
+      const T* from = value_of(block_keys(slot, chunk * 8) + ((d << block_shift) + (first_key & block_mask)));
       uint4* to = &memory.values[stage][d * row_chunks + swizzle<row_chunks>(d, chunk)];
       const bool valid = Whole || (!is_bad(first_key) && first_key + 8 > range.begin && first_key < range.end &&
                                    d < params.head_size);
       if (Whole || !valid || (first_key >= range.begin && first_key + 8 <= range.end)) {
-        copy_async(to, values + (valid ? from : 0), valid);
+        copy_async(to, from, valid);
         continue;
       }
-      const uint4 eight = *reinterpret_cast<const uint4*>(values + from);
+      const uint4 eight = *reinterpret_cast<const uint4*>(from);
       *to = {kept_pair(eight.x, first_key), kept_pair(eight.y, first_key + 2), kept_pair(eight.z, first_key + 4),
              kept_pair(eight.w, first_key + 6)};
     }

@@ -58,11 +58,12 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[Tile::row_blocks][
                                               int first_index) {
   const int lane = threadIdx.x % warp_size;
   const int row = lane % 8 + lane / 16 * 8;
-  const uint4* lane_keys = keys + (first_index + row) * Tile::chunks + swizzle<Tile::chunks>(row, lane / 8 % 2);
+  const uint32_t lane_keys =
+      shared_address(keys + (first_index + row) * Tile::chunks + swizzle<Tile::chunks>(row, lane / 8 % 2));
   const int query_row = first_row + lane % 16;
-  const uint4* lane_queries =
-      Tile::shared_queries ? memory.queries + query_row * Tile::chunks + swizzle<Tile::chunks>(query_row, lane / 16)
-                           : nullptr;
+  const uint32_t lane_queries = shared_address(
+      memory.queries +
+      (Tile::shared_queries ? query_row * Tile::chunks + swizzle<Tile::chunks>(query_row, lane / 16) : 0));
   constexpr int key_blocks = Tile::step_keys / 16;
   constexpr int head_blocks = Tile::head_size / 16;
   // Two of each: the next are loaded while one is multiplied.
@@ -71,12 +72,12 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[Tile::row_blocks][
   const auto load_queries = [&](int d) {
 #pragma unroll
     for (int r = 0; Tile::shared_queries && r < Tile::row_blocks; r++) {
-      load_matrices(query_fragments[d % 2][r], xor_chunk(lane_queries, d * 2) + r * 16 * Tile::chunks);
+      load_matrices(query_fragments[d % 2][r], other_chunk<Tile::chunks>(lane_queries, r * 16, d * 2));
     }
   };
   const auto load_keys = [&](int step) {
     load_matrices(fragments[step % 2],
-                  xor_chunk(lane_keys, step / key_blocks * 2) + step % key_blocks * 16 * Tile::chunks);
+                  other_chunk<Tile::chunks>(lane_keys, step % key_blocks * 16, step / key_blocks * 2));
   };
   load_queries(0);
   load_keys(0);
@@ -107,12 +108,9 @@ __device__ __forceinline__ void multiply_values(float (&outputs)[Tile::row_block
   constexpr int row_chunks = Transposed ? Tile::keys / 8 : Tile::chunks;
   const int row = Transposed ? lane % 8 + lane / 16 * 8 : lane % 16;
   const int chunk = Transposed ? lane / 8 % 2 : lane / 16;
-  const uint4* lane_values = values + row * row_chunks + swizzle<row_chunks>(row, chunk);
-  if constexpr (Transposed) {
-    lane_values = xor_chunk(lane_values, first_index / 8);
-  } else {
-    lane_values += first_index * row_chunks;
-  }
+  const uint32_t lane_values =
+      other_chunk<row_chunks>(shared_address(values + row * row_chunks + swizzle<row_chunks>(row, chunk)),
+                              Transposed ? 0 : first_index, Transposed ? first_index / 8 : 0);
   constexpr int key_blocks = Tile::step_keys / 16;
   constexpr int head_blocks = Tile::head_size / 16;
   uint32_t fragments[2][4];  // the next are loaded while one is multiplied
@@ -120,9 +118,9 @@ __device__ __forceinline__ void multiply_values(float (&outputs)[Tile::row_block
     const int k = step / head_blocks;
     const int d = step % head_blocks;
     if constexpr (Transposed) {
-      load_matrices(fragments[step % 2], xor_chunk(lane_values, k * 2) + d * 16 * row_chunks);
+      load_matrices(fragments[step % 2], other_chunk<row_chunks>(lane_values, d * 16, k * 2));
     } else {
-      load_matrices_transposed(fragments[step % 2], xor_chunk(lane_values, d * 2) + k * 16 * row_chunks);
+      load_matrices_transposed(fragments[step % 2], other_chunk<row_chunks>(lane_values, k * 16, d * 2));
     }
   };
   load_values(0);

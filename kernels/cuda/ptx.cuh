@@ -41,20 +41,72 @@ __device__ __forceinline__ void copy_async_wait() {
 #endif
 }
 
-/// Four 8x8 matrices of 16-bit elements. Lane 8i + r gives the address of row r of matrix i, 16 bytes.
-__device__ __forceinline__ void load_matrices(uint32_t (&fragments)[4], const void* shared_row) {
+/// Prepares a barrier in shared memory for a block of `threads` threads, whole warps. One thread does it.
+__device__ __forceinline__ void init_arrivals(uint64_t& arrivals, int threads) {
+#if __CUDA_ARCH__ >= 800
+  const int warps = threads / 32;
+  asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(&arrivals)), "r"(threads + warps) : "memory");
+#endif
+}
+
+/// The thread arrives once the copies that it has started are done, its warp with what it has stored. Neither waits.
+__device__ __forceinline__ void arrive_with_copies(uint64_t& arrivals) {
+#if __CUDA_ARCH__ >= 800
+  const uint32_t address = shared_address(&arrivals);
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(address) : "memory");
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) {
+    asm volatile("{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(address) : "memory");
+  }
+#endif
+}
+
+/// Waits until all have arrived for the nth time: `odd` says whether n, counted from 0, is odd. What they copied and
+/// stored before is seen. All threads of the block wait for each n.
+__device__ __forceinline__ void wait_for_arrivals(uint64_t& arrivals, bool odd) {
+#if __CUDA_ARCH__ >= 800
+  const uint32_t address = shared_address(&arrivals);
+  uint32_t done;
+  do {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("{ .reg .pred done; mbarrier.try_wait.parity.shared.b64 done, [%1], %2; selp.u32 %0, 1, 0, done; }"
+                 : "=r"(done)
+                 : "r"(address), "r"(uint32_t(odd))
+                 : "memory");
+#else
+    asm volatile("{ .reg .pred done; mbarrier.test_wait.parity.shared.b64 done, [%1], %2; selp.u32 %0, 1, 0, done; }"
+                 : "=r"(done)
+                 : "r"(address), "r"(uint32_t(odd))
+                 : "memory");
+#endif
+  } while (!done);
+#else
+  __syncthreads();  // copies were done when they were started
+#endif
+}
+
+/// Four 8x8 matrices of 16-bit elements. Lane 8i + r gives the shared_address of row r of matrix i, 16 bytes.
+__device__ __forceinline__ void load_matrices(uint32_t (&fragments)[4], uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
-               : "r"(shared_address(shared_row))
+               : "r"(row)
                : "memory");
 }
 
 /// The same, each matrix transposed.
-__device__ __forceinline__ void load_matrices_transposed(uint32_t (&fragments)[4], const void* shared_row) {
+__device__ __forceinline__ void load_matrices_transposed(uint32_t (&fragments)[4], uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
-               : "r"(shared_address(shared_row))
+               : "r"(row)
                : "memory");
+}
+
+__device__ __forceinline__ void load_matrices(uint32_t (&fragments)[4], const void* shared_row) {
+  load_matrices(fragments, shared_address(shared_row));
+}
+
+__device__ __forceinline__ void load_matrices_transposed(uint32_t (&fragments)[4], const void* shared_row) {
+  load_matrices_transposed(fragments, shared_address(shared_row));
 }
 
 /// d += a · b: a is 16x16, b 16x8, both of T (float16 or bfloat16); d is 16x8 of float. PTX's fragments: with group =

@@ -32,12 +32,30 @@ void copy_async_wait() {
   host::finish_copies(Pending);
 }
 
+inline void init_arrivals(uint64_t&, int) {}
+
+/// The copies are there when they are waited for.
+inline void arrive_with_copies(uint64_t&) { host::commit_copies(); }
+
+inline void wait_for_arrivals(uint64_t&, bool, ATTENTION_CALLER) {
+  host::finish_copies(0);
+  host::join_block(0, 0, 0, ATTENTION_SITE("wait_for_arrivals"));
+}
+
 inline void load_matrices(uint32_t (&fragments)[4], const void* shared_row, ATTENTION_CALLER) {
   host::load_matrices(fragments, shared_row, false, ATTENTION_SITE("load_matrices"));
 }
 
 inline void load_matrices_transposed(uint32_t (&fragments)[4], const void* shared_row, ATTENTION_CALLER) {
   host::load_matrices(fragments, shared_row, true, ATTENTION_SITE("load_matrices_transposed"));
+}
+
+inline void load_matrices(uint32_t (&fragments)[4], uint32_t row, ATTENTION_CALLER) {
+  host::load_matrices(fragments, host::state.shared + row, false, ATTENTION_SITE("load_matrices"));
+}
+
+inline void load_matrices_transposed(uint32_t (&fragments)[4], uint32_t row, ATTENTION_CALLER) {
+  host::load_matrices(fragments, host::state.shared + row, true, ATTENTION_SITE("load_matrices_transposed"));
 }
 
 template <typename T>
