@@ -18,6 +18,7 @@ bool Cublaslt::multiply(const LaunchContext&, const MatmulParams&) { return fals
 
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <tuple>
 
 namespace attention {
@@ -113,15 +114,14 @@ class Cublaslt::Library {
                 find(find_algorithm_, "cublasLtMatmulAlgoGetHeuristic") && find(multiply_, "cublasLtMatmul") &&
                 create_(&handle_) == 0;
     if (!is_ready_) return;
-    if (cudaMallocFromPoolAsync(&workspace_, workspace_bytes, context.pool, stream_) != cudaSuccess) {
-      cudaGetLastError();
-      workspace_ = nullptr;
+    try {
+      workspace_.emplace(context, workspace_bytes);
+    } catch (const DeviceError&) {  // products work without it
     }
   }
 
   ~Library() {
     forget_plans();
-    if (workspace_) cudaFreeAsync(workspace_, stream_);
     if (handle_) destroy_(handle_);
     // The library stays loaded: its own threads and handlers may still run.
   }
@@ -144,8 +144,8 @@ class Cublaslt::Library {
     // Row by row, a b is column by column b a, each of them transposed.
     const Status status =
         multiply_(handle_, plan.operation, &one, params.b.data, plan.first, params.a.data, plan.second, &zero,
-                  params.output.data, plan.output, params.output.data, plan.output, &plan.algorithm, workspace_,
-                  workspace_ ? workspace_bytes : 0, stream_);
+                  params.output.data, plan.output, params.output.data, plan.output, &plan.algorithm,
+                  workspace_ ? workspace_->as<void>() : nullptr, workspace_ ? workspace_bytes : 0, stream_);
     if (status != 0) {
       cudaGetLastError();
       plan.is_served = false;
@@ -286,7 +286,7 @@ class Cublaslt::Library {
   cudaStream_t stream_;
   void* library_;
   Handle handle_ = nullptr;
-  void* workspace_ = nullptr;
+  std::optional<Scratch> workspace_;
   bool is_ready_ = false;
   std::map<Problem, Plan> plans_;
 };

@@ -3,9 +3,11 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -28,6 +30,19 @@ struct DeviceLimits {
   size_t l2_bytes = 0;
 };
 
+/// Bytes of device memory that are in use; numbers as JavaScript has them, which shares them.
+struct MemoryUse {
+  double tensors = 0;  // as JavaScript counts them
+  double besides = 0;  // what kernels need
+  double peak = 0;     // the most of both
+
+  void take(size_t bytes) {
+    besides += double(bytes);
+    peak = std::max(peak, tensors + besides);
+  }
+  void give_back(size_t bytes) { besides -= double(bytes); }
+};
+
 class Cublaslt;
 
 /// Where a launcher launches. One per backend; work on it runs in order.
@@ -41,6 +56,8 @@ struct LaunchContext {
       std::make_shared<std::unordered_map<const void*, size_t>>();
   unsigned* counters = nullptr;  // `num_counters` zeros, which every kernel that counts in them leaves behind
   int64_t num_counters = 0;
+  std::shared_ptr<MemoryUse> memory_use = std::make_shared<MemoryUse>();
+  std::function<void()> release_spare;  // gives back what is kept for reuse outside of the pool, if anything is
 };
 
 inline void check(cudaError_t status, const char* what) {
@@ -136,6 +153,7 @@ inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
   ask();
   if (bytes <= total) {
     // What is kept for reuse may not fit together: give it back to the device, and try once more.
+    if (context.release_spare) context.release_spare();
     check(cudaStreamSynchronize(context.stream), "cudaStreamSynchronize");
     check(cudaMemPoolTrimTo(context.pool, 0), "cudaMemPoolTrimTo");
     if (try_it()) return address;
@@ -148,11 +166,16 @@ inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
 /// Device memory for the kernels of one launcher: taken and given back in stream order.
 class Scratch {
  public:
-  Scratch(const LaunchContext& context, size_t bytes) : stream_(context.stream) {
-    if (bytes > 0) data_ = allocate_from_pool(context, bytes);
+  Scratch(const LaunchContext& context, size_t bytes)
+      : stream_(context.stream), use_(context.memory_use.get()), bytes_(bytes) {
+    if (bytes == 0) return;
+    data_ = allocate_from_pool(context, bytes);
+    use_->take(bytes);
   }
   ~Scratch() {
-    if (data_) cudaFreeAsync(data_, stream_);
+    if (!data_) return;
+    cudaFreeAsync(data_, stream_);
+    use_->give_back(bytes_);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -164,6 +187,8 @@ class Scratch {
 
  private:
   cudaStream_t stream_;
+  MemoryUse* use_;
+  size_t bytes_;
   void* data_ = nullptr;
 };
 

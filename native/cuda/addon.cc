@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +64,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         InstanceAccessor<&NativeContext::multiprocessors>("multiprocessors"),
         InstanceAccessor<&NativeContext::driver_version>("driverVersion"),
         InstanceAccessor<&NativeContext::is_host>("isHost"),
+        InstanceAccessor<&NativeContext::memory_use>("memoryUse"),
         InstanceMethod<&NativeContext::allocate>("allocate"),
         InstanceMethod<&NativeContext::free>("free"),
         InstanceMethod<&NativeContext::allocate_host>("allocateHost"),
@@ -93,6 +95,8 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
     errors_->guard(info.Env(), "cuda", [&] {
       const uint64_t ordinal = natural(info[1], "ordinal");
       context_ = std::make_shared<Context>(int(std::min<uint64_t>(ordinal, INT32_MAX)));
+      share_memory_use(info.Env());
+      context_->on_low_memory([this] { release_spare(); });
     });
   }
 
@@ -113,6 +117,25 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
     context_->note_launch(name);
     if (context_->is_synchronous()) context_->wait();
   }
+
+  /// Counts memory in an array of JavaScript's, which is there as long as the context is.
+  void share_memory_use(Napi::Env env) {
+    static_assert(sizeof(MemoryUse) == 3 * sizeof(double));
+    auto array = std::make_shared<Napi::Reference<Napi::Float64Array>>(
+        Napi::Persistent(Napi::Float64Array::New(env, 3)));
+    auto* use = new (array->Value().Data()) MemoryUse;
+    context_->count_in(std::shared_ptr<MemoryUse>(array, use));
+    memory_use_ = std::move(array);
+  }
+
+  /// Calls what JavaScript has given to `releaseSpare`, a property that keeps nothing alive longer than this object.
+  void release_spare() {
+    const Napi::HandleScope scope(Env());
+    const Napi::Value release = Value().Get("releaseSpare");
+    if (release.IsFunction()) release.As<Napi::Function>().Call(Value(), {});
+  }
+
+  Napi::Value memory_use(const Napi::CallbackInfo&) { return memory_use_->Value(); }
 
   Napi::Value run(const Napi::CallbackInfo& info) {
     const auto& binding = *static_cast<const Binding*>(info.Data());
@@ -200,10 +223,8 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
       const MemoryFigures figures = context_->memory();
       Napi::Object result = Napi::Object::New(info.Env());
       const std::pair<const char*, uint64_t> fields[] = {
-          {"used", figures.used},           {"reserved", figures.reserved},
-          {"usedPeak", figures.used_peak},  {"host", figures.host},
-          {"staging", figures.staging},     {"deviceFree", figures.device_free},
-          {"deviceTotal", figures.device_total},
+          {"used", figures.used},       {"reserved", figures.reserved},      {"host", figures.host},
+          {"staging", figures.staging}, {"deviceFree", figures.device_free}, {"deviceTotal", figures.device_total},
       };
       for (const auto& [name, value] : fields) result.Set(name, Napi::Number::New(info.Env(), double(value)));
       return result;
@@ -261,6 +282,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
 
   std::shared_ptr<Errors> errors_;
   std::shared_ptr<Context> context_;
+  std::shared_ptr<Napi::Reference<Napi::Float64Array>> memory_use_;
 };
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {

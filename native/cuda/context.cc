@@ -177,6 +177,11 @@ std::unique_ptr<PinnedBuffer> Context::start_download(const void* from, size_t b
   return buffer;
 }
 
+void Context::finish_download(std::unique_ptr<PinnedBuffer> buffer) {
+  buffer->is_done();  // it is, which only has to be noted
+  pinned_.put_back(std::move(buffer));
+}
+
 void Context::wait() {
   check(cudaStreamSynchronize(launch_.stream), "cudaStreamSynchronize");
   launches_ = 0;
@@ -196,7 +201,6 @@ MemoryFigures Context::memory() const {
   };
   ask_pool(cudaMemPoolAttrUsedMemCurrent, figures.used);
   ask_pool(cudaMemPoolAttrReservedMemCurrent, figures.reserved);
-  ask_pool(cudaMemPoolAttrUsedMemHigh, figures.used_peak);
   figures.host = host_bytes_;
   figures.staging = pinned_.bytes();
   size_t free = 0;

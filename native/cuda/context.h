@@ -3,9 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "launch.h"
 #include "pinned_memory.h"
@@ -15,7 +17,6 @@ namespace attention::cuda {
 struct MemoryFigures {
   uint64_t used;         // bytes in allocations
   uint64_t reserved;     // bytes that the pool holds, those in use and those kept for reuse
-  uint64_t used_peak;
   uint64_t host;         // bytes in pinned allocations
   uint64_t staging;      // bytes of pinned memory that copies go through
   uint64_t device_free;  // of the whole device, as the driver tells it
@@ -32,6 +33,10 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   const LaunchContext& launch_context() const { return launch_; }
+  /// Counts in `use` from now on.
+  void count_in(std::shared_ptr<MemoryUse> use) { launch_.memory_use = std::move(use); }
+  /// Calls `release` before it says that there is no device memory: it gives back what is kept for reuse elsewhere.
+  void on_low_memory(std::function<void()> release) { launch_.release_spare = std::move(release); }
   const std::string& device_name() const { return device_name_; }
   int driver_version() const { return driver_version_; }
 
@@ -54,7 +59,7 @@ class Context {
   void download(void* to, const void* from, size_t bytes);
   /// Starts a copy into pinned memory; `done` of the result tells when it has arrived.
   std::unique_ptr<PinnedBuffer> start_download(const void* from, size_t bytes);
-  void finish_download(std::unique_ptr<PinnedBuffer> buffer) { pinned_.put_back(std::move(buffer)); }
+  void finish_download(std::unique_ptr<PinnedBuffer> buffer);
 
   void wait();
   /// Gives the memory that is kept for reuse back to the device.

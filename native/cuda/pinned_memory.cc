@@ -34,17 +34,26 @@ PinnedBuffer::~PinnedBuffer() {
   *counter_ -= bytes_;
 }
 
-void PinnedBuffer::record(cudaStream_t stream) { check(cudaEventRecord(done_, stream), "cudaEventRecord"); }
+void PinnedBuffer::record(cudaStream_t stream) {
+  is_known_done_ = false;
+  check(cudaEventRecord(done_, stream), "cudaEventRecord");
+}
 
-bool PinnedBuffer::is_done() const { return cudaEventQuery(done_) == cudaSuccess; }
+bool PinnedBuffer::is_done() { return is_known_done_ = is_known_done_ || cudaEventQuery(done_) == cudaSuccess; }
 
 cudaError_t PinnedBuffer::wait() const { return cudaEventSynchronize(done_); }
 
 std::unique_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
   auto best = kept_.end();
+  bool is_behind = false;  // the device: then it has not come to what was recorded later either, and is not asked again
   for (auto it = kept_.begin(); it != kept_.end(); ++it) {
-    const bool fits = (*it)->bytes() >= bytes && (*it)->is_done();
-    if (fits && (best == kept_.end() || (*it)->bytes() < (*best)->bytes())) best = it;
+    PinnedBuffer& buffer = **it;
+    if (buffer.bytes() < bytes || (best != kept_.end() && buffer.bytes() >= (*best)->bytes())) continue;
+    if (is_behind ? !buffer.is_known_done() : !buffer.is_done()) {
+      is_behind = true;
+    } else {
+      best = it;
+    }
   }
   if (best == kept_.end()) {
     if (bytes > largest_kept_) return std::make_unique<PinnedBuffer>(bytes, bytes_);

@@ -26,7 +26,9 @@ class PinnedBuffer {
   size_t bytes() const { return bytes_; }
   /// The device is done when what was launched before is done.
   void record(cudaStream_t stream);
-  bool is_done() const;
+  bool is_done();
+  /// Whether that was seen already.
+  bool is_known_done() const { return is_known_done_; }
   /// Blocks until then. Any thread may call it.
   cudaError_t wait() const;
 
@@ -35,14 +37,16 @@ class PinnedBuffer {
   size_t bytes_;
   std::shared_ptr<uint64_t> counter_;
   cudaEvent_t done_ = nullptr;
+  bool is_known_done_ = false;
 };
 
+/// Of one stream.
 class PinnedMemory {
  public:
   /// A buffer of at least `bytes` that the device is done with.
   std::unique_ptr<PinnedBuffer> take(size_t bytes);
-  /// Keeps a buffer for reuse, from when the device is done with it. Large ones are freed instead, and the oldest where there
-  /// are too many.
+  /// Keeps a buffer for reuse, from when the device is done with it. Where it is not known to be, it was recorded after all
+  /// that are kept. Large ones are freed instead, and the oldest where there are too many.
   void put_back(std::unique_ptr<PinnedBuffer> buffer);
   /// Frees what is kept.
   void trim();

@@ -17,7 +17,6 @@ export interface NativeStopwatch {
 export interface NativeMemory {
   used: number;
   reserved: number;
-  usedPeak: number;
   host: number;
   staging: number;
   deviceFree: number;
@@ -40,6 +39,13 @@ export interface NativeContext {
   readonly driverVersion: number;
   /** Whether kernels run on the CPU, for tests. */
   readonly isHost: boolean;
+  /**
+   * Bytes of device memory in use: by tensors, which are counted here, by what kernels need besides, and the most of both
+   * so far.
+   */
+  readonly memoryUse: Float64Array;
+  /** Called before an error says that there is no device memory: gives back what is kept for reuse. */
+  releaseSpare?: () => void;
   /** Device memory of undefined content; 0 for 0 bytes. */
   allocate(byteLength: number): number;
   /** Gives memory back once what was launched before is done with it. */

@@ -19,6 +19,8 @@ const outOfMemory = expect.objectContaining({
 
 const MEGABYTE = 2 ** 20;
 const staging = () => cuda().memory().numBytesStaging;
+const peak = () => cuda().memory().numBytesPeak;
+const floats = (size: number) => zerosWithStorage([size], 'float32');
 
 describeOnCuda('data', () => {
   test('does not keep the arrays of the caller, nor gives out its own', () => {
@@ -76,6 +78,22 @@ describeOnCuda('memory', () => {
     expect(cuda().memory().numBytesReserved).toBeGreaterThan(0);
     expect(cuda().memory().numBytesPeak).toBeGreaterThanOrEqual(2012);
     expect(cuda().memory().numBytesFree).toBeGreaterThan(0);
+  });
+
+  test('has a peak of what tensors and kernels have at once', () => {
+    const indices = tf.range(0, 1000, 1, 'int32').reshape([1000, 1]) as tf.Tensor2D;
+    const updates = floats(1000).add(1);
+    const add = () => tf.scatterND(indices, updates, [2000]);
+    add().dispose();
+    const most = floats(Math.ceil((peak() - cuda().memory().numBytesInGPU) / 4) + 1000);
+    const before = peak();
+    const sums = add();
+    const after = before + 8000 + 8 * 1024; // what it gives, and a key for each of 1024 places
+    expect(peak()).toBe(after);
+    most.dispose();
+    floats(1000).dispose();
+    expect(peak()).toBe(after);
+    expect([...sums.dataSync()]).toEqual(Array.from({ length: 2000 }, (_, i) => Number(i < 1000)));
   });
 
   test('pinned memory of the host holds caches too', async () => {

@@ -75,7 +75,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
 
   /** Real bytes, with figures of the memory pool. */
   override memory(): CudaMemoryInfo {
-    const { reserved, usedPeak, host, staging, deviceFree } = this.#context.memory();
+    const { reserved, host, staging, deviceFree } = this.#context.memory();
     const { unreliable, numBytes, numBytesInGPU } = super.memory();
     return {
       unreliable,
@@ -83,7 +83,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
       numBytesInGPU,
       numBytesPinned: host,
       numBytesStaging: staging,
-      numBytesPeak: usedPeak,
+      numBytesPeak: this.#memory.peak,
       numBytesReserved: reserved,
       numBytesFree: deviceFree,
     };
@@ -134,7 +134,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
       const message = `[cuda] name: expected an operation of the addon, received ${name}`;
       throw new AttentionError('ERR_RANGE', message);
     }
-    this.#memory.withSpare(() => operation.apply(this.#context, values));
+    operation.apply(this.#context, values);
   }
 
   /** Address of a tensor's elements on the GPU, which stays as long as the tensor. 0 for a tensor without elements. */

@@ -55,7 +55,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   readonly backendName: string;
   readonly isShared = false;
   readonly context: NativeContext;
-  byteLength = 0;
+  readonly #use: Float64Array;
   readonly #buffers = new Set<CudaBuffer>();
   /** None on the host device, which watches what is freed, and fills what is new with NaN. */
   readonly #spare: SpareMemory | undefined;
@@ -64,7 +64,27 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   constructor(backendName: string, context: NativeContext) {
     this.backendName = backendName;
     this.context = context;
-    if (!context.isHost) this.#spare = new SpareMemory((address) => context.free(address));
+    this.#use = context.memoryUse;
+    if (context.isHost) return;
+    const spare = new SpareMemory((address) => context.free(address));
+    context.releaseSpare = () => spare.clear();
+    this.#spare = spare;
+  }
+
+  /** Bytes of tensors on the device. */
+  get byteLength(): number {
+    return this.#use[0];
+  }
+
+  /** The most that there were so far, with what kernels needed besides. */
+  get peak(): number {
+    return this.#use[2];
+  }
+
+  #count(byteLength: number): void {
+    const use = this.#use;
+    use[0] += byteLength;
+    use[2] = Math.max(use[2], use[0] + use[1]);
   }
 
   allocate(byteLength: number, isPinned = false): CudaBuffer {
@@ -72,31 +92,19 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
     const address = isPinned ? this.context.allocateHost(byteLength) : this.#take(byteLength);
     const buffer = new CudaBuffer(this, address, byteLength, isPinned);
     this.#buffers.add(buffer);
-    if (!isPinned) this.byteLength += byteLength;
+    if (!isPinned) this.#count(byteLength);
     return buffer;
   }
 
   #take(byteLength: number): number {
-    return this.#spare?.take(byteLength) ?? this.withSpare(() => this.context.allocate(byteLength));
-  }
-
-  /** Runs what may need memory, and once more with what is kept for reuse where the device has too little. */
-  withSpare<Result>(run: () => Result): Result {
-    try {
-      return run();
-    } catch (error) {
-      const isOutOfMemory = error instanceof AttentionError && error.code === 'ERR_OUT_OF_MEMORY';
-      if (!isOutOfMemory || !this.#spare?.byteLength) throw error;
-      this.#spare.clear();
-      return run();
-    }
+    return this.#spare?.take(byteLength) ?? this.context.allocate(byteLength);
   }
 
   free(buffer: CudaBuffer): void {
     if (!this.#buffers.delete(buffer)) return;
     const { address, byteLength } = buffer;
     if (buffer.isPinned) return this.context.freeHost(address);
-    this.byteLength -= byteLength;
+    this.#count(-byteLength);
     if (this.#spare) this.#spare.put(address, byteLength);
     else this.context.free(address);
   }

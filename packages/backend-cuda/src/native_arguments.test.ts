@@ -9,6 +9,7 @@ import { describeOnCuda, isHostDevice } from './testing/cuda.ts';
 const variant = isHostDevice ? 'host' : 'cuda';
 const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
 
+const INT32 = 3; // of the element types
 const given = (value: unknown) => value as never;
 const failing = (code: AttentionErrorCode, message: string) => expect.objectContaining({ code, message });
 
@@ -115,6 +116,44 @@ describeOnCuda('what the addon cannot use', () => {
     );
     context.free(address);
     context.free(address); // what is not there any more is not freed again
+  });
+
+  test('memory that there is not, before it has asked for what is kept for reuse', () => {
+    if (!isHostDevice) return; // no test is to fill a GPU
+    const kept: number[] = [];
+    const fill = () => kept.push(context.allocate(context.memory().deviceFree));
+    let asked = 0;
+    context.releaseSpare = () => {
+      asked++;
+      for (const address of kept.splice(0)) context.free(address);
+    };
+    const [indices, updates, output] = [400, 400, 8].map((size) => {
+      const address = context.allocate(size);
+      context.fillBytes(address, 0, size);
+      return address;
+    });
+    const scatter = () =>
+      context.scatter(0, 0, indices, INT32, updates, 0, output, 0, Float64Array.of(1), 100, 1, 2);
+    expect(context.memoryUse[2]).toBe(0);
+    scatter();
+    expect([...context.memoryUse]).toEqual([0, 0, 128 * 8]); // keys of the updates
+    fill();
+    scatter();
+    expect(asked).toBe(1);
+    fill();
+    context.free(context.allocate(8));
+    expect(asked).toBe(2);
+    fill();
+    expect(() => context.allocate(2 ** 60)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
+    expect(asked).toBe(2); // no device has as much
+    context.releaseSpare = () => {
+      throw new AttentionError('ERR_DEVICE', 'a fault');
+    };
+    expect(scatter).toThrow(failing('ERR_DEVICE', 'a fault'));
+    context.releaseSpare = undefined;
+    expect(scatter).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
+    for (const address of [...kept, indices, updates, output]) context.free(address);
+    expect([...context.memoryUse]).toEqual([0, 0, 128 * 8]);
   });
 
   // Counts of blocks that are 1 where 32 bits hold them. No launch means that no memory is used.
