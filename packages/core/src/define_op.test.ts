@@ -192,5 +192,11 @@ test('kernel() adds a kernel, and replaces one without a warning', async () => {
   tf.env().set('IS_TEST', true);
   expect(warn.mock.calls.flat().filter((text) => String(text).includes('registered'))).toEqual([]);
   warn.mockRestore();
+  const call = () => scaleShift({ x: tf.tensor1d([1]) }, { scale: 1 });
+  scaleShift.kernel('bare', () => {
+    throw new Error('its own');
+  });
+  expect(call).toThrow(new Error('its own'));
   tf.unregisterKernel('ScaleShift', 'bare');
+  expectAttentionError(call, 'ERR_UNSUPPORTED', '[scaleShift] no bare kernel');
 });

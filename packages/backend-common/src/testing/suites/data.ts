@@ -97,6 +97,31 @@ export function dataSuite(describeSuite: DescribeSuite): void {
       expect([...y.add(1).dataSync()]).toEqual([3, 4]);
     });
 
+    test('that goes to cpu and back keeps its holders, and leaves nothing behind', async () => {
+      const backendName = tf.getBackend();
+      const count = () => [backend().numDataIds(), tf.memory().numDataBuffers, ...Object.values(figures())];
+      const before = count();
+      const x = tf.tidy(() => tf.tensor1d([1, 2]).add(1)); // data that the backend made
+      const alias = x.reshape([2, 1]);
+      for (let round = 0; round < 2; round++) {
+        await tf.setBackend('cpu');
+        x.add(1).dispose(); // moves it
+        expect(tf.engine().backend.refCount(x.dataId)).toBe(2);
+        await tf.setBackend(backendName);
+        expect(backend().refCount(x.dataId)).toBe(0);
+        expect(backend().numDataIds()).toBe(before[0]);
+        x.add(1).dispose(); // and back
+        expect(backend().refCount(x.dataId)).toBe(2);
+        expect(backend().numDataIds()).toBe(before[0] + 1);
+      }
+      x.dispose();
+      expect([...alias.dataSync()]).toEqual([2, 3]);
+      alias.dispose();
+      expect(count()).toEqual(before);
+      expect(backend().disposeData(x.dataId)).toBe(true);
+      expect(count()).toEqual(before);
+    });
+
     test('times what it runs', async () => {
       const { kernelMs } = await tf.time(() => tf.diag(tf.ones([100])));
       expect(kernelMs).toBeGreaterThan(0);
