@@ -22,7 +22,9 @@ void launch_narrow(const LaunchContext& context, const RmsNormParams& params) {
 template <int N, typename T, typename W>
 void launch_row(const LaunchContext& context, const RmsNormParams& params) {
   const int packs = divide_up(params.width, N);
-  if (packs <= 256) return launch_narrow<N, 1, T, W>(context, params);
+  // Few rows are spread over more threads.
+  const int most_threads = params.rows <= context.device.multiprocessors ? max_threads : 256;
+  if (packs <= most_threads) return launch_narrow<N, 1, T, W>(context, params);
   if (packs <= 4 * max_threads) return launch_narrow<N, 4, T, W>(context, params);
   launch(context, rms_norm_wide_kernel<T, W>, {.blocks = params.rows, .threads = max_threads},
          params.x.as<T>(), params.weight.as<W>(), params.residual.as<T>(), params.normed.as<T>(),
