@@ -18,7 +18,8 @@ namespace matmul_choice {
 
 constexpr int64_t most_batches_of_grid = 65535;
 constexpr int most_stream_rows = 16;
-constexpr int most_dot_rows = 16;
+template <typename T>
+constexpr int most_dot_rows = std::is_same_v<T, float> ? 16 : 4;  // on tensor cores each row costs less
 constexpr int most_column_rows = 4;
 constexpr double least_products_of_cublaslt = 1 << 24;
 
@@ -188,14 +189,26 @@ void launch_stream(const LaunchContext& context, const MatmulOperands<T>& operan
          {.blocks = {blocks, operands.batches}, .threads = warps * warp_size}, operands);
 }
 
-template <typename T, int Rows>
-void launch_dots(const LaunchContext& context, const MatmulOperands<T>& operands) {
+template <typename T, int Rows, int Columns>
+void launch_dots_of(const LaunchContext& context, const MatmulOperands<T>& operands) {
   const int row_blocks = divide_up(operands.rows, Rows);
+  const int groups = divide_up(operands.columns, Columns);
+  // Warps enough to have all of the memory's bandwidth; where there are too few, those of a block work together.
+  const bool are_many = int64_t(groups) * operands.batches >= 4 * context.device.multiprocessors;
+  const int slices = are_many ? 1 : vector_warps;
   const bool is_aligned = operands.aligned_a && operands.aligned_b;
-  launch(context, is_aligned ? matmul_dots_kernel<T, Rows, pack_size<T>> : matmul_dots_kernel<T, Rows, 1>,
-         {.blocks = {int64_t(row_blocks) * divide_up(operands.columns, dot_columns), operands.batches},
+  launch(context,
+         is_aligned ? matmul_dots_kernel<T, Rows, Columns, pack_size<T>> : matmul_dots_kernel<T, Rows, Columns, 1>,
+         {.blocks = {int64_t(row_blocks) * divide_up(groups, vector_warps / slices), operands.batches},
           .threads = vector_warps * warp_size},
-         operands);
+         operands, slices);
+}
+
+template <typename T>
+void launch_dots(const LaunchContext& context, const MatmulOperands<T>& operands) {
+  if (operands.rows == 1) return launch_dots_of<T, 1, 1>(context, operands);
+  if (operands.rows == 2) return launch_dots_of<T, 2, 2>(context, operands);
+  launch_dots_of<T, 4, 2>(context, operands);
 }
 
 template <typename T, int Rows, int N>
@@ -220,16 +233,17 @@ bool launch_vectors(const LaunchContext& context, const MatmulOperands<T>& opera
                     bool has_matrix_cores) {
   if (params.transpose_a || operands.batches > most_batches_of_grid) return false;
   if (params.transpose_b) {
-    if constexpr (std::is_same_v<T, float>) {
-      if (operands.rows > most_dot_rows) return false;
-      operands.rows == 1 ? launch_dots<T, 1>(context, operands) : launch_dots<T, 4>(context, operands);
-    } else {
-      if (!has_matrix_cores || operands.rows > most_stream_rows || !operands.aligned_a || !operands.aligned_b) {
-        return false;
-      }
-      launch_stream(context, operands);
+    if (operands.rows <= most_dot_rows<T>) {
+      launch_dots(context, operands);
+      return true;
     }
-    return true;
+    if constexpr (!std::is_same_v<T, float>) {
+      if (has_matrix_cores && operands.rows <= most_stream_rows && operands.aligned_a && operands.aligned_b) {
+        launch_stream(context, operands);
+        return true;
+      }
+    }
+    return false;
   }
   if (operands.rows > most_column_rows) return false;
   with_flag(operands.rows == 1, [&](auto is_one) {

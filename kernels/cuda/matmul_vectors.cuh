@@ -96,55 +96,82 @@ __global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_ke
 }
 
 constexpr int vector_warps = 8;
-constexpr int dot_columns = 8;  // of a block
 
-/// `Rows` rows a block, b contiguous along the depth, in true float32: lanes along the depth, N elements an access, and
-/// warps share it out. Blocks with the same columns follow one another, so that b comes from the cache for all but one.
-template <typename T, int Rows, int N>
-__global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(const MatmulOperands<T> operands) {
-  __shared__ float partial_sums[vector_warps][Rows][dot_columns];
+/// `Rows` rows a block, b contiguous along the depth, in true float32: a warp reads `Columns` columns, N elements a lane
+/// and access. `slices` warps of a block share out the depth of the same columns, 1 or all of them. Blocks with the same
+/// columns follow one another, so that b comes from the cache for all but one.
+template <typename T, int Rows, int Columns, int N>
+__global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(const MatmulOperands<T> operands,
+                                                                              int slices) {
+  constexpr int stages = 4;
+  constexpr int step_depth = warp_size * N;
+  __shared__ float partial_sums[vector_warps][Rows * Columns];
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
+  const int slice = warp % slices;
   const int row_blocks = (operands.rows + Rows - 1) / Rows;
   const int first_row = blockIdx.x % row_blocks * Rows;
-  const int first_column = blockIdx.x / row_blocks * dot_columns;
+  const int first_group = blockIdx.x / row_blocks * (vector_warps / slices);
+  const int first_column = (first_group + warp / slices) * Columns;
   const int batch = blockIdx.y;
   const int64_t depth = operands.depth;
   const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch);
   const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch);
   // Beyond the last line, the last again: sums that nobody stores.
-  float sums[Rows][dot_columns] = {};
-  for (int k = threadIdx.x * N; k < depth; k += vector_warps * warp_size * N) {
-    float right[dot_columns][N];
+  const T* columns[Columns];
+  const T* rows[Rows];
 #pragma unroll
-    for (int j = 0; j < dot_columns; j++) {
-      load_pack<N>(right[j], b + min(first_column + j, operands.columns - 1) * depth + k);
-    }
+  for (int j = 0; j < Columns; j++) columns[j] = b + min(first_column + j, operands.columns - 1) * depth + lane * N;
 #pragma unroll
-    for (int i = 0; i < Rows; i++) {
-      float left[N];
-      load_pack<N>(left, a + min(first_row + i, operands.rows - 1) * depth + k);
+  for (int i = 0; i < Rows; i++) rows[i] = a + min(first_row + i, operands.rows - 1) * depth + lane * N;
+
+  Pack<T, N> right[stages][Columns];
+  const auto fetch = [&](Pack<T, N>(&to)[Columns], int step) {
+    const int64_t k = int64_t(step) * step_depth;
+    if (k + lane * N >= depth) return;
 #pragma unroll
-      for (int j = 0; j < dot_columns; j++) {
+    for (int j = 0; j < Columns; j++) to[j] = load_pack_once<N>(columns[j] + k);
+  };
 #pragma unroll
-        for (int n = 0; n < N; n++) sums[i][j] = fmaf(left[n], right[j][n], sums[i][j]);
+  for (int stage = 0; stage < stages; stage++) fetch(right[stage], slice + stage * slices);
+  float sums[Rows][Columns] = {};
+  const int steps = int((depth + step_depth - 1) / step_depth);
+  for (int first = slice; first < steps; first += stages * slices) {
+#pragma unroll
+    for (int stage = 0; stage < stages; stage++) {
+      const int step = first + stage * slices;
+      const int64_t k = int64_t(step) * step_depth;
+      if (k + lane * N < depth) {
+#pragma unroll
+        for (int i = 0; i < Rows; i++) {
+          float left[N];
+          load_pack<N>(left, rows[i] + k);
+#pragma unroll
+          for (int j = 0; j < Columns; j++) {
+#pragma unroll
+            for (int n = 0; n < N; n++) sums[i][j] = fmaf(left[n], to_float(right[stage][j].elements[n]), sums[i][j]);
+          }
+        }
       }
+      fetch(right[stage], step + stages * slices);
     }
   }
 #pragma unroll
   for (int i = 0; i < Rows; i++) {
 #pragma unroll
-    for (int j = 0; j < dot_columns; j++) {
+    for (int j = 0; j < Columns; j++) {
       const float sum = warp_sum(sums[i][j]);
-      if (lane == 0) partial_sums[warp][i][j] = sum;
+      if (lane == 0) partial_sums[warp][i * Columns + j] = sum;
     }
   }
   __syncthreads();
-  const int row = first_row + threadIdx.x / dot_columns;
-  const int column = first_column + threadIdx.x % dot_columns;
-  if (threadIdx.x >= Rows * dot_columns || row >= operands.rows || column >= operands.columns) return;
+  const int place = threadIdx.x % (Rows * Columns);
+  const int group = threadIdx.x / (Rows * Columns);
+  const int row = first_row + place / Columns;
+  const int column = (first_group + group) * Columns + place % Columns;
+  if (group >= vector_warps / slices || row >= operands.rows || column >= operands.columns) return;
   float sum = 0.0f;
-  for (int w = 0; w < vector_warps; w++) sum += partial_sums[w][row - first_row][column - first_column];
+  for (int i = 0; i < slices; i++) sum += partial_sums[group * slices + i][place];
   store_sum(operands, {nullptr, 0}, 0, batch, row, column, sum);
 }
 
