@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "element_type.h"
-#include "ptx.cuh"
 
 namespace attention {
 
@@ -43,17 +42,6 @@ __device__ __forceinline__ void load_pack(float (&to)[N], const T* from) {
   const Pack<T, N> pack = *reinterpret_cast<const Pack<T, N>*>(from);
 #pragma unroll
   for (int i = 0; i < N; i++) to[i] = to_float(pack.elements[i]);
-}
-
-/// A pack of 16 bytes that is read once goes past the L1 cache.
-template <int N, typename T>
-__device__ __forceinline__ Pack<T, N> load_pack_once(const T* from) {
-  if constexpr (sizeof(Pack<T, N>) == 16) {
-    const uint4 words = load_once(from);
-    return *reinterpret_cast<const Pack<T, N>*>(&words);
-  } else {
-    return *reinterpret_cast<const Pack<T, N>*>(from);
-  }
 }
 
 template <int N, typename T>

@@ -2,6 +2,7 @@
 // Choice of kernel, tile and grid for products of one type; instantiated a type a file.
 
 #include <algorithm>
+#include <bit>
 #include <type_traits>
 
 #include "cublaslt.h"
@@ -195,13 +196,13 @@ void launch_dots_of(const LaunchContext& context, const MatmulOperands<T>& opera
   const int groups = divide_up(operands.columns, Columns);
   // Warps enough to have all of the memory's bandwidth; where there are too few, those of a block work together.
   const bool are_many = int64_t(groups) * operands.batches >= 4 * context.device.multiprocessors;
-  const int slices = are_many ? 1 : vector_warps;
+  const int slices_shift = are_many ? 0 : std::countr_zero(unsigned(vector_warps));
   const bool is_aligned = operands.aligned_a && operands.aligned_b;
   launch(context,
          is_aligned ? matmul_dots_kernel<T, Rows, Columns, pack_size<T>> : matmul_dots_kernel<T, Rows, Columns, 1>,
-         {.blocks = {int64_t(row_blocks) * divide_up(groups, vector_warps / slices), operands.batches},
+         {.blocks = {int64_t(row_blocks) * divide_up(groups, vector_warps >> slices_shift), operands.batches},
           .threads = vector_warps * warp_size},
-         operands, slices);
+         operands, slices_shift);
 }
 
 template <typename T>

@@ -40,7 +40,7 @@ __global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_ke
       const int k = step * stream_step + half * 32;
 #pragma unroll
       for (int i = 0; i < 2; i++) {
-        to[half][i] = k + offset < depth ? load_once(columns[i] + k) : uint4{0, 0, 0, 0};
+        to[half][i] = load_once(columns[i] + k, k + offset < depth);
       }
     }
   };
@@ -95,66 +95,92 @@ __global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_ke
   }
 }
 
+/// What is read once.
+template <typename Words>
+__device__ __forceinline__ Words load_words_once(const void* from) {
+  if constexpr (std::is_same_v<Words, uint4>) {
+    return load_once(from);
+  } else {
+    return *static_cast<const Words*>(from);
+  }
+}
+
 constexpr int vector_warps = 8;
 
 /// `Rows` rows a block, b contiguous along the depth, in true float32: a warp reads `Columns` columns, N elements a lane
-/// and access. `slices` warps of a block share out the depth of the same columns, 1 or all of them. Blocks with the same
-/// columns follow one another, so that b comes from the cache for all but one.
+/// and access. 1 << `slices_shift` warps of a block share out the depth of the same columns. Blocks with the same columns
+/// follow one another, so that b comes from the cache for all but one.
 template <typename T, int Rows, int Columns, int N>
 __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(const MatmulOperands<T> operands,
-                                                                              int slices) {
+                                                                              int slices_shift) {
   constexpr int stages = 4;
   constexpr int step_depth = warp_size * N;
   __shared__ float partial_sums[vector_warps][Rows * Columns];
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
-  const int slice = warp % slices;
-  const int row_blocks = (operands.rows + Rows - 1) / Rows;
-  const int first_row = blockIdx.x % row_blocks * Rows;
-  const int first_group = blockIdx.x / row_blocks * (vector_warps / slices);
-  const int first_column = (first_group + warp / slices) * Columns;
+  const int slices = 1 << slices_shift;
+  const int slice = warp & (slices - 1);
+  // Divisions would keep the first loads waiting.
+  const int row_blocks = operands.rows > Rows ? (operands.rows + Rows - 1) / Rows : 1;
+  const int column_block = row_blocks > 1 ? blockIdx.x / row_blocks : blockIdx.x;
+  const int first_row = (blockIdx.x - column_block * row_blocks) * Rows;
+  const int first_group = column_block * vector_warps >> slices_shift;
+  const int first_column = (first_group + (warp >> slices_shift)) * Columns;
   const int batch = blockIdx.y;
   const int64_t depth = operands.depth;
-  const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch);
-  const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch);
+  const int offset = lane * N;
+  const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch) + offset;
+  const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch) + offset;
   // Beyond the last line, the last again: sums that nobody stores.
   const T* columns[Columns];
   const T* rows[Rows];
 #pragma unroll
-  for (int j = 0; j < Columns; j++) columns[j] = b + min(first_column + j, operands.columns - 1) * depth + lane * N;
+  for (int j = 0; j < Columns; j++) columns[j] = b + min(first_column + j, operands.columns - 1) * depth;
 #pragma unroll
-  for (int i = 0; i < Rows; i++) rows[i] = a + min(first_row + i, operands.rows - 1) * depth + lane * N;
+  for (int i = 0; i < Rows; i++) rows[i] = a + min(first_row + i, operands.rows - 1) * depth;
 
-  Pack<T, N> right[stages][Columns];
-  const auto fetch = [&](Pack<T, N>(&to)[Columns], int step) {
-    const int64_t k = int64_t(step) * step_depth;
-    if (k + lane * N >= depth) return;
-#pragma unroll
-    for (int j = 0; j < Columns; j++) to[j] = load_pack_once<N>(columns[j] + k);
-  };
-#pragma unroll
-  for (int stage = 0; stage < stages; stage++) fetch(right[stage], slice + stage * slices);
+  // Steps are whole, without conditions of a lane's own: else the compiler would wait for each load by itself.
+  using Words = std::conditional_t<sizeof(Pack<T, N>) == 16, uint4, Pack<T, N>>;
+  const int steps = int(depth / step_depth);
   float sums[Rows][Columns] = {};
-  const int steps = int((depth + step_depth - 1) / step_depth);
-  for (int first = slice; first < steps; first += stages * slices) {
+  const auto fetch = [&](Words(&to)[Columns], int step) {
+#pragma unroll
+    for (int j = 0; j < Columns; j++) to[j] = load_words_once<Words>(columns[j] + int64_t(step) * step_depth);
+  };
+  const auto multiply = [&](const Words(&right)[Columns], int step) {
+#pragma unroll
+    for (int i = 0; i < Rows; i++) {
+      const Words left = *reinterpret_cast<const Words*>(rows[i] + int64_t(step) * step_depth);
+      const auto& x = reinterpret_cast<const Pack<T, N>&>(left);
+#pragma unroll
+      for (int j = 0; j < Columns; j++) {
+        const auto& y = reinterpret_cast<const Pack<T, N>&>(right[j]);
+#pragma unroll
+        for (int n = 0; n < N; n++) sums[i][j] = fmaf(to_float(x.elements[n]), to_float(y.elements[n]), sums[i][j]);
+      }
+    }
+  };
+  Words right[stages][Columns];
+#pragma unroll
+  for (int stage = 0; stage < stages; stage++) {
+    if (slice + stage * slices < steps) fetch(right[stage], slice + stage * slices);
+  }
+  int first = slice;
+  for (; first + (stages - 1) * slices < steps; first += stages * slices) {
 #pragma unroll
     for (int stage = 0; stage < stages; stage++) {
       const int step = first + stage * slices;
-      const int64_t k = int64_t(step) * step_depth;
-      if (k + lane * N < depth) {
-#pragma unroll
-        for (int i = 0; i < Rows; i++) {
-          float left[N];
-          load_pack<N>(left, rows[i] + k);
-#pragma unroll
-          for (int j = 0; j < Columns; j++) {
-#pragma unroll
-            for (int n = 0; n < N; n++) sums[i][j] = fmaf(left[n], to_float(right[stage][j].elements[n]), sums[i][j]);
-          }
-        }
-      }
-      fetch(right[stage], step + stages * slices);
+      multiply(right[stage], step);
+      if (step + stages * slices < steps) fetch(right[stage], step + stages * slices);
     }
+  }
+#pragma unroll
+  for (int stage = 0; stage < stages - 1; stage++) {
+    if (first + stage * slices < steps) multiply(right[stage], first + stage * slices);
+  }
+  if (slice == 0 && int64_t(steps) * step_depth + offset < depth) {
+    fetch(right[0], steps);
+    multiply(right[0], steps);
   }
 #pragma unroll
   for (int i = 0; i < Rows; i++) {
@@ -169,7 +195,7 @@ __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(co
   const int group = threadIdx.x / (Rows * Columns);
   const int row = first_row + place / Columns;
   const int column = (first_group + group) * Columns + place % Columns;
-  if (group >= vector_warps / slices || row >= operands.rows || column >= operands.columns) return;
+  if (group >= vector_warps >> slices_shift || row >= operands.rows || column >= operands.columns) return;
   float sum = 0.0f;
   for (int i = 0; i < slices; i++) sum += partial_sums[group * slices + i][place];
   store_sum(operands, {nullptr, 0}, 0, batch, row, column, sum);

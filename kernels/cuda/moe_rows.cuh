@@ -81,8 +81,8 @@ __global__ void __launch_bounds__(most_moe_warps* warp_size, 3) moe_stream_kerne
       for (int half = 0; half < 2; half++) {
         const int k = step * moe_stream_step + half * 32;
         const bool valid = k + offset < depth;
-        weights[stage][half][0] = valid ? load_once(low + k) : uint4{0, 0, 0, 0};
-        weights[stage][half][1] = valid ? load_once(high + k) : uint4{0, 0, 0, 0};
+        weights[stage][half][0] = load_once(low + k, valid);
+        weights[stage][half][1] = load_once(high + k, valid);
       }
     };
 #pragma unroll

@@ -182,12 +182,15 @@ __device__ __forceinline__ void named_barrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
-/// 16 bytes that are read once: past the L1 cache.
-__device__ __forceinline__ uint4 load_once(const void* global) {
+/// 16 bytes that are read once: past the L1 cache. Where `valid` is false zeros, and nothing is read. The compiler would
+/// wait for the load before it chose.
+__device__ __forceinline__ uint4 load_once(const void* global, bool valid = true) {
   uint4 value;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
-               : "l"(global));
+  asm volatile(
+      "{ .reg .pred valid; setp.ne.u32 valid, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0; "
+      "@valid ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+      : "=&r"(value.x), "=&r"(value.y), "=&r"(value.z), "=&r"(value.w)
+      : "l"(global), "r"(uint32_t(valid)));
   return value;
 }
 
