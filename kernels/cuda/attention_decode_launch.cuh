@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "attention_decode.cuh"
 #include "attention_decode.h"
@@ -61,10 +62,10 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
 inline int parts_of_one_sequence(const LaunchContext& context, const AttentionParams& params,
                                  const DecodeConfig& config, int items) {
   constexpr int blocks_per_multiprocessor = 2;
-  constexpr int tiles_per_part = 2;
+  constexpr double parts_per_tile = 3;  // that merging takes as long as a tile: with p parts it takes p / 3 + tiles / p
   const int tiles = (params.max_context_length >> config.tile_shift) + 1;
   const int most = blocks_per_multiprocessor * context.device.multiprocessors / items;
-  return std::max(std::min(most, divide_up(tiles, tiles_per_part)), 1);
+  return std::max(std::min(most, int(std::sqrt(parts_per_tile * tiles))), 1);
 }
 
 template <typename T, int Padded, bool Vllm>

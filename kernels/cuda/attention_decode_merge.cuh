@@ -55,7 +55,7 @@ __device__ __forceinline__ void merge_parts(const AttentionParams& params, const
   }
   __syncthreads();
 
-  constexpr int batch = 8;  // of parts that are read at once
+  constexpr int batch = 16;  // of parts that are read at once
   const int packs_per_row = params.head_size / 4;
   for (int i = threadIdx.x; i < num_rows * packs_per_row; i += blockDim.x) {
     const int row = i / packs_per_row;
