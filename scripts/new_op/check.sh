@@ -15,7 +15,7 @@ for package in core backend-common backend-cuda; do
   cp -R packages/$package/package.json packages/$package/tsconfig.json packages/$package/src "$copy/packages/$package"
 done
 mkdir "$copy/native" "$copy/kernels"
-cp -R native/cuda "$copy/native"
+cp -R native/cuda native/host "$copy/native"
 cp -R kernels/cuda "$copy/kernels"
 ln -s "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
@@ -25,7 +25,7 @@ compile_cuda() {
   for source in "native/cuda/$1.cc" "kernels/cuda/$1.cu"; do
     clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -DNAPI_VERSION=9 -DATTENTION_CUDA_HOST_DEVICE \
       -isystem node_modules/node-api-headers/include -isystem node_modules/node-addon-api \
-      -Inative/cuda/host/include -Inative/cuda/host -Inative/cuda -Ikernels/cuda -x c++ "$source"
+      -Inative/cuda/host/include -Inative/cuda/host -Inative/host -Inative/cuda -Ikernels/cuda -x c++ "$source"
   done
 }
 

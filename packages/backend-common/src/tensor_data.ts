@@ -29,7 +29,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
   readonly dtype: DataType;
   readonly storage: StorageType;
   refCount = 1;
-  /** The storage that finds this data by itself: {@link TensorDataStorage}. */
+  /** The storage that finds this data by itself. */
   home?: object;
   /** The parts of a complex tensor, which has no data of its own. */
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
