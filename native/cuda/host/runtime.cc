@@ -23,7 +23,8 @@ namespace {
 thread_local cudaError_t last_error = cudaSuccess;
 thread_local int current = 0;
 
-constexpr int shared_bytes = 227 * 1024;
+// Of a block at most: like a Hopper GPU, and like those that have least of the GPUs from Ampere on.
+constexpr int shared_bytes[device_count] = {227 * 1024, 99 * 1024};
 constexpr int multiprocessors = 8;
 constexpr int l2_bytes = 50 << 20;
 
@@ -127,8 +128,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrMaxThreadsPerMultiProcessor: *value = 2048; break;
     case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
     case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = 228 * 1024; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = shared_bytes; break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = shared_bytes[device] + 1024; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = shared_bytes[device]; break;
     case cudaDevAttrMemoryPoolsSupported: *value = 1; break;
     default: return report(cudaErrorInvalidValue);
   }
@@ -141,8 +142,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::strcpy(properties->name, "CUDA host device");
   properties->totalGlobalMem = memory_limit();
   properties->sharedMemPerBlock = 48 * 1024;
-  properties->sharedMemPerBlockOptin = shared_bytes;
-  properties->sharedMemPerMultiprocessor = 228 * 1024;
+  properties->sharedMemPerBlockOptin = shared_bytes[device];
+  properties->sharedMemPerMultiprocessor = shared_bytes[device] + 1024;
   properties->warpSize = int(warp_lanes);
   properties->maxThreadsPerBlock = int(most_threads);
   properties->maxThreadsPerMultiProcessor = 2048;
@@ -229,7 +230,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 }
 
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute attribute, int value) {
-  const bool too_much = attribute == cudaFuncAttributeMaxDynamicSharedMemorySize && value > shared_bytes;
+  const bool too_much = attribute == cudaFuncAttributeMaxDynamicSharedMemorySize && value > shared_bytes[current];
   return report(too_much ? cudaErrorInvalidValue : cudaSuccess);
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { Engine, loadModel } from '@attention-js/llm';
 import * as tf from '@attention-js/core/tf';
 import { afterEach, beforeAll, expect, test } from '@jest/globals';
+import { TOLERANCE, relativeError } from '../../core/src/testing/compare.ts';
 import { Random } from '../../core/src/testing/random.ts';
 import type { CudaBackend } from './cuda_backend.ts';
 import { registerCudaDevice } from './index.ts';
@@ -112,6 +113,18 @@ describeOnDevices('two devices', () => {
     expect(other.map((values) => [...values])).toEqual(first.map(close));
     expect(again).toEqual(first);
     expect(first.every((values) => values.some((value) => value !== 0))).toBe(true);
+  });
+
+  // Tiles of the host device's second GPU are smaller.
+  test.each([64, 128, 256])('prompts with heads of %i elements agree', async (headSize) => {
+    const attendPrompt = () => {
+      const [query, key, value] = [4, 2, 2].map((heads, i) => draw(i, [256, heads, headSize], 'float16'));
+      const ends = ints([0, 256]);
+      const lengths = { cuSeqlensQ: ends, cuSeqlensK: ends };
+      return tf.varlenAttention(query, key, value, lengths).dataSync<'float32'>();
+    };
+    const [expected, actual] = [await on('cuda', attendPrompt), await on('cuda:1', attendPrompt)];
+    expect(relativeError(actual, expected)).toBeLessThan(TOLERANCE.float16);
   });
 
   test('work and reads of both are under way at once, and tensors go while the other one is active', async () => {

@@ -24,7 +24,8 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
   readonly #device: NativeDevice;
   readonly #memory: MetalMemory;
   readonly #libraries = new Map<string, ShaderLibrary>();
-  readonly #placeholder: MetalBuffer;
+  /** Bound in place of tensors that were left out. */
+  readonly #absentTensor: MetalBuffer;
 
   /** @internal The package makes the one instance. */
   constructor(device: NativeDevice) {
@@ -32,7 +33,7 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
     super(memory);
     this.#device = device;
     this.#memory = memory;
-    this.#placeholder = memory.allocate(16);
+    this.#absentTensor = memory.allocate(16);
   }
 
   /** What the device calls itself. */
@@ -65,7 +66,7 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
   dispatch(call: Dispatch): void {
     const [x, y, z] = call.threadgroups;
     if (x === 0 || y === 0 || z === 0) return;
-    const buffers = call.buffers.map((tensor) => (tensor ? this.bufferOf(tensor) : this.#placeholder));
+    const buffers = call.buffers.map((tensor) => (tensor ? this.bufferOf(tensor) : this.#absentTensor));
     const library = typeof call.shader === 'string' ? this.#ownLibrary(call.shader) : call.shader;
     const pipeline = library.pipeline(call.function, call.constants);
     this.#device.dispatch(
