@@ -8,21 +8,21 @@ const backends = [
   {
     name: 'metal',
     isThere: isBuilt('backend-metal/build/attention_metal.node'),
-    hostDevice: { ATTENTION_METAL_HOST_DEVICE: '1' },
+    emulator: { ATTENTION_METAL_EMULATOR: '1' },
     needs: 'clang',
   },
   {
     name: 'cuda',
-    isThere: hasGpu || isBuilt('backend-cuda/build/host/attention_cuda.node'),
-    hostDevice: hasGpu ? {} : { ATTENTION_CUDA_HOST_DEVICE: '1' },
+    isThere: hasGpu || isBuilt('backend-cuda/build/emulator/attention_cuda.node'),
+    emulator: hasGpu ? {} : { ATTENTION_CUDA_EMULATOR: '1' },
     needs: 'clang, cmake and ninja',
   },
 ];
 const names = ['cpu'];
-for (const { name, isThere, hostDevice, needs } of backends) {
+for (const { name, isThere, emulator, needs } of backends) {
   if (isThere) {
     names.push(name);
-    for (const [variable, value] of Object.entries(hostDevice)) process.env[variable] ??= value;
+    for (const [variable, value] of Object.entries(emulator)) process.env[variable] ??= value;
   } else {
     console.warn(
       `Left out: everything on \`${name}\`. Its kernels run on the CPU, too, once its addon is built, which takes ` +

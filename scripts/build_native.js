@@ -12,7 +12,7 @@ const hasNvcc = existsSync('/usr/local/cuda/bin/nvcc') || spawnSync('nvcc', ['--
 
 const builds = [
   { script: 'packages/backend-metal/scripts/build.js', args: [], isPossible: true },
-  { script: 'packages/backend-cuda/scripts/build.js', args: ['--host-device'], isPossible: !onMac },
+  { script: 'packages/backend-cuda/scripts/build.js', args: ['--emulator'], isPossible: !onMac },
   {
     script: 'packages/backend-cuda/scripts/build.js',
     args: [],

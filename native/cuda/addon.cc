@@ -63,12 +63,12 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         InstanceAccessor<&NativeContext::architecture>("architecture"),
         InstanceAccessor<&NativeContext::multiprocessors>("multiprocessors"),
         InstanceAccessor<&NativeContext::driver_version>("driverVersion"),
-        InstanceAccessor<&NativeContext::is_host>("isHost"),
+        InstanceAccessor<&NativeContext::is_emulated>("isEmulated"),
         InstanceAccessor<&NativeContext::memory_use>("memoryUse"),
         InstanceMethod<&NativeContext::allocate>("allocate"),
         InstanceMethod<&NativeContext::free>("free"),
-        InstanceMethod<&NativeContext::allocate_host>("allocateHost"),
-        InstanceMethod<&NativeContext::free_host>("freeHost"),
+        InstanceMethod<&NativeContext::allocate_pinned>("allocatePinned"),
+        InstanceMethod<&NativeContext::free_pinned>("freePinned"),
         InstanceMethod<&NativeContext::upload>("upload"),
         InstanceMethod<&NativeContext::fill>("fillBytes"),
         InstanceMethod<&NativeContext::download>("download"),
@@ -159,8 +159,8 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   Napi::Value driver_version(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), context_->driver_version());
   }
-  Napi::Value is_host(const Napi::CallbackInfo& info) {
-#ifdef ATTENTION_CUDA_HOST_DEVICE
+  Napi::Value is_emulated(const Napi::CallbackInfo& info) {
+#ifdef ATTENTION_CUDA_EMULATOR
     return Napi::Boolean::New(info.Env(), true);
 #else
     return Napi::Boolean::New(info.Env(), false);
@@ -173,11 +173,11 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   void free(const Napi::CallbackInfo& info) {
     guard(info, "cuda", [&] { context_->free(address_of(info[0])); });
   }
-  Napi::Value allocate_host(const Napi::CallbackInfo& info) {
-    return guard(info, "cuda", [&] { return number_of(info.Env(), context_->allocate_host(size_of(info[0]))); });
+  Napi::Value allocate_pinned(const Napi::CallbackInfo& info) {
+    return guard(info, "cuda", [&] { return number_of(info.Env(), context_->allocate_pinned(size_of(info[0]))); });
   }
-  void free_host(const Napi::CallbackInfo& info) {
-    guard(info, "cuda", [&] { context_->free_host(address_of(info[0])); });
+  void free_pinned(const Napi::CallbackInfo& info) {
+    guard(info, "cuda", [&] { context_->free_pinned(address_of(info[0])); });
   }
 
   /// (address, Uint8Array)
@@ -223,7 +223,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
       const MemoryFigures figures = context_->memory();
       Napi::Object result = Napi::Object::New(info.Env());
       const std::pair<const char*, uint64_t> fields[] = {
-          {"used", figures.used},       {"reserved", figures.reserved},      {"host", figures.host},
+          {"used", figures.used},       {"reserved", figures.reserved},      {"pinned", figures.pinned},
           {"staging", figures.staging}, {"deviceFree", figures.device_free}, {"deviceTotal", figures.device_total},
       };
       for (const auto& [name, value] : fields) result.Set(name, Napi::Number::New(info.Env(), double(value)));

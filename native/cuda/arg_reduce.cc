@@ -1,4 +1,4 @@
-#include "arg_reduce.h"
+#include "reduction/arg_reduce.h"
 
 #include "binding.h"
 

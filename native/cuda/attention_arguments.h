@@ -1,7 +1,7 @@
 #pragma once
 // What the bindings of attention have in common.
 
-#include "attention.h"
+#include "attention/attention.h"
 #include "binding.h"
 
 namespace attention::cuda {

@@ -1,4 +1,4 @@
-#include "binary.h"
+#include "elementwise/binary.h"
 
 #include "binding.h"
 

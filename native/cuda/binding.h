@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "element_type.h"
-#include "launch.h"
+#include "common/element_type.h"
+#include "common/launch.h"
 
 namespace attention::cuda {
 

@@ -1,4 +1,4 @@
-#include "convert_elements.h"
+#include "movement/convert_elements.h"
 
 #include "binding.h"
 

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "architecture.h"
-#include "cublaslt.h"
-#include "upload.h"
+#include "common/architecture.h"
+#include "matmul/cublaslt.h"
+#include "movement/upload.h"
 
 namespace attention::cuda {
 namespace {
@@ -104,7 +104,7 @@ Context::~Context() {
   cudaSetDevice(launch_.device.ordinal);
   cudaStreamSynchronize(launch_.stream);
   launch_.cublaslt.reset();
-  for (const auto& [address, bytes] : host_allocations_) cudaFreeHost(address);
+  for (const auto& [address, bytes] : pinned_allocations_) cudaFreeHost(address);
   // A pool lives on until all of its memory was freed.
   for (const auto& [address, bytes] : allocations_) cudaFreeAsync(address, launch_.stream);
   cudaStreamSynchronize(launch_.stream);
@@ -126,20 +126,20 @@ void Context::free(void* address) {
   if (allocations_.erase(address) > 0) check(cudaFreeAsync(address, launch_.stream), "cudaFreeAsync");
 }
 
-void* Context::allocate_host(size_t bytes) {
+void* Context::allocate_pinned(size_t bytes) {
   if (bytes == 0) return nullptr;
   void* address = allocate_pinned(bytes);
-  host_allocations_[address] = bytes;
-  host_bytes_ += bytes;
+  pinned_allocations_[address] = bytes;
+  pinned_bytes_ += bytes;
   return address;
 }
 
-void Context::free_host(void* address) {
-  const auto found = host_allocations_.find(address);
-  if (found == host_allocations_.end()) return;
+void Context::free_pinned(void* address) {
+  const auto found = pinned_allocations_.find(address);
+  if (found == pinned_allocations_.end()) return;
   wait();  // kernels may still use it
-  host_bytes_ -= found->second;
-  host_allocations_.erase(found);
+  pinned_bytes_ -= found->second;
+  pinned_allocations_.erase(found);
   check(cudaFreeHost(address), "cudaFreeHost");
 }
 
@@ -201,7 +201,7 @@ MemoryFigures Context::memory() const {
   };
   ask_pool(cudaMemPoolAttrUsedMemCurrent, figures.used);
   ask_pool(cudaMemPoolAttrReservedMemCurrent, figures.reserved);
-  figures.host = host_bytes_;
+  figures.pinned = pinned_bytes_;
   figures.staging = pinned_.bytes();
   size_t free = 0;
   size_t total = 0;

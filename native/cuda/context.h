@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "launch.h"
+#include "common/launch.h"
 #include "pinned_memory.h"
 
 namespace attention::cuda {
@@ -17,7 +17,7 @@ namespace attention::cuda {
 struct MemoryFigures {
   uint64_t used;         // bytes in allocations
   uint64_t reserved;     // bytes that the pool holds, those in use and those kept for reuse
-  uint64_t host;         // bytes in pinned allocations
+  uint64_t pinned;       // bytes in pinned allocations
   uint64_t staging;      // bytes of pinned memory that copies go through
   uint64_t device_free;  // of the whole device, as the driver tells it
   uint64_t device_total;
@@ -48,9 +48,9 @@ class Context {
   void* allocate(size_t bytes);
   /// Gives memory back once what was launched before is done with it.
   void free(void* address);
-  /// Pinned host memory, which kernels reach under the same address.
-  void* allocate_host(size_t bytes);
-  void free_host(void* address);
+  /// Pinned memory, which kernels reach under the same address.
+  void* allocate_pinned(size_t bytes);
+  void free_pinned(void* address);
 
   /// Copies `bytes` from the caller's memory, which is free to change when this returns.
   void upload(void* to, const void* from, size_t bytes);
@@ -83,8 +83,8 @@ class Context {
   bool is_synchronous_ = false;  // ATTENTION_CUDA_SYNC=1
   PinnedMemory pinned_;
   std::unordered_map<void*, size_t> allocations_;
-  std::unordered_map<void*, size_t> host_allocations_;
-  uint64_t host_bytes_ = 0;
+  std::unordered_map<void*, size_t> pinned_allocations_;
+  uint64_t pinned_bytes_ = 0;
   std::array<std::string, 8> recent_;  // names since the last wait, newest last
   size_t launches_ = 0;
 };

@@ -1,4 +1,4 @@
-#include "copy.h"
+#include "movement/copy.h"
 
 #include "binding.h"
 

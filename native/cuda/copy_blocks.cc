@@ -1,4 +1,4 @@
-#include "copy_blocks.h"
+#include "cache/copy_blocks.h"
 
 #include "binding.h"
 

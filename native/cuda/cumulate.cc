@@ -1,4 +1,4 @@
-#include "cumulate.h"
+#include "reduction/cumulate.h"
 
 #include "binding.h"
 

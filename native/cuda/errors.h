@@ -7,7 +7,7 @@
 #include <string>
 
 #include "context.h"
-#include "error.h"
+#include "common/error.h"
 
 namespace attention::cuda {
 

@@ -1,4 +1,4 @@
-#include "fill.h"
+#include "movement/fill.h"
 
 #include "binding.h"
 

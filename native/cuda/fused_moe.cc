@@ -1,4 +1,4 @@
-#include "fused_moe.h"
+#include "moe/fused_moe.h"
 
 #include "binding.h"
 

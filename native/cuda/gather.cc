@@ -1,4 +1,4 @@
-#include "gather.h"
+#include "movement/gather.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "gelu_and_mul.h"
+#include "elementwise/gelu_and_mul.h"
 
 #include "binding.h"
 

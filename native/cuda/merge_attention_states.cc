@@ -1,4 +1,4 @@
-#include "merge_attention_states.h"
+#include "attention/merge_attention_states.h"
 
 #include "binding.h"
 

@@ -34,11 +34,11 @@ void check_whole(const std::vector<char>& image) {
 
 }  // namespace
 
-#ifdef ATTENTION_CUDA_HOST_DEVICE
+#ifdef ATTENTION_CUDA_EMULATOR
 
 Module::Module(const std::vector<char>& image) {
   check_whole(image);
-  throw DeviceError("ERR_UNSUPPORTED", "expected a GPU: the host device runs no PTX");
+  throw DeviceError("ERR_UNSUPPORTED", "expected a GPU: the emulator runs no PTX");
 }
 Module::~Module() = default;
 void Module::launch(const LaunchContext&, const std::string&, const Grid&, std::vector<unsigned char>,

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "launch.h"
+#include "common/launch.h"
 
 namespace attention::cuda {
 

@@ -1,4 +1,4 @@
-#include "moe_gemm.h"
+#include "moe/moe_gemm.h"
 
 #include "binding.h"
 

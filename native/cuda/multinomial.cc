@@ -1,4 +1,4 @@
-#include "multinomial.h"
+#include "sampling/multinomial.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "one_hot.h"
+#include "movement/one_hot.h"
 
 #include "binding.h"
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "launch.h"
+#include "common/launch.h"
 
 namespace attention::cuda {
 
@@ -13,7 +13,7 @@ void* allocate_pinned(size_t bytes) {
                                                : cudaHostAlloc(&address, bytes, cudaHostAllocPortable | cudaHostAllocMapped);
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of pinned host memory");
+    throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of pinned memory");
   }
   check(status, "cudaHostAlloc");
   return address;

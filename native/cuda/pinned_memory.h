@@ -1,5 +1,5 @@
 #pragma once
-// Pinned host memory that copies go through, kept for reuse.
+// Pinned memory that copies go through, kept for reuse.
 
 #include <cuda_runtime.h>
 
@@ -10,7 +10,7 @@
 
 namespace attention::cuda {
 
-/// Pinned host memory, which kernels reach under the same address. Throws ERR_OUT_OF_MEMORY.
+/// Pinned memory, which kernels reach under the same address. Throws ERR_OUT_OF_MEMORY.
 void* allocate_pinned(size_t bytes);
 
 /// Pinned memory and an event that tells when the device is done with it.

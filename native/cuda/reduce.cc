@@ -1,4 +1,4 @@
-#include "reduce.h"
+#include "reduction/reduce.h"
 
 #include "binding.h"
 

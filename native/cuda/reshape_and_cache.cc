@@ -1,4 +1,4 @@
-#include "reshape_and_cache.h"
+#include "cache/reshape_and_cache.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "rms_norm.h"
+#include "norm/rms_norm.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "rotary_embedding.h"
+#include "attention/rotary_embedding.h"
 
 #include "binding.h"
 

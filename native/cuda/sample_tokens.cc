@@ -1,4 +1,4 @@
-#include "sample_tokens.h"
+#include "sampling/sample_tokens.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "scatter.h"
+#include "movement/scatter.h"
 
 #include "binding.h"
 

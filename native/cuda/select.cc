@@ -1,4 +1,4 @@
-#include "select.h"
+#include "elementwise/select.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "silu_and_mul.h"
+#include "elementwise/silu_and_mul.h"
 
 #include "binding.h"
 

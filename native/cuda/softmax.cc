@@ -1,4 +1,4 @@
-#include "softmax.h"
+#include "reduction/softmax.h"
 
 #include "binding.h"
 

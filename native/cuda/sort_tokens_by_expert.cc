@@ -1,4 +1,4 @@
-#include "sort_tokens_by_expert.h"
+#include "moe/sort_tokens_by_expert.h"
 
 #include "binding.h"
 

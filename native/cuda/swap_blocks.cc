@@ -1,4 +1,4 @@
-#include "swap_blocks.h"
+#include "cache/swap_blocks.h"
 
 #include "binding.h"
 

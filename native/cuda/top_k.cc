@@ -1,4 +1,4 @@
-#include "top_k.h"
+#include "reduction/top_k.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "topk_softmax.h"
+#include "moe/topk_softmax.h"
 
 #include "binding.h"
 

@@ -1,4 +1,4 @@
-#include "unary.h"
+#include "elementwise/unary.h"
 
 #include "binding.h"
 

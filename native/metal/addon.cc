@@ -11,8 +11,8 @@
 
 #include "device.h"
 
-#ifdef ATTENTION_METAL_HOST_DEVICE
-#include "host/host_device.h"
+#ifdef ATTENTION_METAL_EMULATOR
+#include "emulated_device.h"
 #endif
 
 namespace attention::metal {
@@ -129,7 +129,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     return DefineClass(env, "NativeDevice",
                        {
                            InstanceAccessor<&NativeDevice::name>("name"),
-                           InstanceAccessor<&NativeDevice::isHost>("isHost"),
+                           InstanceAccessor<&NativeDevice::isEmulated>("isEmulated"),
                            InstanceMethod<&NativeDevice::makeBuffer>("makeBuffer"),
                            InstanceMethod<&NativeDevice::contents>("contents"),
                            InstanceMethod<&NativeDevice::freeBuffer>("freeBuffer"),
@@ -141,7 +141,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
                        });
   }
 
-  /// (makeError, hostOptions)
+  /// (makeError, emulatorOptions)
   explicit NativeDevice(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<NativeDevice>(info), errors_(std::make_shared<Errors>(info[0].As<Napi::Function>())) {
     try {
@@ -161,13 +161,13 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
   }
 
   static std::unique_ptr<Device> open([[maybe_unused]] const Napi::CallbackInfo& info) {
-#ifdef ATTENTION_METAL_HOST_DEVICE
+#ifdef ATTENTION_METAL_EMULATOR
     const auto given = info[1].As<Napi::Object>();
-    HostDeviceOptions options;
+    EmulatorOptions options;
     options.cacheFolder = given.Get("cacheFolder").ToString();
     options.sourceFolder = given.Get("sourceFolder").ToString();
     options.checked = given.Get("checked").ToBoolean();
-    return makeHostDevice(options);
+    return makeEmulatedDevice(options);
 #else
     return makeAppleDevice();
 #endif
@@ -175,8 +175,8 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 
   Napi::Value name(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), shared_->device->name()); }
 
-  Napi::Value isHost(const Napi::CallbackInfo& info) {
-#ifdef ATTENTION_METAL_HOST_DEVICE
+  Napi::Value isEmulated(const Napi::CallbackInfo& info) {
+#ifdef ATTENTION_METAL_EMULATOR
     return Napi::Boolean::New(info.Env(), true);
 #else
     return Napi::Boolean::New(info.Env(), false);

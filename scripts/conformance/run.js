@@ -16,8 +16,8 @@ const specsOn = (backend) => (backend === 'cpu' ? 4232 : 4230);
 const PENDING = 5;
 
 const { backend } = parseArgs({ options: { backend: { type: 'string', default: 'cpu' } } }).values;
-process.env.ATTENTION_METAL_HOST_DEVICE ??= '1'; // without a Mac `metal` runs its shaders on the CPU
-if (!existsSync('/dev/nvidiactl')) process.env.ATTENTION_CUDA_HOST_DEVICE ??= '1'; // and `cuda` its kernels
+process.env.ATTENTION_METAL_EMULATOR ??= '1'; // without a Mac `metal` runs its shaders on the CPU
+if (!existsSync('/dev/nvidiactl')) process.env.ATTENTION_CUDA_EMULATOR ??= '1'; // and `cuda` its kernels
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Has the chained methods of @attention-js/core tested instead of tfjs-core's own. */

@@ -15,17 +15,18 @@ for package in core backend-common backend-cuda; do
   cp -R packages/$package/package.json packages/$package/tsconfig.json packages/$package/src "$copy/packages/$package"
 done
 mkdir "$copy/native" "$copy/kernels"
-cp -R native/cuda native/host "$copy/native"
+cp -R emulator "$copy"
+cp -R native/cuda "$copy/native"
 cp -R kernels/cuda "$copy/kernels"
 ln -s "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
 
 # Compiles binding and launcher of a kernel for CUDA as C++ that runs on the CPU.
 compile_cuda() {
-  for source in "native/cuda/$1.cc" "kernels/cuda/$1.cu"; do
-    clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -DNAPI_VERSION=9 -DATTENTION_CUDA_HOST_DEVICE \
+  for source in "native/cuda/$1.cc" kernels/cuda/*/"$1.cu"; do
+    clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -DNAPI_VERSION=9 -DATTENTION_CUDA_EMULATOR \
       -isystem node_modules/node-api-headers/include -isystem node_modules/node-addon-api \
-      -Inative/cuda/host/include -Inative/cuda/host -Inative/host -Inative/cuda -Ikernels/cuda -x c++ "$source"
+      -Iemulator/cuda/include -Iemulator/cuda -Iemulator/common -Inative/cuda -Ikernels/cuda -x c++ "$source"
   done
 }
 
@@ -89,6 +90,6 @@ node scripts/new_op/follow_docs.js
 clean squared_relu
 npm test -- ops/squared_relu.test.ts
 if command -v clang++ >/dev/null; then
-  native/cuda/host/run.sh scripts/new_op/squared_relu_test.cc kernels/cuda/squared_relu.cu
+  emulator/cuda/run.sh scripts/new_op/squared_relu_test.cc kernels/cuda/elementwise/squared_relu.cu
 fi
-if grep -rn TODO packages/*/src/ops/squared_relu* native/cuda/squared_relu* kernels/cuda/squared_relu*; then exit 1; fi
+if grep -rn TODO packages/*/src/ops/squared_relu* native/cuda/squared_relu* kernels/cuda/*/squared_relu*; then exit 1; fi

@@ -1,9 +1,9 @@
-// Runs the kernel that docs/adding-an-op.md writes on the host device.
+// Runs the kernel that docs/adding-an-op.md writes on the emulator.
 #include <cmath>
 #include <cstdio>
 
-#include "convert.cuh"
-#include "squared_relu.h"
+#include "common/convert.cuh"
+#include "elementwise/squared_relu.h"
 
 using namespace attention;
 

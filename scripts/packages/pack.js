@@ -16,7 +16,13 @@ const UNWANTED = /\.test\.|(^|\/)(testing|fixtures|node_modules)\/|\.tsbuildinfo
 
 /** What packages hold besides their own folders: files and folders of the repository, put under the same path. */
 const EXTRA = {
-  'backend-cuda': ['kernels/cuda', 'native/cuda', 'native/host', ':!native/cuda/host/tests'],
+  'backend-cuda': [
+    'kernels/cuda',
+    'native/cuda',
+    'emulator/common',
+    'emulator/cuda',
+    ':!emulator/cuda/tests',
+  ],
   'backend-metal': [
     'kernels/metal',
     'native/metal/addon.cc',

@@ -64,11 +64,11 @@ function checkCudaSources() {
     console.log('- left out, as it takes clang, cmake and ninja: the sources of the CUDA addon');
     return;
   }
-  run('npx', '--no', '--', 'attention-cuda', '--host-device', '--configure');
+  run('npx', '--no', '--', 'attention-cuda', '--emulator', '--configure');
   const installed = path.join(project, 'node_modules/@attention-js/backend-cuda');
-  const sources = ['kernels/cuda/rms_norm.cu', 'native/cuda/rms_norm.cc', 'native/cuda/host/grid.cc'];
+  const sources = ['kernels/cuda/norm/rms_norm.cu', 'native/cuda/rms_norm.cc', 'emulator/cuda/grid.cc'];
   const targets = sources.map((source) => `${path.join(installed, source)}^`);
-  run('ninja', '-C', path.join(installed, 'build/host'), ...targets);
+  run('ninja', '-C', path.join(installed, 'build/emulator'), ...targets);
 }
 
 /** A bundler drops what has no side effects and is not used; the kernels must stay. */

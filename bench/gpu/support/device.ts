@@ -6,7 +6,7 @@ import { median } from '../../support/median.ts';
 
 await tf.setBackend('cuda');
 tf.enableProdMode();
-tf.env().set('CUDA_HOST_FALLBACK', 'error');
+tf.env().set('CUDA_CPU_FALLBACK', 'error');
 
 /** The backend that is measured. */
 export const cuda = tf.engine().backend as CudaBackend;

@@ -6,7 +6,7 @@ import { softcap } from './softcap.ts';
 import './softcap.cuda.ts';
 import './softcap.metal.ts';
 
-process.env.ATTENTION_METAL_HOST_DEVICE ??= '1'; // without a Mac: on the CPU, where the addon was built for that
+process.env.ATTENTION_METAL_EMULATOR ??= '1'; // without a Mac: on the CPU, where the addon was built for that
 
 /** Why a backend cannot be had here, to be shown with the tests that are left out. */
 async function whyMissing(backend: string): Promise<string | false> {

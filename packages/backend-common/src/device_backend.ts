@@ -153,7 +153,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return buffer(tensor.shape as ShapeMap[R], tensor.dtype as D, decoded as never);
   }
 
-  /** Positions of the true elements of `condition`, which tfjs asks for on the host. */
+  /** Positions of the true elements of `condition`, which tfjs asks for on the CPU. */
   where(condition: Tensor): Tensor {
     return kernel_impls.whereImpl(condition.shape, this.readSync(condition.dataId) as Uint8Array);
   }

@@ -1,10 +1,10 @@
-// What kernels of tfjs's ops launch: a function per stem, which each backend has in its src/kernels/STEM.ts. Outputs are
-// made, shapes are checked and collapsed; `operation` is an index into a table of kernels/STEM.ts, which kernels of the
+// What kernels of tfjs's ops launch: a function per stem, which each backend has in its src/launches/STEM.ts. Outputs are
+// made, shapes are checked and collapsed; `operation` is an index into a table of tfjs_kernels/STEM.ts, which kernels of the
 // device mirror. Strides and offsets are in elements; a stride of 0 repeats, a negative one runs backwards. Types of
 // elements are those of the tensors: float32 in its storage type, int32, and bool as a byte.
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from './device_backend.ts';
-import type { Walk } from './kernels/strides.ts';
+import type { Walk } from './tfjs_kernels/strides.ts';
 
 /** What kernels of a device can do at most; kernels of `cpu` do the rest. */
 export interface LaunchLimits {

@@ -7,7 +7,7 @@
 //   --architectures 80,90a   what to compile for; by default the GPUs of this machine, 90a where there is none
 //   --release                all architectures from sm_75 to sm_120
 //   --configure              no more than finding compilers and sources
-//   --host-device            kernels as C++ that runs on the CPU, into build/host: for tests; needs clang, no CUDA
+//   --emulator            kernels as C++ that runs on the CPU, into build/emulator: for tests; needs clang, no CUDA
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -29,12 +29,12 @@ function parseOptions() {
         architectures: { type: 'string' },
         release: { type: 'boolean', default: false },
         configure: { type: 'boolean', default: false },
-        'host-device': { type: 'boolean', default: false },
+        emulator: { type: 'boolean', default: false },
       },
     }).values;
   } catch (error) {
     return fail(
-      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --host-device] [--configure]`,
+      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator] [--configure]`,
     );
   }
 }
@@ -79,8 +79,8 @@ function cmake(...args) {
   if (status !== 0) fail('cmake failed');
 }
 
-const isHost = options['host-device'];
-const buildFolder = path.join(packageFolder, 'build', isHost ? 'host' : 'cuda');
+const isEmulated = options.emulator;
+const buildFolder = path.join(packageFolder, 'build', isEmulated ? 'emulator' : 'cuda');
 const nodeIncludes = [
   require('node-api-headers').include_dir,
   path.dirname(require.resolve('node-addon-api/package.json')),
@@ -90,10 +90,10 @@ const nvcc = process.env.CUDACXX ?? ['/usr/local/cuda/bin/nvcc'].find((file) => 
 
 demand('cmake', 'apt-get install cmake');
 demand('ninja', 'apt-get install ninja-build');
-if (isHost) demand(clang, 'apt-get install clang');
+if (isEmulated) demand(clang, 'apt-get install clang');
 else demand(nvcc, 'install the CUDA toolkit 13, or say in CUDACXX where its nvcc is');
 
-const compilers = isHost
+const compilers = isEmulated
   ? [`-DCMAKE_CXX_COMPILER=${clang}`]
   : [`-DCMAKE_CUDA_ARCHITECTURES=${architectures().join(';')}`, `-DCMAKE_CUDA_COMPILER=${nvcc}`];
 cmake(
@@ -103,9 +103,8 @@ cmake(
   buildFolder,
   '-G',
   'Ninja',
-  `-DKERNELS=${sources('kernels/cuda')}`,
   `-DNODE_API_INCLUDE=${nodeIncludes.join(';')}`,
-  `-DATTENTION_HOST_DEVICE=${isHost ? 'ON' : 'OFF'}`,
+  `-DATTENTION_EMULATOR=${isEmulated ? 'ON' : 'OFF'}`,
   ...compilers,
 );
 if (!options.configure) {

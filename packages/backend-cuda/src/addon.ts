@@ -17,7 +17,7 @@ export interface NativeStopwatch {
 export interface NativeMemory {
   used: number;
   reserved: number;
-  host: number;
+  pinned: number;
   staging: number;
   deviceFree: number;
   deviceTotal: number;
@@ -38,7 +38,7 @@ export interface NativeContext {
   /** 13000 for CUDA 13.0. */
   readonly driverVersion: number;
   /** Whether kernels run on the CPU, for tests. */
-  readonly isHost: boolean;
+  readonly isEmulated: boolean;
   /**
    * Bytes of device memory in use: by tensors, which are counted here, by what kernels need besides, and the most of both
    * so far.
@@ -50,10 +50,10 @@ export interface NativeContext {
   allocate(byteLength: number): number;
   /** Gives memory back once what was launched before is done with it. */
   free(address: number): void;
-  /** Pinned host memory, which kernels reach under the same address. */
-  allocateHost(byteLength: number): number;
+  /** Pinned memory, which kernels reach under the same address. */
+  allocatePinned(byteLength: number): number;
   /** Waits for the device. */
-  freeHost(address: number): void;
+  freePinned(address: number): void;
   /** Keeps no reference to `bytes`. */
   upload(address: number, bytes: Uint8Array): void;
   fillBytes(address: number, byte: number, byteLength: number): void;
@@ -89,10 +89,10 @@ interface NativeAddon {
 
 const PLATFORM_PACKAGE = `@attention-js/backend-cuda-${process.platform}-${process.arch}`;
 
-/** The host device exists for tests, on machines without a GPU; nothing else shall run on it without being told to. */
-const wantsHostDevice = (): boolean => process.env.ATTENTION_CUDA_HOST_DEVICE === '1';
+/** The emulator exists for tests, on machines without a GPU; nothing else shall run on it without being told to. */
+const wantsEmulator = (): boolean => process.env.ATTENTION_CUDA_EMULATOR === '1';
 
-const built = (variant: 'cuda' | 'host'): string =>
+const built = (variant: 'cuda' | 'emulator'): string =>
   fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
 
 /**
@@ -104,11 +104,11 @@ const built = (variant: 'cuda' | 'host'): string =>
 export function openContext(ordinal: number): NativeContext {
   const addon = loadAddon(
     'cuda',
-    wantsHostDevice()
+    wantsEmulator()
       ? [
           {
-            specifier: built('host'),
-            fix: 'npx attention-cuda --host-device (builds it; needs clang++, cmake, ninja)',
+            specifier: built('emulator'),
+            fix: 'npx attention-cuda --emulator (builds it; needs clang++, cmake, ninja)',
           },
         ]
       : [

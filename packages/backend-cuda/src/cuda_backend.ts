@@ -9,7 +9,7 @@ import { CudaMemory } from './cuda_memory.ts';
 import type { CudaBuffer } from './cuda_memory.ts';
 import { CudaModule } from './cuda_module.ts';
 import { elementType } from './element_type.ts';
-import { launches } from './kernels/index.ts';
+import { launches } from './launches/index.ts';
 
 /** What {@link CudaBackend.run} hands to an operation. A tensor becomes its address and its element type. */
 export type OperationArgument = NativeArgument | TensorInfo | undefined;
@@ -23,7 +23,7 @@ export interface CudaMemoryInfo {
   numBytes: number;
   /** In tensors on the GPU. */
   numBytesInGPU: number;
-  /** In tensors in pinned memory of the host: caches that blocks are swapped to. */
+  /** In tensors in pinned memory: caches that blocks are swapped to. */
   numBytesPinned: number;
   /** Of further pinned memory, which copies go through: reads under way, and up to 64 MB that are kept for later copies. */
   numBytesStaging: number;
@@ -68,20 +68,20 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     return this.#context.driverVersion;
   }
 
-  /** Whether kernels run on the CPU, on the host device, which is for tests. */
-  get isHost(): boolean {
-    return this.#context.isHost;
+  /** Whether kernels run on the CPU, on the emulator, which is for tests. */
+  get isEmulated(): boolean {
+    return this.#context.isEmulated;
   }
 
   /** Real bytes, with figures of the memory pool. */
   override memory(): CudaMemoryInfo {
-    const { reserved, host, staging, deviceFree } = this.#context.memory();
+    const { reserved, pinned, staging, deviceFree } = this.#context.memory();
     const { unreliable, numBytes, numBytesInGPU } = super.memory();
     return {
       unreliable,
-      numBytes: numBytes + host,
+      numBytes: numBytes + pinned,
       numBytesInGPU,
-      numBytesPinned: host,
+      numBytesPinned: pinned,
       numBytesStaging: staging,
       numBytesPeak: this.#memory.peak,
       numBytesReserved: reserved,
@@ -98,7 +98,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     return { kernelMs: this.#context.milliseconds(stopwatch) };
   }
 
-  /** A cache of zeros: on the GPU, or with `memory: 'host'` in pinned memory of the host, which the GPU reaches too. */
+  /** A cache of zeros: on the GPU, or with `memory: 'host'` in pinned memory, which the GPU reaches too. */
   override zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo {
     if (memory !== 'host') return super.zeros(shape, storage, memory);
     const bytes = util.sizeFromShape(shape) * (storage === 'float32' ? 4 : 2);

@@ -23,12 +23,12 @@ function fakeDevice() {
     sizes.delete(address);
   };
   const context = {
-    isHost: false,
+    isEmulated: false,
     memoryUse: new Float64Array(3),
     allocate,
     free,
-    allocateHost: allocate,
-    freeHost: free,
+    allocatePinned: allocate,
+    freePinned: free,
     trim() {},
   } as unknown as NativeContext;
   return { memory: new CudaMemory('cuda', context), context, used: () => used, allocations: () => calls };

@@ -6,7 +6,7 @@ import { SpareMemory } from './spare_memory.ts';
 /** Values of more bytes go to the device when they are written, so that JavaScript keeps no copy of them. */
 const LARGEST_LAZY = 16_384;
 
-/** Memory of the device, or pinned memory of the host that the device reaches. */
+/** Memory of the device, or pinned memory that the device reaches. */
 export class CudaBuffer implements DeviceBuffer {
   readonly byteLength: number;
   readonly isPinned: boolean;
@@ -57,7 +57,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   readonly context: NativeContext;
   readonly #use: Float64Array;
   readonly #buffers = new Set<CudaBuffer>();
-  /** None on the host device, which watches what is freed, and fills what is new with NaN. */
+  /** None on the emulator, which watches what is freed, and fills what is new with NaN. */
   readonly #spare: SpareMemory | undefined;
   #isDisposed = false;
 
@@ -65,7 +65,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
     this.backendName = backendName;
     this.context = context;
     this.#use = context.memoryUse;
-    if (context.isHost) return;
+    if (context.isEmulated) return;
     const spare = new SpareMemory((address) => context.free(address));
     context.releaseSpare = () => spare.clear();
     this.#spare = spare;
@@ -89,7 +89,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
 
   allocate(byteLength: number, isPinned = false): CudaBuffer {
     if (this.#isDisposed) this.failDisposed();
-    const address = isPinned ? this.context.allocateHost(byteLength) : this.#take(byteLength);
+    const address = isPinned ? this.context.allocatePinned(byteLength) : this.#take(byteLength);
     const buffer = new CudaBuffer(this, address, byteLength, isPinned);
     this.#buffers.add(buffer);
     if (!isPinned) this.#count(byteLength);
@@ -103,7 +103,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   free(buffer: CudaBuffer): void {
     if (!this.#buffers.delete(buffer)) return;
     const { address, byteLength } = buffer;
-    if (buffer.isPinned) return this.context.freeHost(address);
+    if (buffer.isPinned) return this.context.freePinned(address);
     this.#count(-byteLength);
     if (this.#spare) this.#spare.put(address, byteLength);
     else this.context.free(address);

@@ -1,7 +1,7 @@
 import type { StorageType } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
-/** Numbers of element types, as in kernels/cuda/element_type.h. */
+/** Numbers of element types, as in kernels/cuda/common/element_type.h. */
 const ELEMENT_TYPES = { float32: 0, float16: 1, bfloat16: 2, int32: 3, bool: 4 } as const;
 
 /** The number of a tensor's element type. */

@@ -5,7 +5,7 @@ import * as tf from '@attention-js/core/tf';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { CudaBackend } from './cuda_backend.ts';
 import { registerCudaDevice } from './index.ts';
-import { alive, cuda, describeOnCuda, isHostDevice } from './testing/cuda.ts';
+import { alive, cuda, describeOnCuda, isEmulated } from './testing/cuda.ts';
 
 const outOfMemory = (operation: string) =>
   expect.objectContaining({
@@ -47,7 +47,7 @@ describeOnCuda('a device without memory', () => {
     const column = zerosWithStorage([LONG, 1], 'float16'); // converted first
     const row = zeros([1, LONG]);
     const before = alive();
-    const times = cuda().isHost ? 30 : 1000;
+    const times = cuda().isEmulated ? 30 : 1000;
     for (let i = 0; i < times; i++) expect(() => tf.matMul(column, row)).toThrow(outOfMemory('cuda'));
     expect(alive()).toEqual(before);
     expect([...tf.tensor1d([1, 2]).add(1).dataSync()]).toEqual([2, 3]);
@@ -152,7 +152,7 @@ describeOnCuda('an index that no GPU has', () => {
 
 /** In a process of its own: after such a fault no kernel runs in it any more. */
 function afterFault(environment: Record<string, string>): { code: string; message: string }[] {
-  const variant = isHostDevice ? 'host' : 'cuda';
+  const variant = isEmulated ? 'emulator' : 'cuda';
   const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
   const program = `
     const { NativeContext } = require(${JSON.stringify(addon)});
@@ -183,7 +183,7 @@ describeOnCuda('a fault of a kernel', () => {
   test('is reported with the operations that were launched', () => {
     const [first, ...later] = afterFault({ ATTENTION_CUDA_SYNC: '0' });
     expect(first).toMatchObject({ code: 'ERR_DEVICE', message: expect.stringContaining('unary') });
-    if (isHostDevice) return; // it knows at once, and goes on
+    if (isEmulated) return; // it knows at once, and goes on
     const suspects = /; launched last: (.*, )?unary.*\(ATTENTION_CUDA_SYNC=1 finds the one that failed\)$/;
     expect(first.message).toMatch(suspects);
     expect(later).toHaveLength(2);

@@ -78,7 +78,7 @@ describeOnCuda('nothing leaks', () => {
 
   test.each(Object.entries(calls))('of %s, over many calls', (_, call) => {
     const before = alive();
-    const times = cuda().isHost ? 20 : 2000;
+    const times = cuda().isEmulated ? 20 : 2000;
     for (let i = 0; i < times; i++) tf.tidy(() => void call());
     expect(alive()).toEqual(before);
   });

@@ -4,9 +4,9 @@ import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
 import { beforeAll, expect, test } from '@jest/globals';
 import type { NativeContext } from './addon.ts';
-import { describeOnCuda, isHostDevice } from './testing/cuda.ts';
+import { describeOnCuda, isEmulated } from './testing/cuda.ts';
 
-const variant = isHostDevice ? 'host' : 'cuda';
+const variant = isEmulated ? 'emulator' : 'cuda';
 const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
 
 const INT32 = 3; // of the element types
@@ -33,14 +33,14 @@ describeOnCuda('what the addon cannot use', () => {
   test.each([Number.NaN, -1, 0.5])('a size of %p', (size) => {
     const error = failing('ERR_RANGE', '[cuda] byteLength: expected an integer of at least 0');
     expect(() => context.allocate(size)).toThrow(error);
-    expect(() => context.allocateHost(size)).toThrow(error);
+    expect(() => context.allocatePinned(size)).toThrow(error);
     expect(() => context.downloadAsync(0, size)).toThrow(expect.objectContaining({ code: 'ERR_RANGE' }));
   });
 
   test.each([2 ** 53, 2 ** 62, 2 ** 64, 2 ** 70, Number.POSITIVE_INFINITY])('a size of %p', (size) => {
     const error = expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' });
     expect(() => context.allocate(size)).toThrow(error);
-    expect(() => context.allocateHost(size)).toThrow(error);
+    expect(() => context.allocatePinned(size)).toThrow(error);
     expect(() => context.downloadAsync(0, size)).toThrow(error);
   });
 
@@ -119,7 +119,7 @@ describeOnCuda('what the addon cannot use', () => {
   });
 
   test('memory that there is not, before it has asked for what is kept for reuse', () => {
-    if (!isHostDevice) return; // no test is to fill a GPU
+    if (!isEmulated) return; // no test is to fill a GPU
     const kept: number[] = [];
     const fill = () => kept.push(context.allocate(context.memory().deviceFree));
     let asked = 0;

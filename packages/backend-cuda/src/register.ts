@@ -1,4 +1,4 @@
-import { registerHostKernels, registerTfjsKernels, unavailableBackend } from '@attention-js/backend-common';
+import { registerCpuFallbacks, registerTfjsKernels, unavailableBackend } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import { backend_util, findBackendFactory, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
@@ -9,8 +9,8 @@ import { registerCudaKernels } from './cuda_kernel.ts';
 function makeBackend(name: string, ordinal: number): KernelBackend {
   try {
     const context = openContext(ordinal);
-    if (context.isHost)
-      backend_util.warn('[cuda] kernels run on the CPU, on the host device, which is for tests only');
+    if (context.isEmulated)
+      backend_util.warn('[cuda] kernels run on the CPU, on the emulator, which is for tests only');
     return new CudaBackend(name, context);
   } catch (error) {
     // tfjs would swallow what a factory throws, and go on with another backend.
@@ -20,9 +20,9 @@ function makeBackend(name: string, ordinal: number): KernelBackend {
 }
 
 function register(name: string, ordinal: number): void {
-  const backend = { name, kernelTerm: 'CUDA kernel', fallbackFlag: 'CUDA_HOST_FALLBACK' };
+  const backend = { name, kernelTerm: 'CUDA kernel', fallbackFlag: 'CUDA_CPU_FALLBACK' };
   registerBackend(name, () => makeBackend(name, ordinal), 0); // priority 0: never chosen without being asked for
-  registerHostKernels(backend);
+  registerCpuFallbacks(backend);
   registerTfjsKernels(backend);
   registerCudaKernels(name);
 }

@@ -115,7 +115,7 @@ describeOnDevices('two devices', () => {
     expect(first.every((values) => values.some((value) => value !== 0))).toBe(true);
   });
 
-  // Tiles of the host device's second GPU are smaller.
+  // Tiles of the emulator's second GPU are smaller.
   test.each([64, 128, 256])('prompts with heads of %i elements agree', async (headSize) => {
     const attendPrompt = () => {
       const [query, key, value] = [4, 2, 2].map((heads, i) => draw(i, [256, heads, headSize], 'float16'));
@@ -175,7 +175,7 @@ describeOnDevices('two devices', () => {
     });
     const taken = [before.numBytesFree - first.memory().numBytesFree];
     taken.push(beforeSecond.numBytesFree - second.memory().numBytesFree);
-    expect(first.isHost ? taken : [0, 2 ** 21]).toEqual([0, 2 ** 21]); // on GPUs other processes come and go
+    expect(first.isEmulated ? taken : [0, 2 ** 21]).toEqual([0, 2 ** 21]); // on GPUs other processes come and go
     await tf.setBackend('cuda');
     tf.dispose(caches);
     expect(second.memory().numBytesInGPU).toBe(beforeSecond.numBytesInGPU);

@@ -9,7 +9,7 @@ const [suite, note] = hasGpu ? [describe.skip, ' (left out: there is one)'] : [d
 
 suite(`on a machine without a GPU${note}`, () => {
   beforeAll(async () => {
-    delete process.env.ATTENTION_CUDA_HOST_DEVICE;
+    delete process.env.ATTENTION_CUDA_EMULATOR;
     await import('./index.ts'); // does not throw
   });
 

@@ -19,7 +19,7 @@ const native = ['native/metal', '../../native/metal']
   .map((folder) => path.resolve(packageFolder, folder))
   .find((folder) => existsSync(folder));
 
-const implementation = path.join(native, onMac ? 'apple' : 'host');
+const implementation = path.join(native, onMac ? 'apple' : '../../emulator/metal');
 if (!existsSync(implementation)) {
   console.error(`The addon is for Macs with Apple silicon, not for ${process.platform}-${process.arch}.`);
   process.exit(1);
@@ -30,7 +30,7 @@ const sources = [
     .filter((file) => /\.(cc|mm)$/.test(file) && file !== 'run_shader.cc') // which is a program
     .map((file) => path.join(implementation, file)),
 ];
-const shared = path.join(native, '../host'); // what host devices have in common
+const shared = path.join(native, '../../emulator/common'); // what emulators have in common
 const headers = [
   native,
   implementation,
@@ -57,7 +57,7 @@ const compileOptions = [
   `-isystem${require('node-addon-api').include_dir}`,
   ...(onMac
     ? ['-arch', 'arm64', '-mmacosx-version-min=14.0', '-fobjc-arc']
-    : ['-DATTENTION_METAL_HOST_DEVICE', `-I${shared}`]),
+    : ['-DATTENTION_METAL_EMULATOR', `-I${native}`, `-I${shared}`, `-I${implementation}`]),
 ];
 const linkOptions = onMac
   ? ['-arch', 'arm64', '-mmacosx-version-min=14.0', '-bundle', '-undefined', 'dynamic_lookup'].concat([

@@ -24,7 +24,7 @@ export interface NativeDevice {
   /** What the device calls itself. */
   readonly name: string;
   /** Whether this is the stand-in that runs shaders on the CPU. */
-  readonly isHost: boolean;
+  readonly isEmulated: boolean;
   /** Makes a buffer of undefined content. */
   makeBuffer(byteLength: number): NativeBuffer;
   /** The buffer's memory itself. One ArrayBuffer per buffer: it is detached when the buffer is freed. */
@@ -53,8 +53,8 @@ export interface NativeDevice {
   waitAsync(): Promise<void>;
 }
 
-/** Where the host device finds its headers and keeps compiled shaders; see native/metal/host/host_device.h. */
-interface HostOptions {
+/** Where the emulator finds its headers and keeps compiled shaders; see emulator/metal/emulated_device.h. */
+interface EmulatorOptions {
   cacheFolder: string;
   sourceFolder: string;
   checked: boolean;
@@ -63,7 +63,7 @@ interface HostOptions {
 interface NativeAddon {
   NativeDevice: new (
     makeError: (code: AttentionErrorCode, message: string) => AttentionError,
-    options: HostOptions,
+    options: EmulatorOptions,
   ) => NativeDevice;
 }
 
@@ -77,8 +77,8 @@ const candidates: readonly AddonCandidate[] = [
   { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE} (on a Mac with Apple silicon)` },
 ];
 
-/** The host device exists for tests, where no Mac is at hand; nothing else shall run on it without being told to. */
-const wantsHostDevice = (): boolean => process.env.ATTENTION_METAL_HOST_DEVICE === '1';
+/** The emulator exists for tests, where no Mac is at hand; nothing else shall run on it without being told to. */
+const wantsEmulator = (): boolean => process.env.ATTENTION_METAL_EMULATOR === '1';
 
 /**
  * Opens the Metal device.
@@ -87,7 +87,7 @@ const wantsHostDevice = (): boolean => process.env.ATTENTION_METAL_HOST_DEVICE =
  */
 export function openDevice(): NativeDevice {
   const machine = `${process.platform}-${process.arch}`;
-  if (machine !== 'darwin-arm64' && !wantsHostDevice()) {
+  if (machine !== 'darwin-arm64' && !wantsEmulator()) {
     throw new AttentionError(
       'ERR_NO_DEVICE',
       `[metal] expected a Mac with Apple silicon, received ${machine}: use another backend here, for example ` +
@@ -97,7 +97,7 @@ export function openDevice(): NativeDevice {
   const { NativeDevice } = loadAddon('metal', candidates, import.meta.url) as NativeAddon;
   return new NativeDevice((code, message) => new AttentionError(code, message), {
     cacheFolder: fileURLToPath(new URL('../../../node_modules/.cache/attention-js/metal', import.meta.url)),
-    sourceFolder: fileURLToPath(new URL('../../../native/metal/host', import.meta.url)),
+    sourceFolder: fileURLToPath(new URL('../../../emulator/metal', import.meta.url)),
     checked: process.env.ATTENTION_METAL_CHECKED === '1',
   });
 }

@@ -4,5 +4,5 @@ import type { BackendInfo } from '@attention-js/backend-common';
 export const backendInfo: BackendInfo = {
   name: 'metal',
   kernelTerm: 'Metal shader',
-  fallbackFlag: 'METAL_HOST_FALLBACK',
+  fallbackFlag: 'METAL_CPU_FALLBACK',
 };

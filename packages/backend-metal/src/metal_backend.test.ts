@@ -21,13 +21,13 @@ describeOnMetal('memory', () => {
     expect(metal().memory().numBytesInGPU - before.numBytesInGPU).toBe(2000);
     const ids = tf.tensor1d([1, 2, 3], 'int32');
     expect(metal().memory().numBytesInGPU - before.numBytesInGPU).toBe(2012);
-    const onHost = tf.diag(tf.tensor1d([1, 2])); // its input has a buffer, its output none yet
+    const onCpu = tf.diag(tf.tensor1d([1, 2])); // its input has a buffer, its output none yet
     expect(metal().memory().numBytesInGPU - before.numBytesInGPU).toBe(2020);
     expect(metal().memory().numBytes - before.numBytes).toBe(2036);
-    assignStorage(onHost, new Float32Array([3, 4, 5, 6])); // which it needs to be written in place
+    assignStorage(onCpu, new Float32Array([3, 4, 5, 6])); // which it needs to be written in place
     expect(metal().memory().numBytesInGPU - before.numBytesInGPU).toBe(2036);
     expect(metal().memory().numBytes - before.numBytes).toBe(2036);
-    tf.dispose([cache, ids, onHost]);
+    tf.dispose([cache, ids, onCpu]);
     expect(metal().memory().numBytesInGPU - before.numBytesInGPU).toBe(8);
   });
 

@@ -6,7 +6,7 @@ import type { NativeDevice } from './addon.ts';
 import { MetalMemory } from './device_memory.ts';
 import type { MetalBuffer } from './device_memory.ts';
 import type { Dispatch } from './dispatch.ts';
-import { launches } from './kernels/index.ts';
+import { launches } from './launches/index.ts';
 import { MSL_TYPES } from './msl_types.ts';
 import { packParams } from './params.ts';
 import { ShaderLibrary } from './shader_library.ts';
@@ -52,7 +52,7 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
    * it is first used.
    *
    * @param name Name of the source in errors.
-   * @param source Metal Shading Language 3.1. `#include "x.h"` finds the headers of this package.
+   * @param source Metal Shading Language 3.1. `#include "common/pack.h"` finds the headers of this package.
    */
   library(name: string, source: string): ShaderLibrary {
     return this.#library(source, () => new ShaderLibrary(this.#device, name, inlineHeaders(source)));

@@ -1,16 +1,25 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
 /** The published package has the shaders inside; in the repository they lie at its root. */
 const folders = ['../kernels/metal/', '../../../kernels/metal/'].map(
   (path) => new URL(path, import.meta.url),
 );
 
+const folder = folders.find((candidate) => existsSync(candidate));
+
 function read(name: string): string | undefined {
-  const folder = folders.find((candidate) => existsSync(new URL(name, candidate)));
-  return folder && readFileSync(new URL(name, folder), 'utf8');
+  const file = folder && new URL(name, folder);
+  return file && existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-/** Puts in the place of each `#include "x.h"` the text of our header of that name, each header once. */
+/** Names of the shaders, `norm/rms_norm.metal`, by stem. */
+const shaders = new Map(
+  (folder ? (readdirSync(folder, { recursive: true }) as string[]) : [])
+    .filter((name) => name.endsWith('.metal'))
+    .map((name) => [/([^/]+)\.metal$/.exec(name)![1], name]),
+);
+
+/** Puts in the place of each `#include "folder/x.h"` the text of our header of that name, each header once. */
 export function inlineHeaders(source: string, included = new Set<string>()): string {
   return source.replace(/^[ \t]*#include[ \t]+"([^"]+)".*$/gm, (line, name: string) => {
     if (included.has(name)) return '';
@@ -21,9 +30,12 @@ export function inlineHeaders(source: string, included = new Set<string>()): str
   });
 }
 
-/** The source of `kernels/metal/STEM.metal`, with our headers inlined. */
+/** The stems of all shaders in kernels/metal. */
+export const shaderStems: readonly string[] = [...shaders.keys()];
+
+/** The source of the shader STEM.metal in a folder of kernels/metal, with our headers inlined. */
 export function shaderSource(stem: string): string {
-  const source = read(`${stem}.metal`);
-  if (source === undefined) throw new Error(`no shader ${stem}.metal in ${folders.join(' or ')}`);
+  const source = read(shaders.get(stem) ?? '');
+  if (!source) throw new Error(`no shader ${stem}.metal in ${folders.join(' or ')}`);
   return inlineHeaders(source);
 }

@@ -2,7 +2,7 @@ import { beforeAll } from '@jest/globals';
 import { unavailableSuite } from '../../backend-common/src/testing/suites/unavailable.ts';
 
 beforeAll(async () => {
-  delete process.env.ATTENTION_METAL_HOST_DEVICE;
+  delete process.env.ATTENTION_METAL_EMULATOR;
   Object.defineProperty(process, 'platform', { value: 'linux' });
   Object.defineProperty(process, 'arch', { value: 'x64' });
   await import('./index.ts'); // does not throw

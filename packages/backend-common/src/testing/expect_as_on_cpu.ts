@@ -40,9 +40,9 @@ function makeTensor({ values, shape, dtype = 'float32', storage = 'float32' }: I
   return tensorFromStorage(encodeStorageBytes(Float32Array.from(values), storage), shape, storage);
 }
 
-/** Runs `body` on a backend, and fails where a kernel of tfjs runs on the host. */
+/** Runs `body` on a backend, and fails where a kernel of tfjs runs on the CPU. */
 function withoutFallback<Result>(backendName: string, body: () => Result): Result {
-  const flag = `${backendName.toUpperCase()}_HOST_FALLBACK`;
+  const flag = `${backendName.toUpperCase()}_CPU_FALLBACK`;
   tf.env().set(flag, 'error');
   try {
     return body();
@@ -54,7 +54,7 @@ function withoutFallback<Result>(backendName: string, body: () => Result): Resul
 /**
  * Runs `op` on `cpu`, which computes in float64 on the rounded inputs, and on the active backend, and expects the same
  * shapes, dtypes and values, and on the active backend the storage type `storage`
- * and no kernel of the host.
+ * and no cpu fallback.
  */
 export async function expectAsOnCpu(
   inputs: readonly Input[],

@@ -1,7 +1,7 @@
 import { linearOp } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
 import { cudaKernel } from '../cuda_kernel.ts';
-import { matMul } from '../kernels/matmul.ts';
+import { matMul } from '../launches/matmul.ts';
 
 /** One product, not a batch of them. */
 const ONE = { shape: [], strides: [[], []] };

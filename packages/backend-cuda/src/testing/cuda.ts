@@ -9,14 +9,14 @@ import type { CudaBackend } from '../cuda_backend.ts';
 tf.env().set('IS_TEST', true);
 
 /** Whether kernels run on the CPU in these tests. */
-export const isHostDevice = process.env.ATTENTION_CUDA_HOST_DEVICE === '1';
+export const isEmulated = process.env.ATTENTION_CUDA_EMULATOR === '1';
 
-const variant = isHostDevice ? 'host' : 'cuda';
+const variant = isEmulated ? 'emulator' : 'cuda';
 const hasAddon = existsSync(new URL(`../../build/${variant}/attention_cuda.node`, import.meta.url));
-const isUsable = hasAddon && (isHostDevice || existsSync('/dev/nvidiactl'));
+const isUsable = hasAddon && (isEmulated || existsSync('/dev/nvidiactl'));
 
 /** Whether these tests run on a GPU. */
-export const hasGpu = isUsable && !isHostDevice;
+export const hasGpu = isUsable && !isEmulated;
 
 /** The backend under test. */
 export const cuda = (): CudaBackend => tf.engine().backend as CudaBackend;
@@ -65,7 +65,7 @@ export function describeOnDevices(title: string, body: () => void): void {
 }
 
 /**
- * A suite for a GPU alone, which the host device cannot show.
+ * A suite for a GPU alone, which the emulator cannot show.
  *
  * @param missing What else it needs that is not there.
  */

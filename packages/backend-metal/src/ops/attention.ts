@@ -10,7 +10,7 @@ const WANTED_THREADGROUPS = 128;
 /** Keys that are worth a split of their own. */
 const MIN_KEYS_PER_SPLIT = 256;
 
-// As in kernels/metal/attention.h, attention_vector.h and attention_matrix.h.
+// As in kernels/metal/attention/attention.h, attention_vector.h and attention_matrix.h.
 const NUM_SIMDGROUPS = 4;
 const MAX_VECTOR_ROWS = 3;
 const MATRIX_ROWS = [8, 16, 32] as const;

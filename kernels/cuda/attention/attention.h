@@ -1,0 +1,62 @@
+#pragma once
+
+#include "common/element_type.h"
+#include "common/launch.h"
+
+namespace attention {
+
+/// What all attention launchers take. Keys and values lie in a paged cache where there are block tables, else in
+/// contiguous rows. T tokens, S sequences, H query heads, Hkv KV heads, D head size.
+struct AttentionParams {
+  Operand query;            // [T, H, D]
+  Operand key;              // paged: a cache, see cache_layout.cuh; contiguous: [keys, Hkv, D]
+  Operand value;            // like key
+  Operand output;           // [T, H, D], the type of query
+  float* lse;               // [T, H], or null
+  const int* block_tables;  // [S, max_blocks], or null: contiguous
+  const int* context_lens;  // [S], paged
+  const int* cu_seqlens_q;  // [S + 1], or null: one token a sequence
+  const int* cu_seqlens_k;  // [S + 1], contiguous
+  const float* alibi_slopes;  // [H], or null
+  const float* sinks;         // [H], or null
+  const float* mask;          // [mask_heads, mask_rows, mask_keys], contiguous only, or null
+  int tokens;
+  int sequences;
+  int heads;
+  int kv_heads;
+  int head_size;
+  float scale;
+  float softcap;  // 0: none
+  int window;     // 0: none
+  bool causal;
+  bool vllm_layout;
+  int num_blocks;  // paged
+  int block_size;
+  int max_blocks;
+  int keys;        // contiguous: rows of key and value
+  int mask_heads;  // each the full size or 1
+  int mask_rows;
+  int mask_keys;
+  // Hints: they choose kernels and grids, never the result.
+  int max_query_length;
+  int max_context_length;
+  int forced_splits;  // 0: the launcher decides
+};
+
+/// Attention of every row of `query`, over whatever keys its sequence has.
+void attend(const LaunchContext& context, const AttentionParams& params);
+
+// The kernels that `attend` chooses between.
+
+/// Any type, layout and head size; exact float32. Both kinds of sequences.
+void attend_scalar(const LaunchContext& context, const AttentionParams& params);
+
+/// Tensor cores, float16 and bfloat16: the sequences of at most decode_query_length(group) tokens, see
+/// attention_rows.cuh. Rows of others are left alone.
+void attend_decode(const LaunchContext& context, const AttentionParams& params);
+
+/// Tensor cores, float16 and bfloat16: the sequences that `attend_decode` leaves alone, and the padding rows past the
+/// last sequence. With `all` also those of `attend_decode`.
+void attend_prefill(const LaunchContext& context, const AttentionParams& params, bool all);
+
+}  // namespace attention

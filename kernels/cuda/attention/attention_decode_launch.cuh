@@ -1,0 +1,112 @@
+#pragma once
+// The launch of decode attention: how many warps, stages and blocks.
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "attention/attention_decode.cuh"
+#include "attention/attention_decode.h"
+
+namespace attention {
+
+/// Static shared memory of attend_decode_kernel and what the driver takes of each block, at most.
+constexpr int reserved_shared_bytes = 3 * 1024;
+
+template <int Padded>
+int decode_shared_bytes(const DecodeConfig& config) {
+  return config.slices * config.stages * slice_bytes<Padded> +
+         config.slices * config.row_groups * merge_floats * int(sizeof(float));
+}
+
+/// Blocks that a multiprocessor holds at once, 0 where one is too big.
+template <int Padded>
+int resident_blocks(const LaunchContext& context, const DecodeConfig& config) {
+  const int threads = config.slices * config.row_groups * warp_size;
+  const int by_registers = max_decode_threads / threads;
+  const int shared_bytes = context.device.shared_bytes_per_block + 1024;  // of the multiprocessor
+  const int by_memory = shared_bytes / (decode_shared_bytes<Padded>(config) + reserved_shared_bytes);
+  return std::min(by_registers, by_memory);
+}
+
+/// The configuration with the most bytes under way on a multiprocessor; the first of equals.
+template <int Padded>
+DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& params) {
+  constexpr struct {
+    int slices;
+    int stages;
+  } choices[] = {{4, 4}, {4, 3}, {4, 2}, {2, 4}, {2, 3}, {2, 2}, {1, 3}, {1, 2}};
+  const int group = params.heads / params.kv_heads;
+  DecodeConfig best{};
+  int most_bytes = 0;
+  for (const auto& choice : choices) {
+    DecodeConfig config{};
+    config.slices = choice.slices;
+    config.stages = choice.stages;
+    config.row_groups = group > 16 ? 2 : 1;
+    config.row_tiles = divide_up(group, 16 * config.row_groups);
+    config.tile_shift = std::countr_zero(unsigned(choice.slices * slabs_per_slice<Padded> * slab_keys));
+    config.block_shift = std::countr_zero(unsigned(params.block_size));
+    config.forced_parts = params.forced_splits;
+    const int bytes = resident_blocks<Padded>(context, config) * config.slices * (config.stages - 1) *
+                      slice_bytes<Padded>;
+    if (bytes > most_bytes) {
+      most_bytes = bytes;
+      best = config;
+    }
+  }
+  return best;
+}
+
+/// Parts of each item of a batch of one sequence: its items are equal, so that blocks need not find out their shares.
+inline int parts_of_one_sequence(const LaunchContext& context, const AttentionParams& params,
+                                 const DecodeConfig& config, int items) {
+  constexpr int blocks_per_multiprocessor = 2;
+  constexpr double parts_per_tile = 3;  // that merging takes as long as a tile: with p parts it takes p / 3 + tiles / p
+  const int tiles = (params.max_context_length >> config.tile_shift) + 1;
+  const int most = blocks_per_multiprocessor * context.device.multiprocessors / items;
+  return std::max(std::min(most, int(std::sqrt(parts_per_tile * tiles))), 1);
+}
+
+template <typename T, int Padded, bool Vllm>
+void launch_decode(const LaunchContext& context, const AttentionParams& params) {
+  DecodeConfig config = choose_config<Padded>(context, params);
+  const int64_t items = int64_t(params.sequences) * params.kv_heads * config.row_tiles;
+  if (config.forced_parts == 0 && params.sequences == 1 && params.max_context_length > 0) {
+    config.forced_parts = parts_of_one_sequence(context, params, config, int(items));
+  }
+  int64_t blocks = items * config.forced_parts;
+  int64_t slots = blocks;
+  int64_t counters = items;
+  if (config.forced_parts == 0) {
+    const int64_t longest = params.block_tables ? int64_t(params.max_blocks) * params.block_size : params.keys;
+    const int64_t most_tiles = (longest >> config.tile_shift) + 2;
+    blocks = std::min<int64_t>(int64_t(resident_blocks<Padded>(context, config)) * context.device.multiprocessors,
+                               items * (most_tiles + item_cost));
+    slots = blocks * 2;
+    counters = blocks;
+  }
+  const Counters arrivals(context, counters);
+  const Scratch parts(context, slots * part_floats(16 * config.row_groups, params.head_size) * sizeof(float));
+  launch(context, attend_decode_kernel<T, Padded, Vllm>,
+         {.blocks = blocks,
+          .threads = unsigned(config.slices * config.row_groups * warp_size),
+          .shared_bytes = size_t(decode_shared_bytes<Padded>(config))},
+         params, config, DecodeScratch{parts.as<float>(), arrivals.data()});
+}
+
+template <typename T, int Padded>
+void launch_layout(const LaunchContext& context, const AttentionParams& params) {
+  if (params.vllm_layout && params.block_tables) return launch_decode<T, Padded, true>(context, params);
+  launch_decode<T, Padded, false>(context, params);
+}
+
+template <typename T>
+void attend_decode_type(const LaunchContext& context, const AttentionParams& params) {
+  if (params.head_size <= 64) return launch_layout<T, 64>(context, params);
+  if (params.head_size <= 128) return launch_layout<T, 128>(context, params);
+  if (params.head_size <= 192) return launch_layout<T, 192>(context, params);
+  launch_layout<T, 256>(context, params);
+}
+
+}  // namespace attention

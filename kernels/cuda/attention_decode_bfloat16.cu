@@ -1,7 +1,0 @@
-#include "attention_decode_launch.cuh"
-
-namespace attention {
-
-template void attend_decode_type<bfloat16>(const LaunchContext& context, const AttentionParams& params);
-
-}  // namespace attention

@@ -1,0 +1,76 @@
+#pragma once
+// Types of tensors' elements, and how a launcher gets from one to a C++ type.
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+#include "common/error.h"
+
+namespace attention {
+
+using float16 = __half;
+using bfloat16 = __nv_bfloat16;
+
+/// Numbered as in packages/backend-cuda/src/element_type.ts.
+enum class ElementType : int { float32 = 0, float16 = 1, bfloat16 = 2, int32 = 3, bool8 = 4 };
+
+constexpr int element_bytes(ElementType type) {
+  return type == ElementType::bool8                                           ? 1
+         : type == ElementType::float16 || type == ElementType::bfloat16 ? 2
+                                                                              : 4;
+}
+
+/// A tensor as a launcher gets it: device memory and the type of its elements. No tensor: `data` is null.
+struct Operand {
+  void* data = nullptr;
+  ElementType type = ElementType::float32;
+
+  template <typename T>
+  __host__ __device__ T* as() const {
+    return static_cast<T*>(data);
+  }
+  explicit operator bool() const { return data != nullptr; }
+};
+
+/// Hands a C++ type to a generic lambda: `[&](auto tag) { using T = typename decltype(tag)::type; … }`.
+template <typename T>
+struct TypeTag {
+  using type = T;
+};
+
+/// Calls `body` with the tag of a storage type: float, float16 or bfloat16.
+template <typename Body>
+void with_float_type(ElementType type, Body&& body) {
+  switch (type) {
+    case ElementType::float32: return body(TypeTag<float>{});
+    case ElementType::float16: return body(TypeTag<float16>{});
+    case ElementType::bfloat16: return body(TypeTag<bfloat16>{});
+    default: throw DeviceError("ERR_DTYPE", "expected a float type, received type " + std::to_string(int(type)));
+  }
+}
+
+/// Calls `body` with float16 or bfloat16: what tensor cores multiply.
+template <typename Body>
+void with_half_type(ElementType type, Body&& body) {
+  switch (type) {
+    case ElementType::float16: return body(TypeTag<float16>{});
+    case ElementType::bfloat16: return body(TypeTag<bfloat16>{});
+    default: throw DeviceError("ERR_DTYPE", "expected a half type, received type " + std::to_string(int(type)));
+  }
+}
+
+/// Calls `body` with std::true_type or std::false_type.
+template <typename Body>
+void with_flag(bool flag, Body&& body) {
+  if (flag) {
+    body(std::true_type{});
+  } else {
+    body(std::false_type{});
+  }
+}
+
+}  // namespace attention

@@ -1,0 +1,224 @@
+#pragma once
+// What every launcher uses: the stream it launches on, the limits of its device, scratch memory, and the launch itself.
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "common/error.h"
+
+#ifdef ATTENTION_CUDA_EMULATOR
+#include "launch_emulated.h"
+#endif
+
+namespace attention {
+
+/// Limits of a device that a choice of tile and grid depends on.
+struct DeviceLimits {
+  int ordinal = 0;
+  int architecture = 0;            // 90 for compute capability 9.0
+  int multiprocessors = 0;
+  int shared_bytes_per_block = 0;  // the most that a block may ask for
+  size_t l2_bytes = 0;
+};
+
+/// Bytes of device memory that are in use; numbers as JavaScript has them, which shares them.
+struct MemoryUse {
+  double tensors = 0;  // as JavaScript counts them
+  double besides = 0;  // what kernels need
+  double peak = 0;     // the most of both
+
+  void take(size_t bytes) {
+    besides += double(bytes);
+    peak = std::max(peak, tensors + besides);
+  }
+  void give_back(size_t bytes) { besides -= double(bytes); }
+};
+
+class Cublaslt;
+
+/// Where a launcher launches. One per backend; work on it runs in order.
+struct LaunchContext {
+  cudaStream_t stream = nullptr;
+  cudaMemPool_t pool = nullptr;
+  DeviceLimits device;
+  std::shared_ptr<Cublaslt> cublaslt;  // for matrix products, or none
+  // Dynamic shared memory that kernels may have by now: asking the driver takes as long as a launch.
+  std::shared_ptr<std::unordered_map<const void*, size_t>> shared_bytes_granted =
+      std::make_shared<std::unordered_map<const void*, size_t>>();
+  unsigned* counters = nullptr;  // `num_counters` zeros, which every kernel that counts in them leaves behind
+  int64_t num_counters = 0;
+  std::shared_ptr<MemoryUse> memory_use = std::make_shared<MemoryUse>();
+  std::function<void()> release_spare;  // gives back what is kept for reuse outside of the pool, if anything is
+};
+
+inline void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // so that the next call does not report it again
+  const char* code = status == cudaErrorMemoryAllocation ? "ERR_OUT_OF_MEMORY" : "ERR_DEVICE";
+  throw DeviceError(code, std::string(what) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
+}
+
+/// Blocks of a grid. The launch refuses counts that no device has; they are never made of unsigned numbers, which may have
+/// wrapped.
+struct Blocks {
+  template <std::signed_integral X, std::signed_integral Y = int, std::signed_integral Z = int>
+  constexpr Blocks(X count_x, Y count_y = 1, Z count_z = 1) : x(count_x), y(count_y), z(count_z) {}
+
+  bool is_empty() const { return x == 0 || y == 0 || z == 0; }
+
+  /// Throws ERR_RANGE where there are too many.
+  dim3 checked() const {
+    constexpr int64_t most_x = INT32_MAX;
+    constexpr int64_t most_yz = 65535;
+    const auto is_in = [](int64_t count, int64_t most) { return count >= 0 && count <= most; };
+    if (!is_in(x, most_x) || !is_in(y, most_yz) || !is_in(z, most_yz)) {
+      const auto text = [](int64_t a, int64_t b, int64_t c) {
+        return std::to_string(a) + " x " + std::to_string(b) + " x " + std::to_string(c);
+      };
+      throw DeviceError("ERR_RANGE", "grid: expected at most " + text(most_x, most_yz, most_yz) +
+                                         " blocks, received " + text(x, y, z));
+    }
+    return dim3(unsigned(x), unsigned(y), unsigned(z));
+  }
+
+  int64_t x;
+  int64_t y;
+  int64_t z;
+};
+
+/// Shape of a launch.
+struct Grid {
+  Blocks blocks = 1;
+  dim3 threads = 1;
+  size_t shared_bytes = 0;  // dynamic shared memory of a block
+};
+
+/// Lets blocks of a kernel have dynamic shared memory; up to 48 KB they may without being let.
+inline void allow_shared_bytes(const LaunchContext& context, const void* kernel, size_t bytes) {
+  constexpr size_t without_asking = 48 * 1024;
+  if (bytes <= without_asking) return;
+  size_t& granted = (*context.shared_bytes_granted)[kernel];
+  if (granted > 0) return;
+  cudaFuncAttributes attributes{};
+  check(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");
+  // All that there is: other contexts share the kernel, and what they need less of would be taken away from this one.
+  const size_t most = context.device.shared_bytes_per_block - attributes.sharedSizeBytes;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(most)), "cudaFuncSetAttribute");
+  granted = most;
+}
+
+/// Launches a kernel. A grid without blocks launches nothing.
+template <typename... Parameters, typename... Arguments>
+void launch(const LaunchContext& context, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
+  if (grid.blocks.is_empty()) return;
+  const dim3 blocks = grid.blocks.checked();
+#ifdef ATTENTION_CUDA_EMULATOR
+  check(emulator::launch_status(context.stream), "cudaLaunchKernelEx");
+  launch_emulated(context.device.shared_bytes_per_block, blocks, grid.threads, grid.shared_bytes,
+                 [&] { kernel(Parameters(arguments)...); });
+#else
+  allow_shared_bytes(context, reinterpret_cast<const void*>(kernel), grid.shared_bytes);
+  cudaLaunchConfig_t config{};
+  config.gridDim = blocks;
+  config.blockDim = grid.threads;
+  config.dynamicSmemBytes = grid.shared_bytes;
+  config.stream = context.stream;
+  check(cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...), "cudaLaunchKernelEx");
+#endif
+}
+
+/// Device memory of undefined content, in stream order. Throws ERR_OUT_OF_MEMORY with what was needed and is free; the
+/// stream goes on working.
+inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
+  void* address = nullptr;
+  const auto try_it = [&] {
+    const cudaError_t status = cudaMallocFromPoolAsync(&address, bytes, context.pool, context.stream);
+    if (status != cudaErrorMemoryAllocation) check(status, "cudaMallocFromPoolAsync");
+    cudaGetLastError();
+    return status == cudaSuccess;
+  };
+  if (try_it()) return address;
+  size_t free = 0;
+  size_t total = 0;
+  const auto ask = [&] { check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo"); };
+  ask();
+  if (bytes <= total) {
+    // What is kept for reuse may not fit together: give it back to the device, and try once more.
+    if (context.release_spare) context.release_spare();
+    check(cudaStreamSynchronize(context.stream), "cudaStreamSynchronize");
+    check(cudaMemPoolTrimTo(context.pool, 0), "cudaMemPoolTrimTo");
+    if (try_it()) return address;
+    ask();
+  }
+  throw DeviceError("ERR_OUT_OF_MEMORY", "needed " + std::to_string(bytes) + " bytes of GPU memory, free are " +
+                                             std::to_string(free) + " of " + std::to_string(total));
+}
+
+/// Device memory for the kernels of one launcher: taken and given back in stream order.
+class Scratch {
+ public:
+  Scratch(const LaunchContext& context, size_t bytes)
+      : stream_(context.stream), use_(context.memory_use.get()), bytes_(bytes) {
+    if (bytes == 0) return;
+    data_ = allocate_from_pool(context, bytes);
+    use_->take(bytes);
+  }
+  ~Scratch() {
+    if (!data_) return;
+    cudaFreeAsync(data_, stream_);
+    use_->give_back(bytes_);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  cudaStream_t stream_;
+  MemoryUse* use_;
+  size_t bytes_;
+  void* data_ = nullptr;
+};
+
+/// Zeros for a kernel to count in, which leaves zeros behind.
+class Counters {
+ public:
+  Counters(const LaunchContext& context, int64_t count)
+      : more_(context, count > context.num_counters ? size_t(count) * sizeof(unsigned) : 0),
+        data_(count > context.num_counters ? more_.as<unsigned>() : context.counters) {
+    if (data_ == context.counters) return;
+    check(cudaMemsetAsync(data_, 0, size_t(count) * sizeof(unsigned), context.stream), "cudaMemsetAsync");
+  }
+
+  unsigned* data() const { return data_; }
+
+ private:
+  Scratch more_;  // where the context has too few
+  unsigned* data_;
+};
+
+template <typename Integer>
+constexpr Integer divide_up(Integer dividend, Integer divisor) {
+  return dividend / divisor + (dividend % divisor != 0 ? 1 : 0);
+}
+
+/// Blocks for threads that walk in strides of the grid: enough for `items`, but no more than keep the device busy.
+inline int64_t strided_blocks(const LaunchContext& context, int64_t items, int threads, int waves = 16) {
+  const int64_t wanted = divide_up<int64_t>(items, threads);
+  const int64_t most = int64_t(context.device.multiprocessors) * waves;
+  return wanted < most ? wanted : most;
+}
+
+}  // namespace attention

@@ -1,0 +1,133 @@
+#pragma once
+// Positions in tensors of any shape and strides.
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/error.h"
+
+namespace attention {
+
+constexpr int max_rank = 6;
+
+/// Divides 31-bit numbers by a constant: by a product instead, as Granlund and Montgomery have it.
+struct FastDivisor {
+  uint32_t divisor = 1;
+  uint32_t factor = 1;
+  uint32_t shift = 0;
+
+  FastDivisor() = default;
+  explicit FastDivisor(uint32_t value) : divisor(value) {
+    while (shift < 32 && (uint64_t(1) << shift) < divisor) shift++;
+    factor = uint32_t(((uint64_t(1) << 32) * ((uint64_t(1) << shift) - divisor)) / divisor + 1);
+  }
+
+  __device__ __forceinline__ uint32_t quotient(uint32_t dividend) const {
+    return (uint32_t((uint64_t(dividend) * factor) >> 32) + dividend) >> shift;
+  }
+};
+
+/// A call, for where it is used it is rare, and long.
+__device__ __noinline__ inline int64_t divide_wide(int64_t dividend, int64_t divisor) { return dividend / divisor; }
+
+/// Splits a position into a quotient and a remainder; 32-bit arithmetic where all positions allow it.
+struct Divisor {
+  int64_t divisor = 1;
+  FastDivisor fast;
+  bool wide = false;
+
+  Divisor() = default;
+  Divisor(int64_t value, int64_t positions) : divisor(value), wide(positions > INT32_MAX || value > INT32_MAX) {
+    if (!wide) fast = FastDivisor(uint32_t(value));
+  }
+
+  __device__ __forceinline__ int64_t split(int64_t position, int64_t& remainder) const {
+    const int64_t quotient = wide ? divide_wide(position, divisor) : int64_t(fast.quotient(uint32_t(position)));
+    remainder = position - quotient * divisor;
+    return quotient;
+  }
+};
+
+/// Positions 0, 1 … of a row-major shape, as offsets into several tensors. Strides of 0 repeat, negative ones run
+/// backwards. Here the last axis comes first, so that device code, unrolled, indexes by constants.
+template <int Tensors>
+struct Walk {
+  int rank = 0;
+  bool wide = false;  // positions need 64 bits
+  int64_t size = 1;
+  int64_t shape[max_rank] = {};
+  FastDivisor divisors[max_rank];
+  int64_t strides[Tensors][max_rank] = {};
+
+  __device__ __forceinline__ void offsets(int64_t position, int64_t (&to)[Tensors]) const {
+#pragma unroll
+    for (int tensor = 0; tensor < Tensors; tensor++) to[tensor] = 0;
+#pragma unroll
+    for (int axis = 0; axis < max_rank; axis++) {
+      if (axis >= rank) break;
+      int64_t rest = 0;
+      if (axis < rank - 1) {
+        rest = wide ? divide_wide(position, shape[axis]) : int64_t(divisors[axis].quotient(uint32_t(position)));
+      }
+      const int64_t coordinate = position - rest * shape[axis];
+#pragma unroll
+      for (int tensor = 0; tensor < Tensors; tensor++) to[tensor] += coordinate * strides[tensor][axis];
+      position = rest;
+    }
+  }
+};
+
+/// Calls `body` with positions of a walk and their offsets: a thread takes `PerThread`, a block apart.
+template <int PerThread, int Tensors, typename Body>
+__device__ __forceinline__ void walk_apart(const Walk<Tensors>& walk, Body&& body) {
+  const int64_t start = int64_t(blockIdx.x) * blockDim.x * PerThread + threadIdx.x;
+  const int64_t end = min(start + int64_t(blockDim.x) * PerThread, walk.size);
+#pragma unroll 1
+  for (int64_t position = start; position < end; position += blockDim.x) {
+    int64_t offsets[Tensors];
+    walk.offsets(position, offsets);
+    body(position, offsets);
+  }
+}
+
+inline int64_t size_of(const std::vector<int64_t>& shape) {
+  int64_t size = 1;
+  for (const int64_t length : shape) size *= length;
+  return size;
+}
+
+/// A walk along `shape`, of no empty axis.
+template <int Tensors>
+Walk<Tensors> make_walk(const std::vector<int64_t>& shape, const std::vector<int64_t> (&strides)[Tensors]) {
+  if (shape.size() > size_t(max_rank)) {
+    throw DeviceError("ERR_RANGE", "expected at most 6 axes, received " + std::to_string(shape.size()));
+  }
+  Walk<Tensors> walk;
+  walk.rank = int(shape.size());
+  walk.size = size_of(shape);
+  walk.wide = walk.size > INT32_MAX;
+  for (int axis = 0; axis < walk.rank; axis++) {
+    const int from = walk.rank - 1 - axis;
+    walk.shape[axis] = shape[from];
+    if (!walk.wide) walk.divisors[axis] = FastDivisor(uint32_t(shape[from]));
+    for (int tensor = 0; tensor < Tensors; tensor++) walk.strides[tensor][axis] = strides[tensor].at(from);
+  }
+  if (walk.rank == 0) walk.shape[0] = 1;  // a row of one
+  return walk;
+}
+
+/// Whether packs of N neighbouring positions never cross the end of a row, and in this tensor start at multiples of N.
+template <int Tensors>
+bool is_packed(const Walk<Tensors>& walk, int tensor, int n) {
+  if (walk.rank <= 1) return true;
+  if (walk.shape[0] % n != 0) return false;
+  for (int axis = 1; axis < walk.rank; axis++) {
+    if (walk.strides[tensor][axis] % n != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace attention

@@ -1,0 +1,117 @@
+#pragma once
+// Functions of two elements, with broadcasting by strides.
+
+#include "elementwise/binary_functions.cuh"
+#include "common/element.cuh"
+#include "common/strides.h"
+
+namespace attention {
+
+// One choice of the operation for a whole pack.
+#define ATTENTION_EACH(expression)                    \
+  do {                                                \
+    _Pragma("unroll") for (int i = 0; i < N; i++) {   \
+      const Value a = left[i];                        \
+      const Value b = right[i];                       \
+      left[i] = Value(expression);                    \
+    }                                                 \
+    return;                                           \
+  } while (false)
+
+/// The results take the place of the left operands. `operation` is an index into the table of binary.ts.
+template <int N, typename Value>
+__device__ __forceinline__ void apply_binary(int operation, Value (&left)[N], const Value (&right)[N]) {
+  constexpr Value zero = Value(0);
+  switch (operation) {
+    case 0: ATTENTION_EACH(add(a, b));
+    case 1: ATTENTION_EACH(angle(a, b));
+    case 2: ATTENTION_EACH(a == b);
+    case 3: ATTENTION_EACH(floor_quotient(a, b));
+    case 4: ATTENTION_EACH(a > b);
+    case 5: ATTENTION_EACH(a >= b);
+    case 6: ATTENTION_EACH(a < b);
+    case 7: ATTENTION_EACH(a <= b);
+    case 8: ATTENTION_EACH(a != zero && b != zero);
+    case 9: ATTENTION_EACH(a != zero || b != zero);
+    case 10: ATTENTION_EACH(larger(a, b));
+    case 11: ATTENTION_EACH(smaller(a, b));
+    case 12: ATTENTION_EACH(modulo(a, b));
+    case 13: ATTENTION_EACH(multiply(a, b));
+    case 14: ATTENTION_EACH(a != b);
+    case 15: ATTENTION_EACH(power(a, b));
+    case 16: ATTENTION_EACH(a < zero ? multiply(a, b) : a);
+    case 17: ATTENTION_EACH(quotient(a, b));
+    case 18: ATTENTION_EACH(multiply(subtract(a, b), subtract(a, b)));
+    default: ATTENTION_EACH(subtract(a, b));
+  }
+}
+
+#undef ATTENTION_EACH
+
+/// Packs of an operand that along the last axis either follows or repeats.
+struct PackedOperand {
+  const void* data;
+  ElementType type;
+  bool repeats;
+  RawPack raw;
+
+  __device__ __forceinline__ PackedOperand(const void* data, ElementType type, bool repeats)
+      : data(data), type(type), repeats(repeats) {}
+
+  __device__ __forceinline__ void begin(int64_t offset, int64_t count) {
+    if (!repeats && count >= pack_elements) load_raw(raw, data, type, offset);
+  }
+
+  template <typename Value>
+  __device__ __forceinline__ void finish(Value (&to)[pack_elements], int64_t offset, int64_t count) {
+    if (repeats) {
+      const Value value = load_element<Value>(data, type, offset);
+#pragma unroll
+      for (int i = 0; i < pack_elements; i++) to[i] = value;
+    } else if (count >= pack_elements) {
+      convert_raw(to, raw, type);
+    } else {
+#pragma unroll
+      for (int i = 0; i < pack_elements; i++) {
+        to[i] = i < count ? load_element<Value>(data, type, offset + i) : Value(0);
+      }
+    }
+  }
+};
+
+/// A thread takes a pack, which lies in one row of the walk.
+template <typename Value>
+__global__ void __launch_bounds__(256)
+    binary_packs_kernel(int operation, const void* a, ElementType a_type, const void* b, ElementType b_type,
+                        void* output, ElementType output_type, const Walk<2> walk) {
+  const int64_t index = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * pack_elements;
+  if (index >= walk.size) return;
+  int64_t offsets[2];
+  walk.offsets(index, offsets);
+  const int64_t count = walk.size - index;
+  PackedOperand left_operand(a, a_type, walk.strides[0][0] == 0);
+  PackedOperand right_operand(b, b_type, walk.strides[1][0] == 0);
+  left_operand.begin(offsets[0], count);
+  right_operand.begin(offsets[1], count);
+  Value left[pack_elements];
+  Value right[pack_elements];
+  left_operand.finish(left, offsets[0], count);
+  right_operand.finish(right, offsets[1], count);
+  apply_binary(operation, left, right);
+  store_some(output, output_type, index, left, count);
+}
+
+/// Any strides.
+template <typename Value>
+__global__ void __launch_bounds__(256)
+    binary_elements_kernel(int operation, const void* a, ElementType a_type, const void* b, ElementType b_type,
+                           void* output, ElementType output_type, const Walk<2> walk) {
+  walk_apart<pack_elements>(walk, [&](int64_t index, const int64_t (&offsets)[2]) {
+    Value left[1] = {load_element<Value>(a, a_type, offsets[0])};
+    const Value right[1] = {load_element<Value>(b, b_type, offsets[1])};
+    apply_binary(operation, left, right);
+    store_element(output, output_type, index, left[0]);
+  });
+}
+
+}  // namespace attention

@@ -1,0 +1,48 @@
+#pragma once
+// What launchers of kernels over elements share.
+
+#include <cstdint>
+
+#include "common/element_type.h"
+#include "common/launch.h"
+
+namespace attention {
+
+constexpr int elementwise_threads = 256;
+
+/// A thread for every `per_thread` of `items`.
+inline Grid elementwise_grid(int64_t items, int per_thread) {
+  return {.blocks = divide_up<int64_t>(items, int64_t(elementwise_threads) * per_thread),
+          .threads = elementwise_threads};
+}
+
+/// Whether packs of elements from the tensor's start on can be accessed at once.
+inline bool is_aligned(const Operand& operand) { return reinterpret_cast<uintptr_t>(operand.data) % 16 == 0; }
+
+/// Whether the kernels compute on elements of this type as floats; else as ints.
+constexpr bool is_float(ElementType type) { return type != ElementType::int32 && type != ElementType::bool8; }
+
+/// Calls `body` with the tag of float or int.
+template <typename Body>
+void with_compute_type(bool as_float, Body&& body) {
+  if (as_float) {
+    body(TypeTag<float>{});
+  } else {
+    body(TypeTag<int>{});
+  }
+}
+
+/// Threads of a block that shares a row: a power of two.
+inline int row_threads(int64_t length, int per_thread, int most) {
+  int threads = 32;
+  while (threads < most && int64_t(threads) * per_thread < length) threads *= 2;
+  return threads;
+}
+
+/// Blocks of rows: blockDim.x threads a row; where that is a warp, several rows a block.
+inline Grid row_grid(int64_t rows, int threads) {
+  const int rows_per_block = threads == 32 ? 8 : 1;
+  return {.blocks = divide_up<int64_t>(rows, rows_per_block), .threads = dim3(threads, rows_per_block)};
+}
+
+}  // namespace attention

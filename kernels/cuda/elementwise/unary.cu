@@ -1,0 +1,17 @@
+#include "elementwise/unary.h"
+
+#include "elementwise/elementwise.h"
+#include "elementwise/unary.cuh"
+
+namespace attention {
+
+void unary(const LaunchContext& context, const UnaryParams& params) {
+  if (params.size == 0) return;
+  with_compute_type(is_float(params.x.type), [&](auto tag) {
+    using Value = typename decltype(tag)::type;
+    launch(context, unary_kernel<Value>, elementwise_grid(params.size, pack_elements), params.operation, params.x.data,
+           params.x.type, params.output.data, params.output.type, params.size, params.alpha, params.beta);
+  });
+}
+
+}  // namespace attention

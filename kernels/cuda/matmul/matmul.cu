@@ -1,0 +1,25 @@
+#include "matmul/matmul.h"
+
+namespace attention {
+
+template <typename T>
+void launch_matmul(const LaunchContext& context, const MatmulParams& params);  // matmul_launch.cuh
+
+void matmul(const LaunchContext& context, const MatmulParams& given) {
+  MatmulParams params = given;
+  int64_t batches = 1;
+  for (int axis = 0; axis < params.batch_rank; axis++) batches *= params.batch_shape[axis];
+  if (batches == 0 || params.rows == 0 || params.columns == 0) return;
+  constexpr int64_t most = INT32_MAX - 4096;  // so that steps beyond the end have a number
+  if (batches > most || params.rows > most || params.columns > most || params.depth > most) {
+    throw DeviceError("ERR_UNSUPPORTED", "expected rows, columns, depth and batch below 2^31 - 4096, received " +
+                                             std::to_string(params.rows) + ", " + std::to_string(params.columns) + ", " +
+                                             std::to_string(params.depth) + " and " + std::to_string(batches));
+  }
+  // A vector is the same either way.
+  if (params.rows == 1) params.transpose_a = false;
+  if (params.columns == 1) params.transpose_b = true;
+  with_float_type(params.output.type, [&](auto tag) { launch_matmul<typename decltype(tag)::type>(context, params); });
+}
+
+}  // namespace attention

@@ -1,0 +1,102 @@
+#include "moe/fused_moe.h"
+
+#include <algorithm>
+
+#include "moe/fused_moe.cuh"
+#include "moe/sort_tokens_by_expert.h"
+
+namespace attention {
+namespace {
+
+constexpr int64_t most_product_bytes = int64_t(1) << 29;  // of scratch memory; more tokens go one part after another
+
+void sum_products(const LaunchContext& context, const FusedMoeParams& params, const float* products) {
+  constexpr int threads = 256;
+  with_float_type(params.output.type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const int N = params.hidden % 4 == 0 ? 4 : 1;
+    const int packs_per_row = params.hidden / N;
+    const int64_t packs = int64_t(params.tokens) * packs_per_row;
+    launch(context, N == 4 ? fused_moe_sum_kernel<4, T> : fused_moe_sum_kernel<1, T>,
+           {.blocks = divide_up<int64_t>(packs, threads), .threads = threads}, products,
+           params.output.as<T>(), packs, packs_per_row, params.topk);
+  });
+}
+
+/// All tokens together.
+void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params) {
+  const int pairs = params.tokens * params.topk;
+  const ElementType type = params.x.type;
+  const bool aligned = is_moe_aligned(type, params.hidden) && is_moe_aligned(type, params.intermediate);
+  const MoePlan plan = plan_moe(context, type, pairs, params.experts, aligned);
+
+  const Scratch order(context, plan.needs_tiles ? 2 * size_t(pairs) * sizeof(int) : 0);
+  int* sorted_token_ids = order.as<int>();
+  const int* expert_ids = plan.needs_tiles ? sorted_token_ids + pairs : params.topk_ids;
+  const int64_t num_tiles = plan.needs_tiles ? count_moe_tiles(pairs, params.experts, plan.rows_per_tile) : 0;
+  const Scratch tiles(context, size_t(num_tiles) * sizeof(MoeTile));
+  if (plan.needs_tiles) {
+    sort_tokens_by_expert(context, {
+                                       .ids = params.topk_ids,
+                                       .sorted_token_ids = sorted_token_ids,
+                                       .expert_ids = sorted_token_ids + pairs,
+                                       .pairs = pairs,
+                                       .experts = params.experts,
+                                   });
+    make_moe_tiles(context, expert_ids, pairs, params.experts, plan.rows_per_tile, tiles.as<MoeTile>());
+  }
+
+  const Scratch activated(context, size_t(pairs) * params.intermediate * element_bytes(type));
+  const Scratch products(context, size_t(pairs) * params.hidden * sizeof(float));
+  const MoeProduct gate_up = {
+      .x = params.x,
+      .weights = params.gate_up_weights,
+      .output = {activated.as<void>(), type},
+      .topk_weights = nullptr,
+      .sorted_token_ids = sorted_token_ids,
+      .expert_ids = expert_ids,
+      .tiles = tiles.as<MoeTile>(),
+      .pairs = pairs,
+      .experts = params.experts,
+      .pairs_per_row = params.topk,
+      .width = params.intermediate,
+      .depth = params.hidden,
+      .gated = true,
+      .activation = params.activation,
+  };
+  multiply_experts(context, plan, gate_up);
+  MoeProduct down = gate_up;
+  down.x = gate_up.output;
+  down.weights = params.down_weights;
+  down.output = {products.as<void>(), ElementType::float32};
+  down.topk_weights = params.topk_weights;
+  down.pairs_per_row = 1;
+  down.width = params.hidden;
+  down.depth = params.intermediate;
+  down.gated = false;
+  multiply_experts(context, plan, down);
+  sum_products(context, params, products.as<float>());
+}
+
+}  // namespace
+
+void fused_moe(const LaunchContext& context, const FusedMoeParams& params) {
+  if (params.tokens == 0 || params.hidden == 0) return;
+  const int64_t bytes_per_token = int64_t(std::max(params.topk, 1)) * params.hidden * int64_t(sizeof(float));
+  // A multiple of 4, so that the ids of every part begin at a multiple of 16 bytes.
+  const auto chunk = int(std::clamp<int64_t>(most_product_bytes / bytes_per_token / 4 * 4, 4, INT32_MAX / 2));
+  const auto advance = [](const Operand& tensor, int64_t elements) {
+    return Operand{tensor.as<char>() + elements * element_bytes(tensor.type), tensor.type};
+  };
+  for (int first = 0; first < params.tokens; first += chunk) {
+    FusedMoeParams part = params;
+    part.x = advance(params.x, int64_t(first) * params.hidden);
+    part.topk_weights += int64_t(first) * params.topk;
+    part.topk_ids += int64_t(first) * params.topk;
+    part.output = advance(params.output, int64_t(first) * params.hidden);
+    part.tokens = std::min(chunk, params.tokens - first);
+    fused_moe_chunk(context, part);
+  }
+}
+
+}  // namespace attention

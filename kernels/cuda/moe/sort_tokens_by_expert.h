@@ -1,0 +1,19 @@
+#pragma once
+
+#include "common/element_type.h"
+#include "common/launch.h"
+
+namespace attention {
+
+struct SortTokensByExpertParams {
+  const int* ids;         // [pairs]
+  int* sorted_token_ids;  // [pairs]
+  int* expert_ids;        // [pairs]
+  int pairs;
+  int experts;
+};
+
+/// Stable sort of the pairs by expert. Ids that are no expert's come last, as expert -1.
+void sort_tokens_by_expert(const LaunchContext& context, const SortTokensByExpertParams& params);
+
+}  // namespace attention

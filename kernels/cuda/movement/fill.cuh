@@ -1,0 +1,29 @@
+#pragma once
+// output[i] = start + i * step. A thread takes a pack.
+
+#include "common/element.cuh"
+
+namespace attention {
+
+__global__ void __launch_bounds__(256)
+    fill_kernel(void* output, ElementType type, int64_t size, float start, float step, int int_start, int int_step) {
+  const int64_t index = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * pack_elements;
+  if (index >= size) return;
+  if (type == ElementType::int32) {
+    int values[pack_elements];
+#pragma unroll
+    for (int i = 0; i < pack_elements; i++) {
+      values[i] = int(uint32_t(int_start) + uint32_t(int_step) * uint32_t(index + i));
+    }
+    return store_some(output, type, index, values, size - index);
+  }
+  float values[pack_elements];
+#pragma unroll
+  for (int i = 0; i < pack_elements; i++) {
+    // A constant may be infinite or NaN, and positions are too long for a float.
+    values[i] = step == 0.0f ? start : float(double(start) + double(step) * double(index + i));
+  }
+  store_some(output, type, index, values, size - index);
+}
+
+}  // namespace attention

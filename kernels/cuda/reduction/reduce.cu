@@ -1,0 +1,115 @@
+#include "reduction/reduce.h"
+
+#include <algorithm>
+
+#include "elementwise/elementwise.h"
+#include "reduction/reduce.cuh"
+
+namespace attention {
+namespace {
+
+constexpr int64_t short_slice = 32;  // for one thread each
+constexpr int64_t shortest_row_part = 8192;
+constexpr int64_t shortest_column_part = 16;  // per thread
+constexpr int64_t most_parts = 1024;
+
+struct Reduction {
+  const void* x;
+  void* output;
+  ReduceShape shape;
+  bool as_float;  // what it computes in
+};
+
+void reduce_slices(const LaunchContext& context, Reduction reduction);
+
+/// Whether the walk is one of whole packs.
+bool has_packs(const Walk<1>& walk) {
+  return walk.strides[0][0] == 1 && walk.shape[0] % pack_elements == 0 && is_packed(walk, 0, pack_elements);
+}
+
+/// Whether all offsets of the walk are multiples of a pack.
+bool steps_in_packs(const Walk<1>& walk) {
+  for (int axis = 0; axis < walk.rank; axis++) {
+    if (walk.strides[0][axis] % pack_elements != 0) return false;
+  }
+  return true;
+}
+
+/// Launches `kernel` on slices in `parts`, and reduces the results of the parts.
+template <typename Kernel>
+void launch_parts(const LaunchContext& context, Reduction& reduction, Kernel kernel, Grid grid, int64_t most) {
+  ReduceShape& shape = reduction.shape;
+  const int64_t wanted = divide_up<int64_t>(context.device.multiprocessors * 4, grid.blocks.x);
+  const bool is_long = shape.reduced.size > most_parts;  // never the results of parts
+  const int64_t parts = is_long ? std::clamp<int64_t>(std::min(wanted, most), 1, most_parts) : 1;
+  shape.part = divide_up(shape.reduced.size, parts * pack_elements) * pack_elements;
+  grid.blocks.y = divide_up(shape.reduced.size, shape.part);
+  if (grid.blocks.y == 1) return launch(context, kernel, grid, reduction.x, reduction.output, shape);
+
+  const Scratch results(context, size_t(shape.outputs.size * grid.blocks.y) * 4);
+  Reduction rest = reduction;
+  rest.x = results.as<void>();
+  rest.shape.x_type = reduction.as_float ? ElementType::float32 : ElementType::int32;
+  rest.shape.outputs = make_walk<1>({shape.outputs.size}, {{1}});
+  rest.shape.reduced = make_walk<1>({grid.blocks.y}, {{shape.outputs.size}});
+  if (shape.operation == reduce_mean) shape.operation = reduce_sum;
+  shape.output_type = rest.shape.x_type;
+  launch(context, kernel, grid, reduction.x, results.as<void>(), shape);
+  reduce_slices(context, rest);
+}
+
+template <typename Value>
+void reduce_rows(const LaunchContext& context, Reduction& reduction) {
+  const ReduceShape& shape = reduction.shape;
+  const bool in_packs = has_packs(shape.reduced) && steps_in_packs(shape.outputs);
+  const int threads = row_threads(std::min(shape.reduced.size, shortest_row_part), 16, 512);
+  launch_parts(context, reduction, in_packs ? reduce_rows_kernel<Value, pack_elements> : reduce_rows_kernel<Value, 1>,
+               row_grid(shape.outputs.size, threads), shape.reduced.size / shortest_row_part);
+}
+
+template <typename Value>
+void reduce_columns(const LaunchContext& context, Reduction& reduction) {
+  const ReduceShape& shape = reduction.shape;
+  const bool in_packs = has_packs(shape.outputs) && steps_in_packs(shape.reduced);
+  const int64_t columns = in_packs ? shape.outputs.size / pack_elements : shape.outputs.size;
+  unsigned rows = 1;
+  while (rows < reduce_threads && rows * short_slice < shape.reduced.size) rows *= 2;
+  unsigned width = reduce_threads / rows;
+  while (width < 32 && width < columns) {  // lanes side by side are worth more
+    width *= 2;
+    rows /= 2;
+  }
+  launch_parts(context, reduction,
+               in_packs ? reduce_columns_kernel<Value, pack_elements> : reduce_columns_kernel<Value, 1>,
+               {.blocks = divide_up<int64_t>(columns, width), .threads = dim3(width, rows)},
+               shape.reduced.size / (rows * shortest_column_part));
+}
+
+void reduce_slices(const LaunchContext& context, Reduction reduction) {
+  const ReduceShape& shape = reduction.shape;
+  const bool by_rows = shape.reduced.strides[0][0] == 1 && shape.reduced.size > short_slice;
+  with_compute_type(reduction.as_float, [&](auto tag) {
+    using Value = typename decltype(tag)::type;
+    if (by_rows) return reduce_rows<Value>(context, reduction);
+    reduce_columns<Value>(context, reduction);
+  });
+}
+
+}  // namespace
+
+void reduce(const LaunchContext& context, const ReduceParams& params) {
+  if (size_of(params.output_shape) == 0 || size_of(params.reduce_shape) == 0) return;
+  const ReduceShape shape{
+      .operation = params.operation,
+      .x_type = params.x.type,
+      .output_type = params.output.type,
+      .outputs = make_walk<1>(params.output_shape, {params.output_strides}),
+      .reduced = make_walk<1>(params.reduce_shape, {params.reduce_strides}),
+      .part = 0,
+      .count = float(size_of(params.reduce_shape)),
+  };
+  const bool as_float = is_float(params.x.type) || is_float(params.output.type);
+  reduce_slices(context, {params.x.data, params.output.data, shape, as_float});
+}
+
+}  // namespace attention

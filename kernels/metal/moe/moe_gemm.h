@@ -1,0 +1,22 @@
+#pragma once
+#include "matmul/gemm.h"
+#include "moe/moe_tiles.h"
+
+template <typename T>
+using MoeGemmTile = GemmTile<T, moe_tile_rows, 64, 2, 2>;
+
+constant constexpr uint moe_no_row = 0xffffffffu;
+
+/// Rows of x in the order that a threadgroup has written to `rows`; `moe_no_row` for none.
+template <typename T>
+struct MoeInputRows {
+  device const T* x;
+  threadgroup const uint* rows;
+  uint depth;
+
+  device const T* line(uint i) const { return rows[i] == moe_no_row ? nullptr : x + ulong(rows[i]) * depth; }
+};
+
+/// Rows of weights for each of the simdgroups of moe_gemm_rows and its kind.
+constant constexpr uint moe_rows_per_simdgroup = 4;
+constant constexpr uint moe_rows_simdgroups = 2;

@@ -1,0 +1,111 @@
+// Reductions over any axes, by strides. `operation` is an index into the table of reduce.ts.
+#include <metal_stdlib>
+#include "common/element.h"
+#include "common/strides.h"
+
+using namespace metal;
+
+constant int operation [[function_constant(0)]];
+constant int x_type [[function_constant(1)]];
+constant int output_type [[function_constant(2)]];
+
+struct ReduceParams {
+  ulong output_strides[max_rank];  // in x, along the axes that stay
+  ulong reduce_strides[max_rank];  // in x, along the axes that go
+  uint output_shape[max_rank];
+  uint reduce_shape[max_rank];
+  uint output_rank;
+  uint reduce_rank;
+  uint output_size;
+  uint reduce_size;
+};
+
+inline float plus(float a, float b) { return a + b; }
+inline int plus(int a, int b) { return int(uint(a) + uint(b)); }
+inline float times(float a, float b) { return a * b; }
+inline int times(int a, int b) { return int(uint(a) * uint(b)); }
+inline float larger(float a, float b) { return isnan(a) || a > b ? a : b; }
+inline int larger(int a, int b) { return max(a, b); }
+inline float smaller(float a, float b) { return isnan(a) || a < b ? a : b; }
+inline int smaller(int a, int b) { return min(a, b); }
+
+// Of a maximum or minimum, every element is neutral beside another: those start from the first.
+template <typename Value>
+inline Value neutral(Value first) {
+  switch (operation) {
+    case 0: case 1: case 6: return Value(0);
+    case 2: case 5: return Value(1);
+    default: return first;
+  }
+}
+
+template <typename Value>
+inline Value combine(Value a, Value b) {
+  switch (operation) {
+    case 0: case 1: return plus(a, b);
+    case 2: return times(a, b);
+    case 3: return larger(a, b);
+    case 4: return smaller(a, b);
+    case 5: return Value(a != Value(0) && b != Value(0));
+    default: return Value(a != Value(0) || b != Value(0));
+  }
+}
+
+// Elements first, first + step ... of the slice that starts at `base`.
+template <typename Value>
+inline Value reduce_slice(device const uchar* x, constant ReduceParams& params, ulong base, uint first, uint step) {
+  Value value = neutral(load_element<Value>(x, x_type, base));
+  for (uint i = first; i < params.reduce_size; i += step) {
+    const ulong at = base + strided_offset(i, params.reduce_rank, params.reduce_shape, params.reduce_strides);
+    value = combine(value, load_element<Value>(x, x_type, at));
+  }
+  return value;
+}
+
+template <typename Value>
+inline void store_result(device uchar* output, constant ReduceParams& params, uint index, Value value) {
+  if (operation == 1) value = Value(value / Value(params.reduce_size));  // the mean
+  store_element(output, output_type, index, value);
+}
+
+// A threadgroup an output.
+template <typename Value>
+[[kernel]] void reduce_groups(device const uchar* x [[buffer(0)]],
+                              device uchar* output [[buffer(1)]],
+                              constant ReduceParams& params [[buffer(2)]],
+                              uint group [[threadgroup_position_in_grid]],
+                              uint thread_index [[thread_index_in_threadgroup]],
+                              uint threads [[threads_per_threadgroup]]) {
+  threadgroup Value partial[256];
+  const ulong base = strided_offset(group, params.output_rank, params.output_shape, params.output_strides);
+  partial[thread_index] = reduce_slice<Value>(x, params, base, thread_index, threads);
+  for (uint half_threads = threads / 2; half_threads > 0; half_threads /= 2) {  // threads: a power of two
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (thread_index < half_threads) {
+      partial[thread_index] = combine(partial[thread_index], partial[thread_index + half_threads]);
+    }
+  }
+  if (thread_index == 0) store_result(output, params, group, partial[0]);
+}
+
+// A thread an output: for short slices, and for slices across which neighbouring outputs are neighbours in memory.
+template <typename Value>
+[[kernel]] void reduce_threads(device const uchar* x [[buffer(0)]],
+                               device uchar* output [[buffer(1)]],
+                               constant ReduceParams& params [[buffer(2)]],
+                               uint position [[thread_position_in_grid]],
+                               uint threads [[threads_per_grid]]) {
+  for (uint i = position; i < params.output_size; i += threads) {
+    const ulong base = strided_offset(i, params.output_rank, params.output_shape, params.output_strides);
+    store_result(output, params, i, reduce_slice<Value>(x, params, base, 0, 1));
+  }
+}
+
+#define instantiate_reduce(type)                                                      \
+  template [[host_name("reduce_groups_" #type)]] [[kernel]] void reduce_groups<type>( \
+      device const uchar*, device uchar*, constant ReduceParams&, uint, uint, uint);  \
+  template [[host_name("reduce_threads_" #type)]] [[kernel]] void reduce_threads<type>( \
+      device const uchar*, device uchar*, constant ReduceParams&, uint, uint);
+
+instantiate_reduce(float)
+instantiate_reduce(int)
