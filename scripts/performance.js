@@ -1,5 +1,5 @@
-// Puts the figures of bench/results into docs/performance.md, as tables in the place of those between its markers, and
-// draws docs/performance.svg.
+// Replaces the tables between the markers in docs/performance.md with the figures in bench/results, and draws
+// docs/performance.svg.
 //
 //   npm run bench:gpu && node scripts/performance.js
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -25,13 +25,13 @@ function format(value) {
 
 function table({ device, driver, commit, date, ceilings, rows }) {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const limits = Object.entries({ read: 'TB/s read', copy: 'TB/s copied', matmul: 'TFLOP/s of matmul' })
+  const limits = Object.entries({ read: 'TB/s read', copy: 'TB/s copy', matmul: 'TFLOP/s matmul' })
     .filter(([name]) => ceilings[name])
     .map(([name, unit]) => `${format(ceilings[name])} ${unit}`);
   const driverVersion = `CUDA ${Math.floor(driver / 1000)}.${(driver % 1000) / 10}`;
   return [
     `${device}, driver for ${driverVersion}, commit ${commit}, ${date}` +
-      `${limits.length > 0 ? `; the machine's limits in this run: ${limits.join(', ')}` : ''}.`,
+      `${limits.length > 0 ? `; limits measured in this run: ${limits.join(', ')}` : ''}.`,
     '',
     `| ${columns.join(' | ')} |`,
     `|${columns.map((_, i) => (i === 0 ? '---' : '--:')).join('|')}|`,
@@ -49,7 +49,7 @@ const text = readFileSync(page, 'utf8').replace(
 );
 writeFileSync(page, text);
 
-// The plot: decode as a share of what the GPU reads at best.
+// The plot: decode as a share of the GPU's measured read bandwidth.
 const { device, rows } = results.get('decode');
 const bars = rows.filter((row) => row.layout === 'flash');
 const [left, barHeight, gap, width] = [260, 16, 8, 420];
