@@ -30,7 +30,7 @@ from muon import Muon
 from vocabulary import END_ID, tokenizer_config, train_tokenizer
 
 DEVICE = "cuda"
-MODEL_FOLDER = Path(__file__).resolve().parent.parent / "model"
+MODEL_FOLDER = Path(__file__).resolve().parent.parent / "packages/llm/model"
 
 # Short documents first: recall by lookup forms much sooner there. Then the whole range up to the trained length.
 SHORT, LONG = "short", "long"
