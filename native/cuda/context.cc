@@ -128,7 +128,7 @@ void Context::free(void* address) {
 
 void* Context::allocate_pinned(size_t bytes) {
   if (bytes == 0) return nullptr;
-  void* address = allocate_pinned(bytes);
+  void* address = cuda::allocate_pinned(bytes);
   pinned_allocations_[address] = bytes;
   pinned_bytes_ += bytes;
   return address;
