@@ -5,7 +5,7 @@
 
 namespace attention {
 
-/// What an element of a product becomes, numbered as in packages/backend-common/src/kernels/matmul.ts.
+/// What an element of a product becomes, numbered as in packages/backend-common/src/tfjs_kernels/matmul.ts.
 enum class Activation : int { linear = 0, relu = 1, relu6 = 2, elu = 3, leakyrelu = 4, sigmoid = 5 };
 
 constexpr int max_batch_rank = 4;

@@ -217,7 +217,7 @@ describeOnDevices('two devices', () => {
     await tf.setBackend('cuda');
     await expect(result).rejects.toMatchObject({
       code: 'ERR_UNSUPPORTED',
-      message: expect.stringMatching(/stays on the backend that made it: expected an op on that backend/),
+      message: expect.stringMatching(/stays on the backend that created it: expected an op on that backend/),
     });
     engine.dispose();
     model.dispose();

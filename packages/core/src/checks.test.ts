@@ -124,7 +124,7 @@ group('rejects', () => {
       'another storage type',
       () => checks.sameStorage('x', halves, 'query', floats),
       'ERR_DTYPE',
-      'expected storage float32 as query has, received float16',
+      'expected storage float32 to match query, received float16',
     ],
     ['an integer', () => checks.integer('x', 0, 1), 'ERR_RANGE', 'expected an integer >= 1, received 0'],
     [
@@ -150,8 +150,8 @@ group('rejects', () => {
     expectAttentionError(
       () => tf.grad((x: tf.Tensor) => (checks.notRecorded('x'), tf.square(x)))(tf.scalar(1)),
       'ERR_UNSUPPORTED',
-      '[op] x: expected no gradient to be recorded while written in place, received a call inside tf.grad or ' +
-        'tf.variableGrads; write it outside of them',
+      '[op] x: expected no gradient recording, since it is written in place, received a call ' +
+        'inside tf.grad or tf.variableGrads',
     );
   });
 });

@@ -95,8 +95,8 @@ export class Checks {
     this.fail(
       'ERR_UNSUPPORTED',
       argument,
-      'no gradient to be recorded while written in place',
-      'a call inside tf.grad or tf.variableGrads; write it outside of them',
+      'no gradient recording, since it is written in place',
+      'a call inside tf.grad or tf.variableGrads',
     );
   }
 
@@ -137,7 +137,7 @@ export class Checks {
     const storage = storageOf(tensor);
     const expected = storageOf(like);
     if (storage !== expected) {
-      this.fail('ERR_DTYPE', argument, `storage ${expected} as ${likeArgument} has`, storage);
+      this.fail('ERR_DTYPE', argument, `storage ${expected} to match ${likeArgument}`, storage);
     }
   }
 

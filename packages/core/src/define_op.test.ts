@@ -167,8 +167,8 @@ test('an op that writes in place refuses to be recorded', () => {
   expectAttentionError(
     call,
     'ERR_UNSUPPORTED',
-    '[fillOnes] target: expected no gradient to be recorded while written in place, received a call inside tf.grad or ' +
-      'tf.variableGrads; write it outside of them',
+    '[fillOnes] target: expected no gradient recording, since it is written in place, received a ' +
+      'call inside tf.grad or tf.variableGrads',
   );
   expect([...target.dataSync()]).toEqual([0]);
 });

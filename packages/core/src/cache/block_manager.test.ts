@@ -286,13 +286,13 @@ describe('BlockManager, exhaustion', () => {
       () => manager.allocate('c', 13),
       'ERR_OUT_OF_BLOCKS',
       '[BlockManager.allocate] blocks: expected 4 available, received 3 (2 free, 1 cached) of 8; ' +
-        'free a sequence, swap one out, or preempt one by recompute; a larger numBlocks holds more',
+        'free, swap out or preempt a sequence, or raise numBlocks',
     );
     expect(manager.has('c')).toBe(false);
     expectAttentionError(
       () => manager.allocate('c', 33),
       'ERR_OUT_OF_BLOCKS',
-      /expected 9 available.*the cache holds 32 tokens in all: make it larger, or the sequence shorter$/,
+      /expected 9 available.*the cache holds 32 tokens in total: raise numBlocks or shorten the sequence$/,
     );
     expect(manager.canAllocate(12)).toBe(true);
     manager.allocate('c', 12);
@@ -334,12 +334,12 @@ describe('BlockManager, exhaustion', () => {
     expectAttentionError(
       () => manager.allocate('b', 24),
       'ERR_OUT_OF_BLOCKS',
-      /expected 6 available besides the 2 of the watermark, received 7 \(7 free/,
+      /expected 6 available in addition to the 2 of the watermark, received 7 \(7 free/,
     );
     manager.allocate('b', 20);
     manager.append('a', 8);
     manager.swapOut('a');
-    expect(() => manager.swapIn('a')).toThrow('besides the 2 of the watermark');
+    expect(() => manager.swapIn('a')).toThrow('in addition to the 2 of the watermark');
     manager.free('b');
     manager.swapIn('a');
     manager.free('a');
@@ -406,7 +406,7 @@ describe('BlockManager, input rules', () => {
     [
       'allocate twice',
       (m) => m.allocate('a', [1]),
-      '[BlockManager.allocate] id: expected an id that is not in use, received "a"',
+      '[BlockManager.allocate] id: expected an unused id, received "a"',
     ],
     [
       'token ids',
@@ -434,13 +434,13 @@ describe('BlockManager, input rules', () => {
     [
       'commit too much',
       (m) => m.commit('a', 3),
-      '[BlockManager.commit] tokens: expected at most 2, the tokens with slots that are not committed, received 3',
+      '[BlockManager.commit] tokens: expected at most 2, the number of uncommitted tokens, received 3',
     ],
     ['fork unknown', (m) => m.fork('nobody', 'b'), `[BlockManager.fork] ${unknown}`],
     [
       'fork to a taken id',
       (m) => m.fork('done', 'a'),
-      '[BlockManager.fork] newId: expected an id that is not in use, received "a"',
+      '[BlockManager.fork] newId: expected an unused id, received "a"',
     ],
     [
       'fork half computed',

@@ -193,7 +193,7 @@ export class BlockManager {
    */
   allocate(id: SequenceId, tokens: TokenIds, options: AllocateOptions = {}): { cachedTokens: number } {
     const checks = checksOf.allocate;
-    checks.expect(!this.#sequences.has(id), 'ERR_RANGE', 'id', 'an id that is not in use', describe(id));
+    checks.expect(!this.#sequences.has(id), 'ERR_RANGE', 'id', 'an unused id', describe(id));
     const { hits, length } = this.#placePrompt(checks, tokens, options);
     this.#expectAvailable(checks, this.#blocksToTake({ hits, length }), this.#reserved());
 
@@ -257,7 +257,7 @@ export class BlockManager {
     const count = checkTokens(checks, tokens);
     const { committed, length } = sequence;
     const fits = committed + count <= length;
-    const expected = `at most ${length - committed}, the tokens with slots that are not committed`;
+    const expected = `at most ${length - committed}, the number of uncommitted tokens`;
     checks.expect(fits, 'ERR_RANGE', 'tokens', expected, count);
     if (typeof tokens !== 'number') this.#learn(sequence, committed, tokens, 0, count);
     sequence.committed = committed + count;
@@ -287,13 +287,7 @@ export class BlockManager {
   fork(id: SequenceId, newId: SequenceId): void {
     const checks = checksOf.fork;
     const sequence = this.#resident(checks, id);
-    checks.expect(
-      !this.#sequences.has(newId),
-      'ERR_RANGE',
-      'newId',
-      'an id that is not in use',
-      describe(newId),
-    );
+    checks.expect(!this.#sequences.has(newId), 'ERR_RANGE', 'newId', 'an unused id', describe(newId));
     const uncommitted = sequence.length - sequence.committed;
     const expected = 'a sequence whose tokens are all committed';
     checks.expect(uncommitted === 0, 'ERR_RANGE', 'id', expected, `${uncommitted} uncommitted`);
@@ -482,11 +476,11 @@ export class BlockManager {
   #expectAvailable(checks: Checks, needed: number, reserved: number): void {
     const { available, free, cached, size } = this.#pool;
     if (needed + reserved <= available) return;
-    const kept = reserved > 0 ? ` besides the ${reserved} of the watermark` : '';
+    const kept = reserved > 0 ? ` in addition to the ${reserved} of the watermark` : '';
     const help =
       needed > size
-        ? `the cache holds ${size * this.blockSize} tokens in all: make it larger, or the sequence shorter`
-        : 'free a sequence, swap one out, or preempt one by recompute; a larger numBlocks holds more';
+        ? `the cache holds ${size * this.blockSize} tokens in total: raise numBlocks or shorten the sequence`
+        : 'free, swap out or preempt a sequence, or raise numBlocks';
     throw new AttentionError(
       'ERR_OUT_OF_BLOCKS',
       `[${checks.op}] blocks: expected ${needed} available${kept}, received ${available} ` +

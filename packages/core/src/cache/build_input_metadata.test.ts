@@ -128,7 +128,7 @@ describeOnBackends('buildInputMetadata', () => {
       'slots',
       'ERR_SHAPE',
       { slots: [1, 2] },
-      'scheduled[1].slots: expected 1 slot, one a query token, received 2',
+      'scheduled[1].slots: expected 1 slot, one per query token, received 2',
     ],
     [
       'slot',
@@ -190,7 +190,7 @@ describeOnBackends('buildInputMetadata', () => {
     expectAttentionError(
       () => buildInputMetadata([one], { into: { ...into, positions } }),
       'ERR_SHAPE',
-      '[buildInputMetadata] into.positions: expected shape [1] as slotMapping has, received [2]',
+      '[buildInputMetadata] into.positions: expected shape [1] to match slotMapping, received [2]',
     );
   });
 });

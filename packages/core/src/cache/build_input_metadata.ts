@@ -78,7 +78,7 @@ function checkScheduled(scheduled: readonly ScheduledSequence[]): NeededShape {
   scheduled.forEach(({ slots, blockTable, contextLength, queryLength }, i) => {
     checks.integer(`scheduled[${i}].contextLength`, contextLength, 0, 2 ** 31 - 1);
     checks.integer(`scheduled[${i}].queryLength`, queryLength, 0, contextLength);
-    const expected = `${countOf(queryLength, 'slot')}, one a query token`;
+    const expected = `${countOf(queryLength, 'slot')}, one per query token`;
     const count = slots.length;
     checks.expect(count === queryLength, 'ERR_SHAPE', `scheduled[${i}].slots`, expected, count);
     checkIntegers(`scheduled[${i}].slots`, slots, -1);
@@ -103,8 +103,8 @@ function sizesOf(into: StepMetadata): MetadataShape {
   const tensors = { slotMapping, contextLens, blockTables, positions, cuSeqlensQ, cuSeqlensK };
   for (const [name, tensor] of Object.entries(tensors)) checks.tensor(`into.${name}`, tensor);
   const [tokens, sequences, maxBlocks] = [slotMapping.size, contextLens.size, blockTables.shape[1]];
-  checks.shape('into.blockTables', blockTables, [sequences, 'maxBlocks'], ': a row a sequence');
-  checks.shape('into.positions', positions, [tokens], ' as slotMapping has');
+  checks.shape('into.blockTables', blockTables, [sequences, 'maxBlocks'], ': one row per sequence');
+  checks.shape('into.positions', positions, [tokens], ' to match slotMapping');
   checks.shape('into.cuSeqlensQ', cuSeqlensQ, [sequences + 1], ': sequences + 1');
   checks.shape('into.cuSeqlensK', cuSeqlensK, [sequences + 1], ': sequences + 1');
   return { tokens, sequences, maxBlocks };

@@ -191,7 +191,7 @@ describeOnBackends('PagedKVCache', () => {
       'ERR_RANGE',
       '[PagedKVCache] layer: expected an integer >= 0 and <= 1, received 2',
     );
-    const layers = '[PagedKVCache] hostCache.numLayers: expected 2, as this cache has, received 1';
+    const layers = '[PagedKVCache] hostCache.numLayers: expected 2 to match this cache, received 1';
     expectAttentionError(() => cache.swapOut(host, Int32Array.of(0, 0)), 'ERR_SHAPE', layers);
     expectAttentionError(
       () => cache.swapIn(undefined as unknown as PagedKVCache, Int32Array.of(0, 0)),

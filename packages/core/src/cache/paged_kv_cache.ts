@@ -213,7 +213,7 @@ export class PagedKVCache {
       hostCache.numLayers === numLayers,
       'ERR_SHAPE',
       'hostCache.numLayers',
-      `${numLayers}, as this cache has`,
+      `${numLayers} to match this cache`,
       hostCache.numLayers,
     );
   }

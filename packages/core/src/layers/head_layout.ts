@@ -36,7 +36,7 @@ export function checkHeadLayout(
   heads: number,
   headSize: number,
 ): void {
-  checks.shape(argument, tensor, SHAPES[layout](heads, headSize), ' as query lies');
+  checks.shape(argument, tensor, SHAPES[layout](heads, headSize), ' to match query');
 }
 
 const SHAPES: Record<HeadLayout, (heads: number, headSize: number) => ExpectedDimension[]> = {

@@ -289,13 +289,13 @@ describeOnBackends('PagedAttention', () => {
       'key',
       'ERR_SHAPE',
       () => ({ key: tf.zeros([4, KV_HEADS * HEAD_SIZE]) }),
-      'key: expected shape [T, 2, 16] as query lies, received [4, 32]',
+      'key: expected shape [T, 2, 16] to match query, received [4, 32]',
     ],
     [
       'value',
       'ERR_SHAPE',
       () => ({ value: tf.zeros([3, KV_HEADS, HEAD_SIZE]) }),
-      'value: expected shape [4, 2, 16] as key has, received [3, 2, 16]',
+      'value: expected shape [4, 2, 16] to match key, received [3, 2, 16]',
     ],
     [
       'missing value',
@@ -337,19 +337,19 @@ describeOnBackends('PagedAttention', () => {
       'mask with a cache',
       'ERR_UNSUPPORTED',
       () => ({ attentionMask: tf.zeros([4, 4]) }),
-      'attentionMask: expected no mask where there is a cache, received float32 tensor of shape [4, 4]',
+      'attentionMask: expected no mask with a cache, received float32 tensor of shape [4, 4]',
     ],
     [
       'lengths of prefill',
       'ERR_SHAPE',
       () => ({ metadata: { ...oneSequence(4), isPrefill: true, contextLens: ints([2, 2]) } }),
-      'metadata.contextLens: expected shape [1]: one a sequence of query, received [2]',
+      'metadata.contextLens: expected shape [1]: one per sequence of query, received [2]',
     ],
     [
       'lengths of decode',
       'ERR_SHAPE',
       () => ({ metadata: { ...oneSequence(4), isPrefill: false } }),
-      'metadata.contextLens: expected shape [4]: one a sequence of query, received [1]',
+      'metadata.contextLens: expected shape [4]: one per sequence of query, received [1]',
     ],
     [
       'cuSeqlensQ',
@@ -361,7 +361,7 @@ describeOnBackends('PagedAttention', () => {
       'keys of another number',
       'ERR_SHAPE',
       () => ({ key: tf.zeros([3, KV_HEADS, HEAD_SIZE]), value: tf.zeros([3, KV_HEADS, HEAD_SIZE]) }),
-      'key: expected shape [4, 2, 16]: the tokens of query, received [3, 2, 16]',
+      'key: expected shape [4, 2, 16]: one row per token of query, received [3, 2, 16]',
     ],
     [
       'long decode',
@@ -372,7 +372,7 @@ describeOnBackends('PagedAttention', () => {
         value: tf.zeros([2, 2, KV_HEADS * HEAD_SIZE]),
         metadata: { ...oneSequence(4), isPrefill: false },
       }),
-      'query: expected one token a sequence where metadata has neither isPrefill nor cuSeqlensQ, received [2, 2, 96]',
+      'query: expected one token per sequence if metadata has neither isPrefill nor cuSeqlensQ, received [2, 2, 96]',
     ],
   ])('rejects a wrong call: %s', (_title, code, change, message) => {
     using cache = new PagedKVCache({
@@ -404,14 +404,14 @@ describeOnBackends('PagedAttention', () => {
     const batch = tf.zeros([3, 2, KV_HEADS * HEAD_SIZE]);
     expectOpen(
       { query: tf.zeros([2, 3, HEADS * HEAD_SIZE]), key: batch, value: batch, metadata: { isPrefill: true } },
-      'key: expected a batch of 2 as query has, received [3, 2, 32]',
+      'key: expected a batch of 2 to match query, received [3, 2, 32]',
     );
     const single = new PagedAttention({ numHeads: 1, headSize: HEAD_SIZE });
     const query = rows(5, 1);
     expectAttentionError(
       () => single.forward({ query, key: query, value: query, metadata: { isPrefill: true } }),
       'ERR_SHAPE',
-      '[PagedAttention] query: expected metadata.cuSeqlensQ, for with one head this is [T, H, D] as well as [B, S, H*D], ' +
+      '[PagedAttention] query: expected metadata.cuSeqlensQ, because with one head this shape can be [T, H, D] or [B, S, H*D], ' +
         'received [5, 1, 16]',
     );
     const given = { isPrefill: true, cuSeqlensQ: ints([0, 5]) };

@@ -116,9 +116,9 @@ export class PagedAttention {
     if (!metadata) checks.fail('ERR_DTYPE', 'metadata', 'InputMetadata', describe(metadata));
     const layout = headLayoutOf(checks, query, this.#numHeads, this.#headSize);
     checkHeadLayout(checks, 'key', key, layout, this.#numKvHeads, this.#headSize);
-    checks.shape('value', value, key.shape, ' as key has');
+    checks.shape('value', value, key.shape, ' to match key');
     if (attentionMask && (keyCache || valueCache)) {
-      const expected = 'no mask where there is a cache';
+      const expected = 'no mask with a cache';
       checks.fail('ERR_UNSUPPORTED', 'attentionMask', expected, describe(attentionMask));
     }
 
@@ -172,8 +172,8 @@ function attendFromCache(
   const blockTables = needed('metadata.blockTables', metadata.blockTables);
   const contextLens = needed('metadata.contextLens', metadata.contextLens);
   const { maxContextLen } = metadata;
-  checks.shape('metadata.contextLens', contextLens, [sequences], ': one a sequence of query');
-  checks.shape('key', key, [query.shape[0], key.shape[1], key.shape[2]], ': the tokens of query');
+  checks.shape('metadata.contextLens', contextLens, [sequences], ': one per sequence of query');
+  checks.shape('key', key, [query.shape[0], key.shape[1], key.shape[2]], ': one row per token of query');
   reshapeAndCache(key, value, keyCache, valueCache, slotMapping);
   const attention = { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen };
   return pagedAttention(query, keyCache, valueCache, attention, options);

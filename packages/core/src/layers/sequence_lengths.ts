@@ -45,7 +45,7 @@ export function queryLengths(
   }
   const batch = batchOf(query, layout);
   if (!isPrefill) {
-    const expected = 'one token a sequence where metadata has neither isPrefill nor cuSeqlensQ';
+    const expected = 'one token per sequence if metadata has neither isPrefill nor cuSeqlensQ';
     checks.shapeThat(!batch || batch.length === 1, 'query', query, expected);
     return { sequences: tokens, maxSeqlenQ: 1 };
   }
@@ -57,7 +57,7 @@ export function queryLengths(
     };
   }
   const oneWay = layout !== '[T, H, D]' || query.shape[1] !== 1 || tokens === 1;
-  const expected = 'metadata.cuSeqlensQ, for with one head this is [T, H, D] as well as [B, S, H*D]';
+  const expected = 'metadata.cuSeqlensQ, because with one head this shape can be [T, H, D] or [B, S, H*D]';
   checks.shapeThat(oneWay, 'query', query, expected);
   return { sequences: 1, cuSeqlensQ: evenly(1, tokens), maxSeqlenQ: tokens };
 }
@@ -78,7 +78,7 @@ export function packedLengths(
   const cuSeqlensQ = given ?? evenly(sequences, 1);
   const [queryBatch, keyBatch] = [batchOf(query, layout), batchOf(key, layout)];
   if (queryBatch && keyBatch && queryBatch.size !== keyBatch.size) {
-    checks.shapeThat(false, 'key', key, `a batch of ${queryBatch.size} as query has`);
+    checks.shapeThat(false, 'key', key, `a batch of ${queryBatch.size} to match query`);
   }
   const { cuSeqlensK, maxSeqlenK } = metadata;
   if (cuSeqlensK) return { cuSeqlensQ, cuSeqlensK, maxSeqlenQ, maxSeqlenK };

@@ -67,7 +67,7 @@ describeOnBackends('assignStorage', (backendName) => {
       expectAttentionError(
         () => tf.grad((x: tf.Tensor) => (assignStorage(destination, source), tf.square(x)))(tf.scalar(1)),
         'ERR_UNSUPPORTED',
-        /^\[assignStorage\] destination: expected no gradient to be recorded while written in place/,
+        /^\[assignStorage\] destination: expected no gradient recording, since it is written in place/,
       );
     }
     expect([...destination.dataSync()]).toEqual([0]);
@@ -83,7 +83,7 @@ describeOnBackends('assignStorage', (backendName) => {
     expectAttentionError(
       () => assignStorage(floats, tf.zeros([2, 1])),
       'ERR_SHAPE',
-      '[assignStorage] source: expected shape [2] as destination has, received [2, 1]',
+      '[assignStorage] source: expected shape [2] to match destination, received [2, 1]',
     );
     expectAttentionError(
       () => assignStorage(floats, new Int32Array(2)),
@@ -127,8 +127,8 @@ describeOnBackends('assignStorage', (backendName) => {
         expectAttentionError(
           () => assignStorage(floats, source),
           'ERR_UNSUPPORTED',
-          '[assignStorage] destination: expected float32 memory of its own, received memory shared with the ' +
-            'tensor that tf.cast was given; copy it first',
+          '[assignStorage] destination: expected unshared float32 memory, received memory shared with the ' +
+            'input of tf.cast; copy it first',
         );
       }
       expect([...ints.dataSync()]).toEqual([1, 2]);
@@ -140,7 +140,7 @@ describeOnBackends('assignStorage', (backendName) => {
       expectAttentionError(
         () => assignStorage(ints, Int32Array.of(1000, -1)),
         'ERR_UNSUPPORTED',
-        /^\[assignStorage\] destination: expected int32 memory of its own/,
+        /^\[assignStorage\] destination: expected unshared int32 memory/,
       );
       expect([...bools.dataSync()]).toEqual([1, 0]);
     });

@@ -25,7 +25,7 @@ export const assignStorageOp = defineOp<AssignStorageInputs, object>({
   check({ destination, source }) {
     checkDestination(destination);
     checks.dtype('source', source, destination.dtype);
-    checks.shape('source', source, destination.shape, ' as destination has');
+    checks.shape('source', source, destination.shape, ' to match destination');
   },
   outputs: () => [],
   mutates: ['destination'],

@@ -97,7 +97,7 @@ function checkHeadInput(
 ): void {
   if (!tensor) return;
   checks.storage(argument, tensor, 'float32');
-  checks.shape(argument, tensor, [heads], ': one value a head');
+  checks.shape(argument, tensor, [heads], ': one value per head');
 }
 
 /**

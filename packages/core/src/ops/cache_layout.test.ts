@@ -104,12 +104,12 @@ describeOnBackends('checkCacheLayout', () => {
     expectAttentionError(
       () => check([2, 16, 3, 40], [2, 16, 3, 48]),
       'ERR_SHAPE',
-      "[op] valueCache: expected shape [2, 16, 3, 40] as keyCache's, received [2, 16, 3, 48]",
+      '[op] valueCache: expected shape [2, 16, 3, 40] to match keyCache, received [2, 16, 3, 48]',
     );
     expectAttentionError(
       () => check([2, 3, 10, 16, 4], [2, 3, 16, 40]),
       'ERR_SHAPE',
-      '[op] valueCache: expected shape [2, 3, 40, 16] to fit keyCache, received [2, 3, 16, 40]',
+      '[op] valueCache: expected shape [2, 3, 40, 16] to match keyCache, received [2, 3, 16, 40]',
     );
     expectAttentionError(
       () => check([2, 16, 0, 40], [2, 16, 0, 40]),
@@ -135,7 +135,7 @@ describeOnBackends('checkCacheLayout', () => {
     expectAttentionError(
       () => checkCacheLayout(checks, half, zerosWithStorage([2, 16, 3, 40], 'bfloat16')),
       'ERR_DTYPE',
-      '[op] valueCache: expected storage float16 as keyCache has, received bfloat16',
+      '[op] valueCache: expected storage float16 to match keyCache, received bfloat16',
     );
   });
 });

@@ -103,10 +103,10 @@ export function checkCacheLayout(checks: Checks, keyCache: TensorInfo, valueCach
     checks.fail('ERR_SHAPE', 'keyCache', expected, shape);
   }
   if (shape.length === 4) {
-    checks.shape('valueCache', valueCache, shape, " as keyCache's");
+    checks.shape('valueCache', valueCache, shape, ' to match keyCache');
   } else {
     const [numBlocks, kvHeads, chunks, blockSize] = shape;
-    checks.shape('valueCache', valueCache, [numBlocks, kvHeads, chunks * x, blockSize], ' to fit keyCache');
+    checks.shape('valueCache', valueCache, [numBlocks, kvHeads, chunks * x, blockSize], ' to match keyCache');
   }
   const found = cacheLayout(keyCache, valueCache);
   checks.shapeThat(found.numKvHeads > 0, 'keyCache', keyCache, 'at least one KV head');

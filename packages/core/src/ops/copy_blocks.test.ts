@@ -77,7 +77,7 @@ describeOnBackends('copyBlocks', (backendName) => {
     expectAttentionError(
       () => call(tf.scalar(1)),
       'ERR_UNSUPPORTED',
-      /^\[copyBlocks\] keyCache, valueCache: expected no gradient to be recorded while written in place/,
+      /^\[copyBlocks\] keyCache, valueCache: expected no gradient recording, since it is written in place/,
     );
   });
 
@@ -108,7 +108,7 @@ describeOnBackends('copyBlocks', (backendName) => {
     expectAttentionError(
       () => copyBlocks([key, key], [value], pairs),
       'ERR_SHAPE',
-      '[copyBlocks] valueCaches: expected 2 layers as in keyCaches, received 1',
+      '[copyBlocks] valueCaches: expected 2 layers to match keyCaches, received 1',
     );
     expectAttentionError(
       () => copyBlocks(key as unknown as tf.Tensor[], [value], pairs),
@@ -118,12 +118,12 @@ describeOnBackends('copyBlocks', (backendName) => {
     expectAttentionError(
       () => copyBlocks([ones, tf.zeros([5, 8, 1, 8])], [value, value], pairs),
       'ERR_SHAPE',
-      '[copyBlocks] keyCaches[1]: expected shape [4, 8, 1, 8] as the first layer has, received [5, 8, 1, 8]',
+      '[copyBlocks] keyCaches[1]: expected shape [4, 8, 1, 8] to match the first layer, received [5, 8, 1, 8]',
     );
     expectAttentionError(
       () => copyBlocks([ones, zerosWithStorage(shape, 'float16')], [value, value], pairs),
       'ERR_DTYPE',
-      '[copyBlocks] keyCaches[1]: expected storage float32 as the first layer has, received float16',
+      '[copyBlocks] keyCaches[1]: expected storage float32 to match the first layer, received float16',
     );
     const gone = tf.zeros(shape);
     gone.dispose();
@@ -135,7 +135,7 @@ describeOnBackends('copyBlocks', (backendName) => {
     expectAttentionError(
       () => copyBlocks([ones], [tf.zeros([4, 8, 1, 16])], pairs),
       'ERR_SHAPE',
-      "[copyBlocks] valueCache: expected shape [4, 8, 1, 8] as keyCache's, received [4, 8, 1, 16]",
+      '[copyBlocks] valueCache: expected shape [4, 8, 1, 8] to match keyCache, received [4, 8, 1, 16]',
     );
     expect(tf.sum(ones).dataSync()[0]).toBe(64);
   });
@@ -159,7 +159,7 @@ describeOnBackends('copyBlocks', (backendName) => {
       expectAttentionError(
         () => copyBlocks([floats], [floats], Int32Array.of(0, 1)),
         'ERR_UNSUPPORTED',
-        /^\[copyBlocks\] keyCache: expected float32 memory of its own/,
+        /^\[copyBlocks\] keyCache: expected unshared float32 memory/,
       );
       expect(ints.dataSync()[255]).toBe(255);
     });

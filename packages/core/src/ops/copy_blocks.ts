@@ -65,7 +65,7 @@ function checkLayers(keyCaches: readonly Tensor[], valueCaches: readonly Tensor[
     checks.expect(Array.isArray(caches), 'ERR_DTYPE', name, 'an array of Tensors', describe(caches));
     caches.forEach((cache, layer) => {
       checks.tensor(`${name}[${layer}]`, cache);
-      checks.shape(`${name}[${layer}]`, cache, caches[0].shape, ' as the first layer has');
+      checks.shape(`${name}[${layer}]`, cache, caches[0].shape, ' to match the first layer');
       checks.sameStorage(`${name}[${layer}]`, cache, 'the first layer', caches[0]);
     });
   }
@@ -74,7 +74,7 @@ function checkLayers(keyCaches: readonly Tensor[], valueCaches: readonly Tensor[
     received === expected,
     'ERR_SHAPE',
     'valueCaches',
-    `${countOf(expected, 'layer')} as in keyCaches`,
+    `${countOf(expected, 'layer')} to match keyCaches`,
     received,
   );
 }

@@ -195,7 +195,7 @@ describeOnBackends('fusedMoe', (backendName) => {
     ],
     [
       'ERR_DTYPE',
-      'downWeights: expected storage float32 as x has, received float16',
+      'downWeights: expected storage float32 to match x, received float16',
       () => ({ down: zerosWithStorage([2, 4, 5], 'float16') }),
     ],
     [
@@ -205,7 +205,7 @@ describeOnBackends('fusedMoe', (backendName) => {
     ],
     [
       'ERR_DTYPE',
-      'gateUpWeights: expected storage float32 as x has, received bfloat16',
+      'gateUpWeights: expected storage float32 to match x, received bfloat16',
       () => ({ gateUp: zerosWithStorage([2, 10, 4], 'bfloat16') }),
     ],
     ['ERR_SHAPE', 'topkIds: expected shape [3, k], received [6]', () => ({ ids: tf.zeros([6], 'int32') })],

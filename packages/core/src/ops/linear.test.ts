@@ -92,12 +92,12 @@ describeOnBackends('linear', (backendName) => {
     expectAttentionError(
       () => linear(tf.zeros([2, 7]), weight),
       'ERR_SHAPE',
-      '[linear] x: expected shape [.., 8] as weight has inputs, received [2, 7]',
+      '[linear] x: expected shape [.., 8] to match the inputs of weight, received [2, 7]',
     );
     expectAttentionError(
       () => linear(tf.scalar(1), weight),
       'ERR_SHAPE',
-      '[linear] x: expected shape [.., 8] as weight has inputs, received []',
+      '[linear] x: expected shape [.., 8] to match the inputs of weight, received []',
     );
     expectAttentionError(
       () => linear(x, tf.zeros([8])),
@@ -107,7 +107,7 @@ describeOnBackends('linear', (backendName) => {
     expectAttentionError(
       () => linear(x, weight, tf.zeros([8])),
       'ERR_SHAPE',
-      '[linear] bias: expected shape [4]: one element an output, received [8]',
+      '[linear] bias: expected shape [4]: one element per output, received [8]',
     );
     expectAttentionError(
       () => linear(tf.zeros([2, 8], 'int32'), weight),
@@ -118,7 +118,7 @@ describeOnBackends('linear', (backendName) => {
     expectAttentionError(
       () => linear(x, half),
       'ERR_DTYPE',
-      '[linear] weight: expected storage float32 as x has, received float16',
+      '[linear] weight: expected storage float32 to match x, received float16',
     );
   });
 });

@@ -25,10 +25,10 @@ export const linearOp = defineOp<LinearInputs, object>({
     checks.shape('weight', weight, ['outputs', 'inputs']);
     const [outputs, inputs] = weight.shape;
     const fits = x.shape.at(-1) === inputs;
-    if (!fits) checks.fail('ERR_SHAPE', 'x', `shape [.., ${inputs}] as weight has inputs`, x.shape);
+    if (!fits) checks.fail('ERR_SHAPE', 'x', `shape [.., ${inputs}] to match the inputs of weight`, x.shape);
     checks.sameStorage('weight', weight, 'x', x);
     if (!bias) return;
-    checks.shape('bias', bias, [outputs], ': one element an output');
+    checks.shape('bias', bias, [outputs], ': one element per output');
     checks.sameStorage('bias', bias, 'x', x);
   },
   outputs: ({ x, weight }) => [

@@ -115,7 +115,7 @@ describeOnBackends('mergeAttentionStates', () => {
     expectAttentionError(
       () => mergeAttentionStates(tf.zeros([2, 3, 4, 8]), tf.zeros([2, 3, 5])),
       'ERR_SHAPE',
-      "[mergeAttentionStates] lses: expected shape [2, 3, 4] as outputs' first three dimensions, received [2, 3, 5]",
+      '[mergeAttentionStates] lses: expected shape [2, 3, 4] to match the first three dimensions of outputs, received [2, 3, 5]',
     );
     expectAttentionError(
       () => mergeAttentionStates(tf.zeros([2, 3, 4, 8], 'int32'), tf.zeros([2, 3, 4])),

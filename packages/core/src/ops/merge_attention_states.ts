@@ -22,7 +22,7 @@ export const mergeAttentionStatesOp = defineOp<MergeAttentionStatesInputs, objec
     checks.shape('outputs', outputs, ['parts', 'tokens', 'heads', 'headSize']);
     checks.shapeThat(outputs.shape[0] > 0, 'outputs', outputs, 'at least one part');
     checks.storage('lses', lses, 'float32');
-    checks.shape('lses', lses, outputs.shape.slice(0, 3), " as outputs' first three dimensions");
+    checks.shape('lses', lses, outputs.shape.slice(0, 3), ' to match the first three dimensions of outputs');
   },
   outputs: ({ outputs, lses }) => [
     { shape: outputs.shape.slice(1), dtype: 'float32', storage: storageOf(outputs) },

@@ -41,7 +41,7 @@ export function checkMoeGemmValues({ weights, sortedTokenIds, expertIds }: CpuTe
   const seen = new Uint8Array(pairs.length);
   pairs.forEach((pair, i) => {
     if (seen[pair] !== 0) {
-      const expected = `each of 0..${pairs.length - 1} once`;
+      const expected = `each of 0..${pairs.length - 1} exactly once`;
       checks.fail('ERR_RANGE', 'sortedTokenIds', expected, `${pair} at ${i}`);
     }
     seen[pair] = 1;

@@ -141,7 +141,7 @@ describeOnBackends('moeGemm', (backendName) => {
     expectRejected('ERR_SHAPE', 'weights: expected shape [experts, N, K], received [5, 4]', {
       weights: tf.zeros([5, 4]),
     });
-    expectRejected('ERR_DTYPE', 'weights: expected storage float32 as x has, received float16', {
+    expectRejected('ERR_DTYPE', 'weights: expected storage float32 to match x, received float16', {
       weights: zerosWithStorage([2, 5, 4], 'float16'),
     });
     expectRejected('ERR_DTYPE', 'sortedTokenIds: expected int32, received float32', {
@@ -180,7 +180,7 @@ describeOnBackends('moeGemm', (backendName) => {
       [[0, 1, 2, 3, 4, 6], 6, 5],
       [[-1, 1, 2, 3, 4, 5], -1, 0],
     ])('rejects sortedTokenIds %j', (ids, received, at) => {
-      const expected = `expected each of 0..5 once, received ${received} at ${at}`;
+      const expected = `expected each of 0..5 exactly once, received ${received} at ${at}`;
       expectRejected('ERR_RANGE', `sortedTokenIds: ${expected}`, {
         sortedTokenIds: tf.tensor1d(ids, 'int32'),
       });

@@ -80,7 +80,7 @@ function checkContextLength(
   }
   if (contextLength !== 0 && contextLength < queryLength) {
     fail(
-      `0, or at least ${queryLength}, the query rows of the sequence (a context counts this step's tokens)`,
+      `0, or at least ${queryLength}, the sequence's query rows (the context length includes this step's tokens)`,
     );
   }
 }

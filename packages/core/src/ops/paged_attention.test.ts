@@ -325,7 +325,7 @@ describeOnBackends('pagedAttention', (backendName) => {
       (a) =>
         Object.assign(a, makePagedCase(new Random(1), { ...SMALL, storage: 'float16' }), { query: a.query }),
       'ERR_DTYPE',
-      'query: expected storage float16 as keyCache has, received float32',
+      'query: expected storage float16 to match keyCache, received float32',
     ],
     [
       'a block size that no kernel has',
@@ -367,7 +367,7 @@ describeOnBackends('pagedAttention', (backendName) => {
       'a block table with other rows than sequences',
       (a) => (a.metadata.blockTables = tf.zeros([4, 9], 'int32')),
       'ERR_SHAPE',
-      'blockTables: expected shape [5, maxBlocks]: a row a sequence, received [4, 9]',
+      'blockTables: expected shape [5, maxBlocks]: one row per sequence, received [4, 9]',
     ],
     [
       'cuSeqlensQ of another length',
@@ -379,13 +379,13 @@ describeOnBackends('pagedAttention', (backendName) => {
       'no cuSeqlensQ and other tokens than sequences',
       (a) => (a.metadata.cuSeqlensQ = undefined),
       'ERR_SHAPE',
-      'query: expected 5 tokens, one a sequence, where cuSeqlensQ is not given, received 47',
+      'query: expected 5 tokens, one per sequence without cuSeqlensQ, received 47',
     ],
     [
       'slopes for other heads',
       (a) => (a.options.alibiSlopes = [1, 2, 3]),
       'ERR_SHAPE',
-      'alibiSlopes: expected shape [4]: one value a head, received [3]',
+      'alibiSlopes: expected shape [4]: one value per head, received [3]',
     ],
     [
       'slopes that are no numbers',
@@ -501,8 +501,8 @@ describeOnBackends('pagedAttention', (backendName) => {
           a.metadata.cuSeqlensQ = tf.tensor1d([0, 5], 'int32');
           a.metadata.blockTables = tf.slice(a.metadata.blockTables, [0, 0], [1, -1]);
         },
-        "contextLens[0]: expected 0, or at least 5, the query rows of the sequence (a context counts this step's " +
-          'tokens), received 3',
+        "contextLens[0]: expected 0, or at least 5, the sequence's query rows (the context length includes this " +
+          "step's tokens), received 3",
       ],
       [
         'falling cuSeqlensQ',

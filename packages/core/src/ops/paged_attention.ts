@@ -78,12 +78,12 @@ export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAtt
     checks.dtype('contextLens', contextLens, 'int32');
     checks.shape('contextLens', contextLens, ['sequences']);
     const [sequences] = contextLens.shape;
-    checks.shape('blockTables', blockTables, [sequences, 'maxBlocks'], ': a row a sequence');
+    checks.shape('blockTables', blockTables, [sequences, 'maxBlocks'], ': one row per sequence');
     if (cuSeqlensQ) {
       checks.dtype('cuSeqlensQ', cuSeqlensQ, 'int32');
       checks.shape('cuSeqlensQ', cuSeqlensQ, [sequences + 1], ': sequences + 1');
     } else if (tokens !== sequences) {
-      const expected = `${countOf(sequences, 'token')}, one a sequence, where cuSeqlensQ is not given`;
+      const expected = `${countOf(sequences, 'token')}, one per sequence without cuSeqlensQ`;
       checks.fail('ERR_SHAPE', 'query', expected, tokens);
     }
     checkHeadInputs(checks, inputs, heads);

@@ -42,7 +42,7 @@ export function checkReshapeAndCacheValues({
     }
     const other = tokens.get(slot);
     if (other !== undefined) {
-      const expected = 'a slot of its own';
+      const expected = 'a slot that no other token has';
       checks.fail('ERR_RANGE', `slotMapping[${token}]`, expected, `slot ${slot} of token ${other}`);
     }
     tokens.set(slot, token);

@@ -112,8 +112,8 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     expectAttentionError(
       () => call(rows),
       'ERR_UNSUPPORTED',
-      '[reshapeAndCache] keyCache, valueCache: expected no gradient to be recorded while written in place, received a ' +
-        'call inside tf.grad or tf.variableGrads; write it outside of them',
+      '[reshapeAndCache] keyCache, valueCache: expected no gradient recording, since it is written in ' +
+        'place, received a call inside tf.grad or tf.variableGrads',
     );
     expect(caches.key.dataSync()).toEqual(new Float32Array(128).fill(Number.NaN));
   });
@@ -125,7 +125,7 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     expectAttentionError(
       () => reshapeAndCache(rows, rows, keyCache, keyCache.clone(), slots),
       'ERR_UNSUPPORTED',
-      '[reshapeAndCache] valueCache: expected data of its own, received the data of keyCache',
+      '[reshapeAndCache] valueCache: expected its own data, received the data of keyCache',
     );
     expectAttentionError(
       () => reshapeAndCache(tf.ones([2, 8]), rows, keyCache, valueCache, slots),
@@ -140,12 +140,12 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     expectAttentionError(
       () => reshapeAndCache(rows, tf.ones([3, 1, 8]), keyCache, valueCache, slots),
       'ERR_SHAPE',
-      '[reshapeAndCache] value: expected shape [2, 1, 8] as key has, received [3, 1, 8]',
+      '[reshapeAndCache] value: expected shape [2, 1, 8] to match key, received [3, 1, 8]',
     );
     expectAttentionError(
       () => reshapeAndCache(rows, rows, keyCache, valueCache, slotsOf(3)),
       'ERR_SHAPE',
-      '[reshapeAndCache] slotMapping: expected shape [2], a slot for each token, received [1]',
+      '[reshapeAndCache] slotMapping: expected shape [2]: one slot per token, received [1]',
     );
     expectAttentionError(
       () => reshapeAndCache(rows, rows, keyCache, valueCache, tf.tensor1d([3, 4], 'float32')),
@@ -166,7 +166,7 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     expectAttentionError(
       () => reshapeAndCache(rows, zerosWithStorage([2, 1, 8], 'bfloat16'), keyCache, valueCache, slots),
       'ERR_DTYPE',
-      '[reshapeAndCache] value: expected storage float32 as key has, received bfloat16',
+      '[reshapeAndCache] value: expected storage float32 to match key, received bfloat16',
     );
     expectAttentionError(
       () => reshapeAndCache(rows, rows, tf.zeros([2, 12, 1, 8]), tf.zeros([2, 12, 1, 8]), slots),
@@ -181,7 +181,7 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     test.each([
       [[3, 16], 'slotMapping[1]: expected -1 or a slot >= 0 and < 16, received 16'],
       [[3, -2], 'slotMapping[1]: expected -1 or a slot >= 0 and < 16, received -2'],
-      [[3, 3], 'slotMapping[1]: expected a slot of its own, received slot 3 of token 0'],
+      [[3, 3], 'slotMapping[1]: expected a slot that no other token has, received slot 3 of token 0'],
     ])('rejects the slots %p before anything is stored', (slots, rule) => {
       const caches = poisonedCaches(sizes);
       const rows = tf.ones([2, 1, 8]);
@@ -203,7 +203,7 @@ describeOnBackends('reshapeAndCache', (backendName) => {
       expectAttentionError(
         () => reshapeAndCache(rows, rows, keyCache, valueCache, slotsOf(3)),
         'ERR_UNSUPPORTED',
-        /^\[reshapeAndCache\] valueCache: expected float32 memory of its own/,
+        /^\[reshapeAndCache\] valueCache: expected unshared float32 memory/,
       );
       expect(tf.max(keyCache).dataSync()[0]).toBe(0);
     });

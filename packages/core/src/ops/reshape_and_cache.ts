@@ -27,14 +27,14 @@ export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
   check({ key, value, keyCache, valueCache, slotMapping }) {
     const { numKvHeads, headSize } = checkCacheLayout(checks, keyCache, valueCache);
     if (keyCache.dataId === valueCache.dataId) {
-      checks.fail('ERR_UNSUPPORTED', 'valueCache', 'data of its own', 'the data of keyCache');
+      checks.fail('ERR_UNSUPPORTED', 'valueCache', 'its own data', 'the data of keyCache');
     }
     checks.shape('key', key, ['tokens', numKvHeads, headSize]);
     checks.storage('key', key, 'float32', storageOf(keyCache));
-    checks.shape('value', value, key.shape, ' as key has');
+    checks.shape('value', value, key.shape, ' to match key');
     checks.sameStorage('value', value, 'key', key);
     checks.dtype('slotMapping', slotMapping, 'int32');
-    checks.shape('slotMapping', slotMapping, [key.shape[0]], ', a slot for each token');
+    checks.shape('slotMapping', slotMapping, [key.shape[0]], ': one slot per token');
   },
   outputs: () => [],
   mutates: ['keyCache', 'valueCache'],

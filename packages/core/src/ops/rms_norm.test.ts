@@ -122,7 +122,7 @@ describeOnBackends('rmsNorm', () => {
     expectAttentionError(
       () => rmsNorm(x, tf.ones([7]), { epsilon }),
       'ERR_SHAPE',
-      "[rmsNorm] weight: expected shape [8] as x's rows, received [7]",
+      '[rmsNorm] weight: expected shape [8] to match the rows of x, received [7]',
     );
     expectAttentionError(
       () => rmsNorm(zerosWithStorage([2, 8], 'bfloat16'), zerosWithStorage([8], 'float16'), { epsilon }),
@@ -137,12 +137,12 @@ describeOnBackends('rmsNorm', () => {
     expectAttentionError(
       () => rmsNorm(x, weight, { epsilon, residual: tf.ones([8]) }),
       'ERR_SHAPE',
-      '[rmsNorm] residual: expected shape [2, 8] as x has, received [8]',
+      '[rmsNorm] residual: expected shape [2, 8] to match x, received [8]',
     );
     expectAttentionError(
       () => rmsNorm(x, weight, { epsilon, residual: zerosWithStorage([2, 8], 'bfloat16') }),
       'ERR_DTYPE',
-      '[rmsNorm] residual: expected storage float32 as x has, received bfloat16',
+      '[rmsNorm] residual: expected storage float32 to match x, received bfloat16',
     );
     expectAttentionError(
       () => rmsNorm(x, weight, undefined as unknown as { epsilon: number }),

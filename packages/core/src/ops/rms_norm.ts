@@ -42,9 +42,9 @@ export const rmsNormOp = defineOp<RmsNormInputs, RmsNormAttributes>({
     checks.dtype('x', x, 'float32');
     checks.shapeThat(x.shape.length > 0, 'x', x, 'shape [.., n]');
     checks.storage('weight', weight, 'float32', storageOf(x));
-    checks.shape('weight', weight, x.shape.slice(-1), " as x's rows");
+    checks.shape('weight', weight, x.shape.slice(-1), ' to match the rows of x');
     if (residual) {
-      checks.shape('residual', residual, x.shape, ' as x has');
+      checks.shape('residual', residual, x.shape, ' to match x');
       checks.sameStorage('residual', residual, 'x', x);
     }
     checks.finite('epsilon', epsilon, 0);

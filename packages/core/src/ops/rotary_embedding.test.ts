@@ -132,22 +132,22 @@ describeOnBackends('rotaryEmbedding', (backendName) => {
     expectAttentionError(
       () => rotaryEmbedding(query, tf.ones([1, 2, 16]), row, cos, sin),
       'ERR_SHAPE',
-      '[rotaryEmbedding] key: expected shape [1, kvHeads, 8] to fit query, received [1, 2, 16]',
+      '[rotaryEmbedding] key: expected shape [1, kvHeads, 8] to match query, received [1, 2, 16]',
     );
     expectAttentionError(
       () => rotaryEmbedding(query, key, positionsOf(3, 4), cos, sin),
       'ERR_SHAPE',
-      '[rotaryEmbedding] positions: expected shape [1], a position for each token, received [2]',
+      '[rotaryEmbedding] positions: expected shape [1]: one position per token, received [2]',
     );
     expectAttentionError(
       () => rotaryEmbedding(query, key, row, tf.ones([50, 3]), sin),
       'ERR_SHAPE',
-      '[rotaryEmbedding] cos: expected shape [maxPosition, 4], half of rotaryDim, received [50, 3]',
+      '[rotaryEmbedding] cos: expected shape [maxPosition, 4]: half of rotaryDim, received [50, 3]',
     );
     expectAttentionError(
       () => rotaryEmbedding(query, key, row, cos, tf.ones([49, 4])),
       'ERR_SHAPE',
-      '[rotaryEmbedding] sin: expected shape [50, 4] as cos has, received [49, 4]',
+      '[rotaryEmbedding] sin: expected shape [50, 4] to match cos, received [49, 4]',
     );
     expectAttentionError(
       () => rotaryEmbedding(tf.ones([1, 4, 8], 'int32'), key, row, cos, sin),
@@ -157,7 +157,7 @@ describeOnBackends('rotaryEmbedding', (backendName) => {
     expectAttentionError(
       () => rotaryEmbedding(query, zerosWithStorage([1, 2, 8], 'float16'), row, cos, sin),
       'ERR_DTYPE',
-      '[rotaryEmbedding] key: expected storage float32 as query has, received float16',
+      '[rotaryEmbedding] key: expected storage float32 to match query, received float16',
     );
     expectAttentionError(
       () => rotaryEmbedding(query, key, tf.tensor1d([3]), cos, sin),

@@ -36,9 +36,9 @@ export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbedding
     checks.shape('query', query, ['tokens', 'heads', 'headSize']);
     const [tokens, , headSize] = query.shape;
     checks.sameStorage('key', key, 'query', query);
-    checks.shape('key', key, [tokens, 'kvHeads', headSize], ' to fit query');
+    checks.shape('key', key, [tokens, 'kvHeads', headSize], ' to match query');
     checks.dtype('positions', positions, 'int32');
-    checks.shape('positions', positions, [tokens], ', a position for each token');
+    checks.shape('positions', positions, [tokens], ': one position per token');
     checks.oneOf('interleaved', interleaved, [true, false]);
     const even = Number.isInteger(rotaryDim) && rotaryDim % 2 === 0 && rotaryDim > 0;
     if (!even || rotaryDim > headSize) {
@@ -46,9 +46,9 @@ export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbedding
       checks.fail('ERR_RANGE', 'rotaryDim', range, describe(rotaryDim));
     }
     checks.storage('cos', cos, 'float32');
-    checks.shape('cos', cos, ['maxPosition', rotaryDim / 2], ', half of rotaryDim');
+    checks.shape('cos', cos, ['maxPosition', rotaryDim / 2], ': half of rotaryDim');
     checks.storage('sin', sin, 'float32');
-    checks.shape('sin', sin, cos.shape, ' as cos has');
+    checks.shape('sin', sin, cos.shape, ' to match cos');
   },
   outputs({ query, key }) {
     const storage = storageOf(query);

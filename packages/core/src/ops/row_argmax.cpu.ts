@@ -20,7 +20,7 @@ export function rowArgmax(
   }
   if (!Number.isFinite(values[best])) {
     const received = `${values[best]} at [${row}, ${best - start}]`;
-    checks.fail('ERR_RANGE', argument, 'rows without NaN and with a finite maximum', received);
+    checks.fail('ERR_RANGE', argument, 'rows with no NaN and a finite maximum', received);
   }
   return best;
 }

@@ -231,10 +231,10 @@ describeOnBackends('sampleTokens', (backendName) => {
     [{ topK: [2, 1.5] }, 'topK: expected an int32 >= 0, received 1.5 for row 1'],
     [{ seeds: 2 ** 31 }, 'seeds: expected an int32, received 2147483648 for row 0'],
     [{ positions: [0, -1] }, 'positions: expected an int32 >= 0, received -1 for row 1'],
-    [{ seeds: undefined }, 'seeds: expected an int32 where a temperature is above 0, received undefined'],
+    [{ seeds: undefined }, 'seeds: expected an int32 if any temperature is above 0, received undefined'],
     [
       { temperature: [0, 1], positions: undefined },
-      'positions: expected an int32 >= 0 where a temperature is above 0, received undefined',
+      'positions: expected an int32 >= 0 if any temperature is above 0, received undefined',
     ],
   ])('rejects %j', (changes, message) => {
     const call = () => sampleTokens(tf.zeros([2, 4]), { seeds: 0, positions: 0, ...changes });
@@ -291,7 +291,7 @@ describeOnBackends('sampleTokens', (backendName) => {
         expectAttentionError(
           () => sampleTokens(tf.tensor2d([[0, 0, 0], row]), { temperature, seeds: 0, positions: 0 }),
           'ERR_RANGE',
-          `[sampleTokens] logits: expected rows without NaN and with a finite maximum, received ${received}`,
+          `[sampleTokens] logits: expected rows with no NaN and a finite maximum, received ${received}`,
         );
       });
     }

@@ -94,7 +94,7 @@ export function packSamplingParameters(
     if (given === undefined) {
       // `temperature` is the first field, so it is there already.
       const greedy = floats.subarray(0, rows).every((temperature) => temperature === 0);
-      if (!greedy) checks.fail('ERR_RANGE', name, `${expected} where a temperature is above 0`, 'undefined');
+      if (!greedy) checks.fail('ERR_RANGE', name, `${expected} if any temperature is above 0`, 'undefined');
       return;
     }
     if (typeof given !== 'number' && given.length !== rows) {

@@ -58,7 +58,7 @@ describeOnBackends('swapBlocks', (backendName) => {
     expectAttentionError(
       () => call(tf.scalar(1)),
       'ERR_UNSUPPORTED',
-      /^\[swapBlocks\] destination: expected no gradient to be recorded while written in place/,
+      /^\[swapBlocks\] destination: expected no gradient recording, since it is written in place/,
     );
   });
 
@@ -88,7 +88,7 @@ describeOnBackends('swapBlocks', (backendName) => {
     expectAttentionError(
       () => swapBlocks(source, tf.zeros([2, 4]), pairs),
       'ERR_SHAPE',
-      '[swapBlocks] destination: expected shape [numBlocks, 3]: the blocks of source, received [2, 4]',
+      '[swapBlocks] destination: expected shape [numBlocks, 3] to match the blocks of source, received [2, 4]',
     );
     expectAttentionError(
       () => swapBlocks(tf.scalar(1), tf.scalar(1), pairs),
@@ -98,7 +98,7 @@ describeOnBackends('swapBlocks', (backendName) => {
     expectAttentionError(
       () => swapBlocks(source, zerosWithStorage([2, 3], 'float16'), pairs),
       'ERR_DTYPE',
-      '[swapBlocks] destination: expected storage float32 as source has, received float16',
+      '[swapBlocks] destination: expected storage float32 to match source, received float16',
     );
     expectAttentionError(
       () => swapBlocks(tf.ones([2, 3], 'int32'), destination, pairs),
@@ -108,7 +108,7 @@ describeOnBackends('swapBlocks', (backendName) => {
     expectAttentionError(
       () => swapBlocks(source, tf.reshape(source, [4, 3]), pairs),
       'ERR_UNSUPPORTED',
-      '[swapBlocks] destination: expected another cache than source, received the same; see copyBlocks',
+      '[swapBlocks] destination: expected a cache other than source, received the same cache; use copyBlocks',
     );
     expectAttentionError(
       () => swapBlocksOp({ source, destination }, { pairs: Int32Array.of(0, 1, 1, 1) }),
@@ -132,7 +132,7 @@ describeOnBackends('swapBlocks', (backendName) => {
       expectAttentionError(
         () => swapBlocks(tf.ones(shape), floats, Int32Array.of(0, 1)),
         'ERR_UNSUPPORTED',
-        /^\[swapBlocks\] destination: expected float32 memory of its own/,
+        /^\[swapBlocks\] destination: expected unshared float32 memory/,
       );
       expect(ints.dataSync()[127]).toBe(127);
     });

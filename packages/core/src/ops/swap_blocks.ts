@@ -19,9 +19,19 @@ function checkCaches(source: TensorInfo, destination: TensorInfo): void {
   checks.dtype('source', source, 'float32');
   checks.sameStorage('destination', destination, 'source', source);
   checks.shapeThat(source.shape.length > 0, 'source', source, 'shape [numBlocks, …]');
-  checks.shape('destination', destination, ['numBlocks', ...source.shape.slice(1)], ': the blocks of source');
+  checks.shape(
+    'destination',
+    destination,
+    ['numBlocks', ...source.shape.slice(1)],
+    ' to match the blocks of source',
+  );
   if (source.dataId === destination.dataId) {
-    checks.fail('ERR_UNSUPPORTED', 'destination', 'another cache than source', 'the same; see copyBlocks');
+    checks.fail(
+      'ERR_UNSUPPORTED',
+      'destination',
+      'a cache other than source',
+      'the same cache; use copyBlocks',
+    );
   }
 }
 

@@ -131,7 +131,7 @@ describeOnBackends('topkSoftmax', (backendName) => {
       expectAttentionError(
         () => topkSoftmax(tf.tensor2d([[0, 0, 0], row]), 2),
         'ERR_RANGE',
-        `[topkSoftmax] routerLogits: expected rows without NaN and with a finite maximum, received ${received}`,
+        `[topkSoftmax] routerLogits: expected rows with no NaN and a finite maximum, received ${received}`,
       );
     });
   });

@@ -203,7 +203,7 @@ describeOnBackends('varlenAttention', (backendName) => {
       'values of another shape than keys',
       (a) => (a.value = tf.zeros([192, KV_HEADS, HEAD_SIZE])),
       'ERR_SHAPE',
-      "value: expected shape [193, 2, 40] as key's, received [192, 2, 40]",
+      'value: expected shape [193, 2, 40] to match key, received [192, 2, 40]',
     ],
     [
       'a head size that no kernel has',
@@ -215,13 +215,13 @@ describeOnBackends('varlenAttention', (backendName) => {
       'keys of another storage type',
       (a) => (a.key = makePacked(1, 'bfloat16').key),
       'ERR_DTYPE',
-      'key: expected storage float32 as query has, received bfloat16',
+      'key: expected storage float32 to match query, received bfloat16',
     ],
     [
       'values of another storage type',
       (a) => (a.value = makePacked(1, 'bfloat16').value),
       'ERR_DTYPE',
-      'value: expected storage float32 as query has, received bfloat16',
+      'value: expected storage float32 to match query, received bfloat16',
     ],
     [
       'no KV heads',
@@ -269,7 +269,7 @@ describeOnBackends('varlenAttention', (backendName) => {
       'other sequences for keys than for queries',
       (a) => (a.metadata.cuSeqlensK = tf.tensor1d([0, 193], 'int32')),
       'ERR_SHAPE',
-      "cuSeqlensK: expected shape [6] as cuSeqlensQ's, received [2]",
+      'cuSeqlensK: expected shape [6] to match cuSeqlensQ, received [2]',
     ],
     [
       'cuSeqlensQ without its 0',

@@ -69,7 +69,7 @@ export const varlenAttentionOp = defineOp<VarlenAttentionInputs, VarlenAttention
     const [keys, kvHeads, headSize] = key.shape;
     checks.shapeThat(kvHeads > 0, 'key', key, 'at least one KV head');
     checkHeadSize(checks, 'key', headSize);
-    checks.shape('value', value, key.shape, " as key's");
+    checks.shape('value', value, key.shape, ' to match key');
     const heads = query.shape[1];
     checkQuery(checks, query, kvHeads, headSize);
     checks.dtype('query', query, 'float32');
@@ -83,7 +83,7 @@ export const varlenAttentionOp = defineOp<VarlenAttentionInputs, VarlenAttention
       'shape [sequences + 1]',
     );
     checks.dtype('cuSeqlensK', cuSeqlensK, 'int32');
-    checks.shape('cuSeqlensK', cuSeqlensK, cuSeqlensQ.shape, " as cuSeqlensQ's");
+    checks.shape('cuSeqlensK', cuSeqlensK, cuSeqlensQ.shape, ' to match cuSeqlensQ');
     if (attentionMask) checkMask(attentionMask, [heads, query.shape[0], keys]);
     checkHeadInputs(checks, inputs, heads);
   },

@@ -56,8 +56,8 @@ export function assertWritable(
   if (values instanceof (dtype === 'int32' ? Int32Array : Float32Array)) return;
   throw new AttentionError(
     'ERR_UNSUPPORTED',
-    `[${op}] ${argument}: expected ${dtype} memory of its own, received memory shared with the ` +
-      'tensor that tf.cast was given; copy it first',
+    `[${op}] ${argument}: expected unshared ${dtype} memory, received memory shared with the ` +
+      'input of tf.cast; copy it first',
   );
 }
 

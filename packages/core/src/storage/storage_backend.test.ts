@@ -30,7 +30,7 @@ test('a half tensor does not move to another backend', async () => {
   expectAttentionError(
     () => tf.add(x, 1),
     'ERR_UNSUPPORTED',
-    '[moveData] a bfloat16 tensor stays on the backend that made it: expected an op on that backend, received one on ' +
+    '[moveData] a bfloat16 tensor stays on the backend that created it: expected an op on that backend, received one on ' +
       'second; use castStorage or storageBytes to copy it explicitly',
   );
   expect(storageOf(x)).toBe('bfloat16'); // and is as it was
@@ -45,7 +45,7 @@ test('a pinned tensor does not move to another backend', async () => {
   expectAttentionError(
     () => tf.neg(tf.reshape(cache, [1, 2])),
     'ERR_UNSUPPORTED',
-    /^\[moveData\] a KV cache tensor stays on the backend that made it/,
+    /^\[moveData\] a KV cache tensor stays on the backend that created it/,
   );
 });
 
@@ -67,11 +67,11 @@ test('a backend without storage types says so', async () => {
     assignStorage: () => assignStorage(x, Float32Array.of(1)),
   };
   for (const [op, call] of Object.entries(calls)) {
-    expectAttentionError(call, 'ERR_UNSUPPORTED', `[${op}] no storage types on tfjs backend second`);
+    expectAttentionError(call, 'ERR_UNSUPPORTED', `[${op}] tfjs backend second has no storage types`);
   }
   await tf.setBackend('cpu'); // the owner counts, not the active backend
   await expect(storageBytes(x)).rejects.toMatchObject({
     code: 'ERR_UNSUPPORTED',
-    message: '[storageBytes] no storage types on tfjs backend second',
+    message: '[storageBytes] tfjs backend second has no storage types',
   });
 });

@@ -51,7 +51,7 @@ export function storageBackend(op: string, tensor?: Pick<TensorInfo, 'dataId'>):
   if (found) return found;
   const { registry, backendName } = engine();
   const name = Object.keys(registry).find((key) => registry[key] === backend) ?? backendName;
-  throw new AttentionError('ERR_UNSUPPORTED', `[${op}] no storage types on tfjs backend ${name}`);
+  throw new AttentionError('ERR_UNSUPPORTED', `[${op}] tfjs backend ${name} has no storage types`);
 }
 
 /** Storage type of a tensor: `float32` unless one of our ops or storage functions made it otherwise. */
@@ -84,7 +84,7 @@ export function guardMoves(): void {
       const what = pinned.has(dataId) ? 'a KV cache tensor' : `a ${storage} tensor`;
       throw new AttentionError(
         'ERR_UNSUPPORTED',
-        `[moveData] ${what} stays on the backend that made it: expected an op on that backend, received one on ` +
+        `[moveData] ${what} stays on the backend that created it: expected an op on that backend, received one on ` +
           `${current.backendName}; use castStorage or storageBytes to copy it explicitly`,
       );
     }

@@ -70,7 +70,7 @@ export class Weights {
     const stored = fileStorage(sources[0].name, entries[0]);
     sources.forEach(({ name }, i) => {
       const argument = `tensor ${JSON.stringify(name)}`;
-      const expected = `${entries[0].dtype} as ${JSON.stringify(sources[0].name)} has`;
+      const expected = `${entries[0].dtype} to match ${JSON.stringify(sources[0].name)}`;
       checks.expect(entries[i].dtype === entries[0].dtype, 'ERR_DTYPE', argument, expected, entries[i].dtype);
     });
 
