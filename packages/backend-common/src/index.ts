@@ -16,3 +16,4 @@ export { sizeOf } from './shapes.ts';
 export type { Walk } from './tfjs_kernels/strides.ts';
 export { checkLayout, ParamsTable, paramsTable } from './params.ts';
 export type { FieldType, ParamFields, ParamValues, ScalarType } from './params.ts';
+export { elementType, ElementType, MatMulActivation, MoeActivation } from './enumerations.ts';

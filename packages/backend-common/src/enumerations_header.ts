@@ -1,0 +1,18 @@
+import { enumerations } from './enumerations.ts';
+
+const toSnakeCase = (name: string): string =>
+  name.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+
+function declare([name, numbers]: [string, Readonly<Record<string, number>>]): string {
+  const lines = Object.entries(numbers).map(([key, number]) => `  ${toSnakeCase(key)} = ${number},`);
+  return `enum class ${name} : int {\n${lines.join('\n')}\n};\n`;
+}
+
+/** kernels/cuda/common/enumerations.h, and the same for Metal. */
+export function enumerationsHeader(): string {
+  const declarations = Object.entries(enumerations).map(declare).join('\n');
+  return [
+    '// Written by `npm run enumerations` from packages/backend-common/src/enumerations.ts.\n#pragma once\n',
+    `namespace attention {\n\n${declarations}\n}  // namespace attention\n`,
+  ].join('\n');
+}
