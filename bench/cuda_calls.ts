@@ -15,23 +15,30 @@ tf.enableProdMode();
 await tf.setBackend('cuda');
 
 const ints = (shape: number[]): tf.Tensor => tf.tensor([], shape, 'int32');
-const [normWeight, qkvWeight, outWeight] = [[HIDDEN], [768, HIDDEN], [HIDDEN, HIDDEN]].map((shape) => tf.ones(shape));
-const [gateUpWeight, downWeight] = [[2 * INTERMEDIATE, HIDDEN], [HIDDEN, INTERMEDIATE]].map((shape) => tf.ones(shape));
+const [normWeight, qkvWeight, outWeight] = [[HIDDEN], [768, HIDDEN], [HIDDEN, HIDDEN]].map((shape) =>
+  tf.ones(shape),
+);
+const [gateUpWeight, downWeight] = [
+  [2 * INTERMEDIATE, HIDDEN],
+  [HIDDEN, INTERMEDIATE],
+].map((shape) => tf.ones(shape));
 const [keyCache, valueCache] = [0, 1].map(() => tf.zeros([4, BLOCK_SIZE, KV_HEADS, HEAD_SIZE]));
 const [cos, sin] = [0, 1].map(() => tf.zeros<tf.Rank.R2>([64, HEAD_SIZE / 2]));
-const [x, gateUp, down] = [HIDDEN, 2 * INTERMEDIATE, INTERMEDIATE].map((width) => tf.zeros<tf.Rank.R2>([0, width]));
+const [x, gateUp, down] = [HIDDEN, 2 * INTERMEDIATE, INTERMEDIATE].map((width) =>
+  tf.zeros<tf.Rank.R2>([0, width]),
+);
 const [query, key, value] = [HEADS, KV_HEADS, KV_HEADS].map((n) => tf.zeros<tf.Rank.R3>([0, n, HEAD_SIZE]));
 const positions = ints([0]) as tf.Tensor1D;
 const metadata = { blockTables: ints([0, 4]) as tf.Tensor2D, contextLens: positions, maxContextLen: 64 };
 
 const ops: Record<string, () => tf.Tensor | tf.Tensor[] | void> = {
-  rmsNorm: () => tf.rmsNorm(x, normWeight as tf.Tensor1D, { epsilon: 1e-5, residual: x }),
+  rmsNorm: () => tf.rmsNorm(x, normWeight, { epsilon: 1e-5, residual: x }),
   'linear qkv': () => tf.linear(x, qkvWeight),
   rotaryEmbedding: () => tf.rotaryEmbedding(query, key, positions, cos, sin),
   reshapeAndCache: () => tf.reshapeAndCache(key, value, keyCache, valueCache, positions),
   pagedAttention: () => tf.pagedAttention(query, keyCache, valueCache, metadata),
   'linear out': () => tf.linear(x, outWeight),
-  'rmsNorm again': () => tf.rmsNorm(x, normWeight as tf.Tensor1D, { epsilon: 1e-5, residual: x }),
+  'rmsNorm again': () => tf.rmsNorm(x, normWeight, { epsilon: 1e-5, residual: x }),
   'linear gate and up': () => tf.linear(x, gateUpWeight),
   siluAndMul: () => tf.siluAndMul(gateUp),
   'linear down': () => tf.linear(down, downWeight),

@@ -1,7 +1,5 @@
 import { enumerations } from './enumerations.ts';
-
-const toSnakeCase = (name: string): string =>
-  name.replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+import { toSnakeCase } from './snake_case.ts';
 
 function declare([name, numbers]: [string, Readonly<Record<string, number>>]): string {
   const lines = Object.entries(numbers).map(([key, number]) => `  ${toSnakeCase(key)} = ${number},`);

@@ -17,3 +17,4 @@ export type { Walk } from './tfjs_kernels/strides.ts';
 export { checkLayout, ParamsTable, paramsTable } from './params.ts';
 export type { FieldType, ParamFields, ParamValues, ScalarType } from './params.ts';
 export { elementType, ElementType, MatMulActivation, MoeActivation } from './enumerations.ts';
+export { toSnakeCase } from './snake_case.ts';

@@ -1,4 +1,5 @@
 import { AttentionError } from '@attention-js/core';
+import { toSnakeCase } from './snake_case.ts';
 
 /**
  * Scalars of a parameter struct. `int64` and `uint64` lie at multiples of 8 bytes and take integers up to 2⁵³; the others
@@ -42,10 +43,6 @@ const BYTES: Readonly<Record<ScalarType, number>> = {
 };
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
-
-/** The C++ name of a field. */
-const toSnakeCase = (name: string): string =>
-  name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /**
  * A struct of parameters, laid out as C++, CUDA and Metal lay out one with these fields. The packer writes it; the native
