@@ -1,6 +1,7 @@
 // The CUDA runtime without a GPU: two devices, whose streams have done everything at once.
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 #include "device/runtime.h"
@@ -27,6 +28,12 @@ thread_local int current = 0;
 constexpr int shared_bytes[device_count] = {227 * 1024, 99 * 1024};
 constexpr int multiprocessors = 8;
 constexpr int l2_bytes = 50 << 20;
+
+/// What the devices report, 90 for compute capability 9.0.
+int architecture() {
+  const char* text = std::getenv("ATTENTION_CUDA_EMULATOR_ARCHITECTURE");
+  return text && *text ? std::atoi(text) : 90;
+}
 
 cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   if (bytes == 0) return cudaSuccess;
@@ -126,8 +133,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrMultiProcessorCount: *value = multiprocessors; break;
     case cudaDevAttrL2CacheSize: *value = l2_bytes; break;
     case cudaDevAttrMaxThreadsPerMultiProcessor: *value = 2048; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = architecture() / 10; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = architecture() % 10; break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = shared_bytes[device] + 1024; break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = shared_bytes[device]; break;
     case cudaDevAttrMemoryPoolsSupported: *value = 1; break;
@@ -149,7 +156,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->maxThreadsPerMultiProcessor = 2048;
   properties->multiProcessorCount = multiprocessors;
   properties->regsPerBlock = 65536;
-  properties->major = 9;
+  properties->major = architecture() / 10;
+  properties->minor = architecture() % 10;
   properties->l2CacheSize = l2_bytes;
   properties->canMapHostMemory = properties->unifiedAddressing = properties->memoryPoolsSupported = 1;
   return cudaSuccess;

@@ -1,16 +1,17 @@
-// The N-API side of a context: memory, copies, waiting, authors' modules; and the operations, which register themselves.
+// The N-API side of a context: memory, copies, waiting, authors' modules; and the operations of kernels/cuda.
 
 #include <napi.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "binding.h"
+#include "common/operation.h"
 #include "context.h"
 #include "download.h"
 #include "errors.h"
@@ -31,6 +32,26 @@ void* address_of(const Napi::Value& value) { return reinterpret_cast<void*>(natu
 
 Napi::Number number_of(Napi::Env env, const void* address) {
   return Napi::Number::New(env, double(reinterpret_cast<uint64_t>(address)));
+}
+
+/// An optional property; 0 if there is none.
+int small_number(const Napi::Object& options, const char* name) {
+  const Napi::Value value = options.Get(name);
+  return value.IsUndefined() ? 0 : int(std::min<uint64_t>(natural(value, name), INT32_MAX));
+}
+
+/// What the backend compares with its own tables.
+Napi::Array describe_operations(Napi::Env env) {
+  auto result = Napi::Array::New(env);
+  for (const Operation* operation : operations()) {
+    auto description = Napi::Object::New(env);
+    description.Set("name", operation->name());
+    description.Set("tensors", operation->tensors());
+    description.Set("layout", operation->layout());
+    description.Set("byteLength", double(operation->bytes()));
+    result.Set(result.Length(), description);
+  }
+  return result;
 }
 
 size_t size_of(const Napi::Value& value) { return natural(value, "byteLength"); }
@@ -65,6 +86,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         InstanceAccessor<&NativeContext::driver_version>("driverVersion"),
         InstanceAccessor<&NativeContext::is_emulated>("isEmulated"),
         InstanceAccessor<&NativeContext::memory_use>("memoryUse"),
+        InstanceMethod<&NativeContext::run>("run"),
         InstanceMethod<&NativeContext::allocate>("allocate"),
         InstanceMethod<&NativeContext::free>("free"),
         InstanceMethod<&NativeContext::allocate_pinned>("allocatePinned"),
@@ -82,19 +104,19 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         InstanceMethod<&NativeContext::load_module>("loadModule"),
         InstanceMethod<&NativeContext::launch_module>("launchModule"),
     };
-    for (const Binding* binding : bindings()) {
-      properties.push_back(InstanceMethod(binding->name, &NativeContext::run, napi_default,
-                                          const_cast<Binding*>(binding)));
-    }
     return DefineClass(env, "NativeContext", properties);
   }
 
-  /// (makeError, ordinal)
+  /// (makeError, {ordinal, architecture?, splits?})
   explicit NativeContext(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<NativeContext>(info), errors_(std::make_shared<Errors>(info[0].As<Napi::Function>())) {
     errors_->guard(info.Env(), "cuda", [&] {
-      const uint64_t ordinal = natural(info[1], "ordinal");
-      context_ = std::make_shared<Context>(int(std::min<uint64_t>(ordinal, INT32_MAX)));
+      const auto options = info[1].As<Napi::Object>();
+      context_ = std::make_shared<Context>(ContextOptions{
+          .ordinal = small_number(options, "ordinal"),
+          .architecture = small_number(options, "architecture"),
+          .splits = small_number(options, "splits"),
+      });
       share_memory_use(info.Env());
       context_->on_low_memory([this] { release_spare(); });
     });
@@ -118,14 +140,16 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
     if (context_->is_synchronous()) context_->wait();
   }
 
-  /// Counts memory in an array of JavaScript's, which is there as long as the context is.
+  /// Counts memory in numbers that JavaScript sees, too. They are not JavaScript's memory: it may transfer its array away.
   void share_memory_use(Napi::Env env) {
     static_assert(sizeof(MemoryUse) == 3 * sizeof(double));
-    auto array = std::make_shared<Napi::Reference<Napi::Float64Array>>(
-        Napi::Persistent(Napi::Float64Array::New(env, 3)));
-    auto* use = new (array->Value().Data()) MemoryUse;
-    context_->count_in(std::shared_ptr<MemoryUse>(array, use));
-    memory_use_ = std::move(array);
+    const auto use = std::make_shared<MemoryUse>();
+    auto* owner = new std::shared_ptr<MemoryUse>(use);
+    const auto buffer = Napi::ArrayBuffer::New(
+        env, use.get(), sizeof(MemoryUse), [](Napi::Env, void*, std::shared_ptr<MemoryUse>* held) { delete held; },
+        owner);
+    memory_use_ = Napi::Persistent(Napi::Float64Array::New(env, 3, buffer, 0));
+    context_->count_in(use);
   }
 
   /// Calls what JavaScript has given to `releaseSpare`, a property that keeps nothing alive longer than this object.
@@ -135,16 +159,39 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
     if (release.IsFunction()) release.As<Napi::Function>().Call(Value(), {});
   }
 
-  Napi::Value memory_use(const Napi::CallbackInfo&) { return memory_use_->Value(); }
+  Napi::Value memory_use(const Napi::CallbackInfo&) { return memory_use_.Value(); }
 
-  Napi::Value run(const Napi::CallbackInfo& info) {
-    const auto& binding = *static_cast<const Binding*>(info.Data());
-    guard(info, binding.name, [&] {
-      Arguments arguments(info);
-      launch(binding.name, [&] { binding.function(context_->launch_context(), arguments); });
-      arguments.end();
+  /// (index in `operations`, ArrayBuffer of its parameter struct)
+  void run(const Napi::CallbackInfo& info) {
+    const Operation& operation = *operation_of(info);
+    guard(info, operation.name().c_str(), [&] {
+      // A copy: what runs out of memory calls JavaScript, which must not change what was checked.
+      alignas(16) unsigned char params[Operation::most_bytes];
+      copy_params(info, operation, params);
+      operation.check(params);
+      launch(operation.name(), [&] { operation.launch(context_->launch_context(), params); });
     });
-    return info.Env().Undefined();
+  }
+
+  const Operation* operation_of(const Napi::CallbackInfo& info) const {
+    return errors_->guard(info.Env(), "cuda", [&]() -> const Operation* {
+      uint32_t index = 0;
+      const napi_status status = napi_get_value_uint32(info.Env(), info[0], &index);
+      if (status != napi_ok || index >= operations().size()) fail("ERR_RANGE", "operation", "an index of the addon's");
+      return operations()[index];
+    });
+  }
+
+  static void copy_params(const Napi::CallbackInfo& info, const Operation& operation, unsigned char* to) {
+    void* data = nullptr;
+    size_t bytes = 0;
+    const napi_status status = napi_get_arraybuffer_info(info.Env(), info[1], &data, &bytes);
+    if (status != napi_ok) fail("ERR_DTYPE", "params", "an ArrayBuffer");
+    if (bytes != operation.bytes()) {
+      throw DeviceError("ERR_RANGE", "params: expected " + std::to_string(operation.bytes()) + " bytes, received " +
+                                         std::to_string(bytes));
+    }
+    std::memcpy(to, data, bytes);
   }
 
   Napi::Value device_name(const Napi::CallbackInfo& info) {
@@ -282,11 +329,12 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
 
   std::shared_ptr<Errors> errors_;
   std::shared_ptr<Context> context_;
-  std::shared_ptr<Napi::Reference<Napi::Float64Array>> memory_use_;
+  Napi::Reference<Napi::Float64Array> memory_use_;
 };
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeContext", NativeContext::define(env));
+  exports.Set("operations", describe_operations(env));
   return exports;
 }
 

@@ -68,7 +68,8 @@ DeviceLimits device_limits(int ordinal) {
 }  // namespace
 
 // What was made is given back where a later step throws: the destructor runs once the delegate is done.
-Context::Context(int ordinal) : Context() {
+Context::Context(const ContextOptions& options) : Context() {
+  const int ordinal = options.ordinal;
   driver_version_ = cuda::driver_version();
   check_available(ordinal);
   check(cudaSetDevice(ordinal), "cudaSetDevice");
@@ -79,6 +80,13 @@ Context::Context(int ordinal) : Context() {
                                       version_text(launch_.device.architecture * 100) +
                                       ": build the addon for it with npx attention-cuda");
   }
+  if (options.architecture > launch_.device.architecture) {
+    throw DeviceError("ERR_ARCH", "architecture: expected at most the device's " +
+                                      std::to_string(launch_.device.architecture) + ", received " +
+                                      std::to_string(options.architecture));
+  }
+  if (options.architecture > 0) launch_.device.architecture = options.architecture;
+  launch_.splits = options.splits;
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
   device_name_ = properties.name;

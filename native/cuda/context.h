@@ -23,11 +23,17 @@ struct MemoryFigures {
   uint64_t device_total;
 };
 
+struct ContextOptions {
+  int ordinal = 0;
+  int architecture = 0;  // kernels for it are chosen, 80 for compute capability 8.0; 0: the device's own
+  int splits = 0;        // of the keys in attention; 0: launchers decide
+};
+
 /// Used from one thread at a time, that of its JavaScript. Errors are DeviceErrors.
 class Context {
  public:
   /// Throws ERR_NO_DRIVER, ERR_DRIVER_TOO_OLD, ERR_NO_DEVICE or ERR_ARCH with the fix.
-  explicit Context(int ordinal);
+  explicit Context(const ContextOptions& options);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;

@@ -24,11 +24,15 @@ bool all_prefill(const AttentionParams& params, int decode_length) {
 
 }  // namespace
 
-void attend(const LaunchContext& context, const AttentionParams& given) {
-  if (given.tokens == 0) return;
-  AttentionParams params = given;
-  // An empty table has no address. None of its columns is ever read.
-  if (!params.block_tables) params.block_tables = params.context_lens;
+void attend(const LaunchContext& context, const AttentionParams& params) {
+  if (params.tokens == 0) return;
+  expect_positive("heads", params.heads);
+  expect_positive("kvHeads", params.kv_heads);
+  expect_positive("headSize", params.head_size);
+  if (params.heads % params.kv_heads != 0) {
+    throw DeviceError("ERR_RANGE", "heads: expected a multiple of kvHeads " + std::to_string(params.kv_heads) +
+                                       ", received " + std::to_string(params.heads));
+  }
 
   if (!has_matrices(context, params.query.type) || params.head_size > max_matrix_head_size) {
     return attend_scalar(context, params);

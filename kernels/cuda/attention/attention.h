@@ -1,25 +1,24 @@
 #pragma once
 
-#include "common/element_type.h"
-#include "common/launch.h"
+#include "common/operation.h"
 
 namespace attention {
 
 /// What all attention launchers take. Keys and values lie in a paged cache where there are block tables, else in
 /// contiguous rows. T tokens, S sequences, H query heads, Hkv KV heads, D head size.
 struct AttentionParams {
-  Operand query;            // [T, H, D]
-  Operand key;              // paged: a cache, see cache_layout.cuh; contiguous: [keys, Hkv, D]
-  Operand value;            // like key
-  Operand output;           // [T, H, D], the type of query
-  float* lse;               // [T, H], or null
-  const int* block_tables;  // [S, max_blocks], or null: contiguous
-  const int* context_lens;  // [S], paged
-  const int* cu_seqlens_q;  // [S + 1], or null: one token a sequence
-  const int* cu_seqlens_k;  // [S + 1], contiguous
-  const float* alibi_slopes;  // [H], or null
-  const float* sinks;         // [H], or null
-  const float* mask;          // [mask_heads, mask_rows, mask_keys], contiguous only, or null
+  Operand query;                           // [T, H, D]
+  Operand key;                             // paged: a cache, see cache_layout.cuh; contiguous: [keys, Hkv, D]
+  Operand value;                           // like key
+  Operand output;                          // [T, H, D], the type of query
+  TypedOperand<float> lse;                 // [T, H], or null
+  TypedOperand<const int> block_tables;    // [S, max_blocks], or null: contiguous
+  TypedOperand<const int> context_lens;    // [S], paged
+  TypedOperand<const int> cu_seqlens_q;    // [S + 1], or null: one token a sequence
+  TypedOperand<const int> cu_seqlens_k;    // [S + 1], contiguous
+  TypedOperand<const float> alibi_slopes;  // [H], or null
+  TypedOperand<const float> sinks;         // [H], or null
+  TypedOperand<const float> mask;          // [mask_heads, mask_rows, mask_keys], contiguous only, or null
   int tokens;
   int sequences;
   int heads;
@@ -28,8 +27,8 @@ struct AttentionParams {
   float scale;
   float softcap;  // 0: none
   int window;     // 0: none
-  bool causal;
-  bool vllm_layout;
+  bool32 causal;
+  bool32 vllm_layout;
   int num_blocks;  // paged
   int block_size;
   int max_blocks;
@@ -40,8 +39,13 @@ struct AttentionParams {
   // Hints: they choose kernels and grids, never the result.
   int max_query_length;
   int max_context_length;
-  int forced_splits;  // 0: the launcher decides
 };
+
+/// All of them, for ATTENTION_OPERATION.
+#define ATTENTION_PARAMS_FIELDS                                                                                        \
+  query, key, value, output, lse, block_tables, context_lens, cu_seqlens_q, cu_seqlens_k, alibi_slopes, sinks, mask,   \
+      tokens, sequences, heads, kv_heads, head_size, scale, softcap, window, causal, vllm_layout, num_blocks,          \
+      block_size, max_blocks, keys, mask_heads, mask_rows, mask_keys, max_query_length, max_context_length
 
 /// Attention of every row of `query`, over whatever keys its sequence has.
 void attend(const LaunchContext& context, const AttentionParams& params);

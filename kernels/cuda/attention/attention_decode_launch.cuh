@@ -47,7 +47,7 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
     config.row_tiles = divide_up(group, 16 * config.row_groups);
     config.tile_shift = std::countr_zero(unsigned(choice.slices * slabs_per_slice<Padded> * slab_keys));
     config.block_shift = std::countr_zero(unsigned(params.block_size));
-    config.forced_parts = params.forced_splits;
+    config.forced_parts = context.splits;
     const int bytes = resident_blocks<Padded>(context, config) * config.slices * (config.stages - 1) *
                       slice_bytes<Padded>;
     if (bytes > most_bytes) {

@@ -24,8 +24,9 @@ int expected_query_length(const AttentionParams& params) {
 }
 
 /// How many parts the keys are split into: as many as let `busy_blocks` grow to `wanted_blocks`.
-int choose_splits(const AttentionParams& params, int64_t busy_blocks, int64_t wanted_blocks, int query_length) {
-  if (params.forced_splits > 0) return std::min(params.forced_splits, max_splits);
+int choose_splits(const LaunchContext& context, const AttentionParams& params, int64_t busy_blocks,
+                  int64_t wanted_blocks, int query_length) {
+  if (context.splits > 0) return std::min(context.splits, max_splits);
   int64_t keys = params.max_context_length;
   if (params.window > 0) keys = std::min<int64_t>(keys, int64_t(params.window) + query_length);
   const int64_t wanted = wanted_blocks / std::max<int64_t>(1, busy_blocks);
@@ -38,7 +39,7 @@ void launch_scalar(const LaunchContext& context, const AttentionParams& params, 
   const int64_t rows = int64_t(params.tokens) * params.heads;
   const int64_t busy_tiles =
       std::max<int64_t>(params.sequences, divide_up<int64_t>(int64_t(params.tokens) * group, Shape::rows));
-  const int splits = choose_splits(params, busy_tiles * params.kv_heads,
+  const int splits = choose_splits(context, params, busy_tiles * params.kv_heads,
                                    int64_t(context.device.multiprocessors) * Shape::blocks, query_length);
   const size_t partial_rows = splits > 1 ? size_t(splits) * rows : 0;
   const Scratch outputs(context, partial_rows * params.head_size * sizeof(float));
@@ -50,8 +51,8 @@ void launch_scalar(const LaunchContext& context, const AttentionParams& params, 
          params, ScalarSplits{splits, outputs.as<float>(), lses.as<float>()});
   if (splits == 1) return;
   merge_attention_states(context, {
-                                      .outputs = {outputs.as<void>(), ElementType::float32},
-                                      .lses = lses.as<float>(),
+                                      .outputs = {outputs.as<void>()},
+                                      .lses = {lses.as<float>()},
                                       .sinks = params.sinks,
                                       .output = params.output,
                                       .lse = params.lse,

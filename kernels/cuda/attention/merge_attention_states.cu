@@ -27,11 +27,15 @@ void launch_types(const LaunchContext& context, const MergeAttentionStatesParams
 
 void merge_attention_states(const LaunchContext& context, const MergeAttentionStatesParams& params) {
   if (params.rows == 0) return;
+  expect_positive("heads", params.heads);
   with_float_type(params.output.type, [&](auto tag) {
     using To = typename decltype(tag)::type;
     if (params.outputs.type == ElementType::float32) return launch_types<float, To>(context, params);
     launch_types<To, To>(context, params);
   });
 }
+
+ATTENTION_OPERATION(merge_attention_states, MergeAttentionStatesParams, outputs, lses, sinks, output, lse, parts,
+                    rows, heads, head_size)
 
 }  // namespace attention

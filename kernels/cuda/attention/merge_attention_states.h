@@ -1,16 +1,15 @@
 #pragma once
 
-#include "common/element_type.h"
-#include "common/launch.h"
+#include "common/operation.h"
 
 namespace attention {
 
 struct MergeAttentionStatesParams {
-  Operand outputs;     // [parts, rows, D]
-  const float* lses;   // [parts, rows], natural logarithm
-  const float* sinks;  // [heads]: sinks that no part has counted, or null
-  Operand output;      // [rows, D], the type of outputs, or any float type where they are float32
-  float* lse;          // [rows], or null
+  Operand outputs;                  // [parts, rows, D]
+  TypedOperand<const float> lses;   // [parts, rows], natural logarithm
+  TypedOperand<const float> sinks;  // [heads]: sinks that no part has counted, or null
+  Operand output;                   // [rows, D], the type of outputs, or any float type where they are float32
+  TypedOperand<float> lse;          // [rows], or null
   int parts;
   int64_t rows;  // tokens * heads
   int heads;

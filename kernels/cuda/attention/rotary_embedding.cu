@@ -1,10 +1,27 @@
-#include "attention/rotary_embedding.h"
-
 #include <algorithm>
 
+#include "common/operation.h"
 #include "attention/rotary_embedding.cuh"
 
 namespace attention {
+
+struct RotaryEmbeddingParams {
+  Operand query;                // [tokens, heads, head_size]
+  Operand key;                  // [tokens, kv_heads, head_size], the type of query
+  TypedOperand<int> positions;  // [tokens], int32
+  TypedOperand<float> cos;      // [max_position, rotary_dim / 2], float32
+  TypedOperand<float> sin;      // like cos
+  Operand rotated_query;        // like query
+  Operand rotated_key;          // like key
+  int tokens;
+  int heads;
+  int kv_heads;
+  int head_size;
+  int rotary_dim;
+  int max_position;
+  bool32 interleaved;
+};
+
 namespace {
 
 constexpr int most_tokens_per_block = 64;  // as blockDim.z
@@ -29,14 +46,17 @@ void launch_rotation(const LaunchContext& context, const RotaryEmbeddingParams& 
          {.blocks = {divide_up(params.tokens, tokens_per_block), divide_up(lanes, lanes_per_block),
                      divide_up(items, items_per_block)},
           .threads = dim3(items_per_block, lanes_per_block, tokens_per_block)},
-         rows, params.positions.as<int>(), params.cos.as<float>(), params.sin.as<float>(), params.tokens,
+         rows, params.positions, params.cos, params.sin, params.tokens,
          params.rotary_dim, params.max_position, items, lanes);
 }
 
 }  // namespace
 
+/// Rotates queries and keys in one launch. A position outside of the table makes its token NaN.
 void rotary_embedding(const LaunchContext& context, const RotaryEmbeddingParams& params) {
-  if (params.tokens == 0 || params.heads + params.kv_heads == 0) return;
+  if (params.tokens == 0 || (params.heads == 0 && params.kv_heads == 0)) return;
+  expect_positive("headSize", params.head_size);
+  expect_size("rotaryDim", params.rotary_dim, 0, params.head_size);
   with_float_type(params.query.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     with_flag(params.interleaved, [&](auto interleaved) {
@@ -48,5 +68,8 @@ void rotary_embedding(const LaunchContext& context, const RotaryEmbeddingParams&
     });
   });
 }
+
+ATTENTION_OPERATION(rotary_embedding, RotaryEmbeddingParams, query, key, positions, cos, sin, rotated_query,
+                    rotated_key, tokens, heads, kv_heads, head_size, rotary_dim, max_position, interleaved)
 
 }  // namespace attention

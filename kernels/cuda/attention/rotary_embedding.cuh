@@ -3,7 +3,6 @@
 // rotary_dim. A thread takes one item of several heads of a token, so that cosines and sines are read once for them.
 
 #include "common/convert.cuh"
-#include "attention/rotary_embedding.h"
 
 namespace attention {
 

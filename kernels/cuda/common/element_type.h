@@ -8,15 +8,13 @@
 #include <string>
 #include <type_traits>
 
+#include "common/enumerations.h"
 #include "common/error.h"
 
 namespace attention {
 
 using float16 = __half;
 using bfloat16 = __nv_bfloat16;
-
-/// Numbered as in packages/backend-cuda/src/element_type.ts.
-enum class ElementType : int { float32 = 0, float16 = 1, bfloat16 = 2, int32 = 3, bool8 = 4 };
 
 constexpr int element_bytes(ElementType type) {
   return type == ElementType::bool8                                           ? 1
@@ -35,6 +33,24 @@ struct Operand {
   }
   explicit operator bool() const { return data != nullptr; }
 };
+
+/// A tensor that has one type of elements: float, int, or `const` of them.
+template <typename T>
+struct TypedOperand {
+  static constexpr ElementType element_type =
+      std::is_same_v<std::remove_const_t<T>, float> ? ElementType::float32 : ElementType::int32;
+  static_assert(sizeof(T) == 4);
+
+  T* data = nullptr;
+  ElementType type = element_type;
+
+  __host__ __device__ operator T*() const { return data; }
+};
+
+template <typename T>
+constexpr bool is_typed_operand = false;
+template <typename T>
+constexpr bool is_typed_operand<TypedOperand<T>> = true;
 
 /// Hands a C++ type to a generic lambda: `[&](auto tag) { using T = typename decltype(tag)::type; … }`.
 template <typename T>

@@ -50,6 +50,7 @@ struct LaunchContext {
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   DeviceLimits device;
+  int splits = 0;  // of the keys in attention; 0: launchers decide
   std::shared_ptr<Cublaslt> cublaslt;  // for matrix products, or none
   // Dynamic shared memory that kernels may have by now: asking the driver takes as long as a launch.
   std::shared_ptr<std::unordered_map<const void*, size_t>> shared_bytes_granted =

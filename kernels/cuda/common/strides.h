@@ -5,13 +5,15 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "common/error.h"
 
 namespace attention {
 
 constexpr int max_rank = 6;
+
+/// A number for each axis, of which a tensor has at most so many; those beyond its rank are not read.
+using Axes = int64_t[max_rank];
 
 /// Divides 31-bit numbers by a constant: by a product instead, as Granlund and Montgomery have it.
 struct FastDivisor {
@@ -93,27 +95,39 @@ __device__ __forceinline__ void walk_apart(const Walk<Tensors>& walk, Body&& bod
   }
 }
 
-inline int64_t size_of(const std::vector<int64_t>& shape) {
+inline void check_rank(int rank) {
+  if (rank >= 0 && rank <= max_rank) return;
+  throw DeviceError("ERR_RANGE", "expected at most " + std::to_string(max_rank) + " axes, received " +
+                                     std::to_string(rank));
+}
+
+/// Elements of a shape. Throws ERR_RANGE for a shape that no tensor has.
+inline int64_t size_of(int rank, const int64_t* shape) {
+  check_rank(rank);
   int64_t size = 1;
-  for (const int64_t length : shape) size *= length;
+  for (int axis = 0; axis < rank; axis++) {
+    const int64_t length = shape[axis];
+    if (length < 0 || (size > 0 && length > INT64_MAX / size)) {
+      throw DeviceError("ERR_RANGE", "expected axes of at least 0 and less than 2^63 elements, received an axis of " +
+                                         std::to_string(length));
+    }
+    size *= length;
+  }
   return size;
 }
 
 /// A walk along `shape`, of no empty axis.
 template <int Tensors>
-Walk<Tensors> make_walk(const std::vector<int64_t>& shape, const std::vector<int64_t> (&strides)[Tensors]) {
-  if (shape.size() > size_t(max_rank)) {
-    throw DeviceError("ERR_RANGE", "expected at most 6 axes, received " + std::to_string(shape.size()));
-  }
+Walk<Tensors> make_walk(int rank, const int64_t* shape, const int64_t* const (&strides)[Tensors]) {
   Walk<Tensors> walk;
-  walk.rank = int(shape.size());
-  walk.size = size_of(shape);
+  walk.rank = rank;
+  walk.size = size_of(rank, shape);
   walk.wide = walk.size > INT32_MAX;
   for (int axis = 0; axis < walk.rank; axis++) {
     const int from = walk.rank - 1 - axis;
     walk.shape[axis] = shape[from];
     if (!walk.wide) walk.divisors[axis] = FastDivisor(uint32_t(shape[from]));
-    for (int tensor = 0; tensor < Tensors; tensor++) walk.strides[tensor][axis] = strides[tensor].at(from);
+    for (int tensor = 0; tensor < Tensors; tensor++) walk.strides[tensor][axis] = strides[tensor][from];
   }
   if (walk.rank == 0) walk.shape[0] = 1;  // a row of one
   return walk;

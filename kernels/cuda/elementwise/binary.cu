@@ -1,9 +1,20 @@
-#include "elementwise/binary.h"
-
+#include "common/operation.h"
 #include "elementwise/binary.cuh"
 #include "elementwise/elementwise.h"
 
 namespace attention {
+
+struct BinaryParams {
+  Operand a;
+  Operand b;
+  Operand output;  // contiguous
+  BinaryOperation operation;
+  int rank;
+  Axes shape;      // collapsed
+  Axes a_strides;  // in elements, 0 where an axis repeats
+  Axes b_strides;
+};
+
 namespace {
 
 /// Whether the operand can be read in packs along the last axis.
@@ -14,9 +25,10 @@ bool has_packs(const Walk<2>& walk, int operand) {
 
 }  // namespace
 
+/// Applies a function to every pair of elements, broadcast by strides.
 void binary(const LaunchContext& context, const BinaryParams& params) {
-  if (size_of(params.shape) == 0) return;
-  const auto walk = make_walk<2>(params.shape, {params.a_strides, params.b_strides});
+  if (size_of(params.rank, params.shape) == 0) return;
+  const auto walk = make_walk<2>(params.rank, params.shape, {params.a_strides, params.b_strides});
   const bool in_rows = walk.rank <= 1 || walk.shape[0] % pack_elements == 0;
   const bool in_packs = in_rows && has_packs(walk, 0) && has_packs(walk, 1);
   with_compute_type(is_float(params.a.type), [&](auto tag) {
@@ -26,5 +38,7 @@ void binary(const LaunchContext& context, const BinaryParams& params) {
            params.b.type, params.output.data, params.output.type, walk);
   });
 }
+
+ATTENTION_OPERATION(binary, BinaryParams, a, b, output, operation, rank, shape, a_strides, b_strides)
 
 }  // namespace attention

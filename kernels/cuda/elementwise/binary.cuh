@@ -18,31 +18,31 @@ namespace attention {
     return;                                           \
   } while (false)
 
-/// The results take the place of the left operands. `operation` is an index into the table of binary.ts.
+/// The results take the place of the left operands.
 template <int N, typename Value>
-__device__ __forceinline__ void apply_binary(int operation, Value (&left)[N], const Value (&right)[N]) {
+__device__ __forceinline__ void apply_binary(BinaryOperation operation, Value (&left)[N], const Value (&right)[N]) {
   constexpr Value zero = Value(0);
   switch (operation) {
-    case 0: ATTENTION_EACH(add(a, b));
-    case 1: ATTENTION_EACH(angle(a, b));
-    case 2: ATTENTION_EACH(a == b);
-    case 3: ATTENTION_EACH(floor_quotient(a, b));
-    case 4: ATTENTION_EACH(a > b);
-    case 5: ATTENTION_EACH(a >= b);
-    case 6: ATTENTION_EACH(a < b);
-    case 7: ATTENTION_EACH(a <= b);
-    case 8: ATTENTION_EACH(a != zero && b != zero);
-    case 9: ATTENTION_EACH(a != zero || b != zero);
-    case 10: ATTENTION_EACH(larger(a, b));
-    case 11: ATTENTION_EACH(smaller(a, b));
-    case 12: ATTENTION_EACH(modulo(a, b));
-    case 13: ATTENTION_EACH(multiply(a, b));
-    case 14: ATTENTION_EACH(a != b);
-    case 15: ATTENTION_EACH(power(a, b));
-    case 16: ATTENTION_EACH(a < zero ? multiply(a, b) : a);
-    case 17: ATTENTION_EACH(quotient(a, b));
-    case 18: ATTENTION_EACH(multiply(subtract(a, b), subtract(a, b)));
-    default: ATTENTION_EACH(subtract(a, b));
+    case BinaryOperation::add: ATTENTION_EACH(add(a, b));
+    case BinaryOperation::atan2: ATTENTION_EACH(angle(a, b));
+    case BinaryOperation::equal: ATTENTION_EACH(a == b);
+    case BinaryOperation::floor_div: ATTENTION_EACH(floor_quotient(a, b));
+    case BinaryOperation::greater: ATTENTION_EACH(a > b);
+    case BinaryOperation::greater_equal: ATTENTION_EACH(a >= b);
+    case BinaryOperation::less: ATTENTION_EACH(a < b);
+    case BinaryOperation::less_equal: ATTENTION_EACH(a <= b);
+    case BinaryOperation::logical_and: ATTENTION_EACH(a != zero && b != zero);
+    case BinaryOperation::logical_or: ATTENTION_EACH(a != zero || b != zero);
+    case BinaryOperation::maximum: ATTENTION_EACH(larger(a, b));
+    case BinaryOperation::minimum: ATTENTION_EACH(smaller(a, b));
+    case BinaryOperation::mod: ATTENTION_EACH(modulo(a, b));
+    case BinaryOperation::multiply: ATTENTION_EACH(multiply(a, b));
+    case BinaryOperation::not_equal: ATTENTION_EACH(a != b);
+    case BinaryOperation::pow: ATTENTION_EACH(power(a, b));
+    case BinaryOperation::prelu: ATTENTION_EACH(a < zero ? multiply(a, b) : a);
+    case BinaryOperation::real_div: ATTENTION_EACH(quotient(a, b));
+    case BinaryOperation::squared_difference: ATTENTION_EACH(multiply(subtract(a, b), subtract(a, b)));
+    case BinaryOperation::sub: ATTENTION_EACH(subtract(a, b));
   }
 }
 
@@ -82,8 +82,8 @@ struct PackedOperand {
 /// A thread takes a pack, which lies in one row of the walk.
 template <typename Value>
 __global__ void __launch_bounds__(256)
-    binary_packs_kernel(int operation, const void* a, ElementType a_type, const void* b, ElementType b_type,
-                        void* output, ElementType output_type, const Walk<2> walk) {
+    binary_packs_kernel(BinaryOperation operation, const void* a, ElementType a_type, const void* b,
+                        ElementType b_type, void* output, ElementType output_type, const Walk<2> walk) {
   const int64_t index = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * pack_elements;
   if (index >= walk.size) return;
   int64_t offsets[2];
@@ -104,8 +104,8 @@ __global__ void __launch_bounds__(256)
 /// Any strides.
 template <typename Value>
 __global__ void __launch_bounds__(256)
-    binary_elements_kernel(int operation, const void* a, ElementType a_type, const void* b, ElementType b_type,
-                           void* output, ElementType output_type, const Walk<2> walk) {
+    binary_elements_kernel(BinaryOperation operation, const void* a, ElementType a_type, const void* b,
+                           ElementType b_type, void* output, ElementType output_type, const Walk<2> walk) {
   walk_apart<pack_elements>(walk, [&](int64_t index, const int64_t (&offsets)[2]) {
     Value left[1] = {load_element<Value>(a, a_type, offsets[0])};
     const Value right[1] = {load_element<Value>(b, b_type, offsets[1])};

@@ -3,9 +3,17 @@
 
 #include "elementwise/activations.cuh"
 #include "common/convert.cuh"
-#include "elementwise/gated_activation.h"
+#include "common/operation.h"
 
 namespace attention {
+
+/// What silu_and_mul takes.
+struct GatedActivationParams {
+  Operand x;       // [rows, 2 * width]: gate, then up
+  Operand output;  // [rows, width], the type of x
+  int64_t rows;
+  int width;
+};
 
 constexpr int gated_activation_threads = 256;
 constexpr int gated_activation_packs = 2;  // of a thread, in flight together

@@ -1,12 +1,22 @@
-#include "elementwise/select.h"
-
+#include "common/operation.h"
 #include "elementwise/elementwise.h"
 #include "elementwise/select.cuh"
 
 namespace attention {
 
+struct SelectParams {
+  Operand condition;  // [size / row_length] bool
+  Operand t;          // [size]
+  Operand e;          // [size]
+  Operand output;     // [size]
+  int64_t size;
+  int64_t row_length;  // elements that one condition decides
+};
+
+/// condition ? t : e
 void select(const LaunchContext& context, const SelectParams& params) {
   if (params.size == 0) return;
+  expect_positive("rowLength", params.row_length);
   with_compute_type(is_float(params.t.type), [&](auto tag) {
     using Value = typename decltype(tag)::type;
     launch(context, select_kernel<Value>, elementwise_grid(params.size, pack_elements), params.condition.as<uint8_t>(),
@@ -14,5 +24,7 @@ void select(const LaunchContext& context, const SelectParams& params) {
            params.size, Divisor(params.row_length, params.size));
   });
 }
+
+ATTENTION_OPERATION(select, SelectParams, condition, t, e, output, size, row_length)
 
 }  // namespace attention

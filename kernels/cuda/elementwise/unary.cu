@@ -1,10 +1,19 @@
-#include "elementwise/unary.h"
-
+#include "common/operation.h"
 #include "elementwise/elementwise.h"
 #include "elementwise/unary.cuh"
 
 namespace attention {
 
+struct UnaryParams {
+  Operand x;
+  Operand output;
+  UnaryOperation operation;
+  int64_t size;
+  float alpha;  // attributes: a slope, or the lower bound
+  float beta;   // the upper bound
+};
+
+/// Applies a function to every element.
 void unary(const LaunchContext& context, const UnaryParams& params) {
   if (params.size == 0) return;
   with_compute_type(is_float(params.x.type), [&](auto tag) {
@@ -13,5 +22,7 @@ void unary(const LaunchContext& context, const UnaryParams& params) {
            params.x.type, params.output.data, params.output.type, params.size, params.alpha, params.beta);
   });
 }
+
+ATTENTION_OPERATION(unary, UnaryParams, x, output, operation, size, alpha, beta)
 
 }  // namespace attention

@@ -175,7 +175,8 @@ class Cublaslt::Library {
     const auto fits = [&](const void* address, int64_t line) {
       return is_multiple_of(address, 16) && line % pack == 0;
     };
-    if (params.activation != Activation::linear || (params.bias && !params.bias_per_column) || params.batch_rank > 1 ||
+    if (params.activation != MatMulActivation::linear || params.batch_rank > 1 ||
+        (params.bias && !params.bias_per_column) ||
         params.depth == 0 || !fits(params.a.data, params.transpose_a ? params.rows : params.depth) ||
         !fits(params.b.data, params.transpose_b ? params.depth : params.columns) ||
         !fits(params.output.data, params.columns) || !fits(params.bias.data, 0)) {

@@ -1,3 +1,4 @@
+#include "common/strides.h"
 #include "matmul/matmul.h"
 
 namespace attention {
@@ -7,8 +8,8 @@ void launch_matmul(const LaunchContext& context, const MatmulParams& params);  /
 
 void matmul(const LaunchContext& context, const MatmulParams& given) {
   MatmulParams params = given;
-  int64_t batches = 1;
-  for (int axis = 0; axis < params.batch_rank; axis++) batches *= params.batch_shape[axis];
+  expect_size("batchRank", params.batch_rank, 0, max_batch_rank);
+  const int64_t batches = size_of(params.batch_rank, params.batch_shape);
   if (batches == 0 || params.rows == 0 || params.columns == 0) return;
   constexpr int64_t most = INT32_MAX - 4096;  // so that steps beyond the end have a number
   if (batches > most || params.rows > most || params.columns > most || params.depth > most) {
@@ -21,5 +22,9 @@ void matmul(const LaunchContext& context, const MatmulParams& given) {
   if (params.columns == 1) params.transpose_b = true;
   with_float_type(params.output.type, [&](auto tag) { launch_matmul<typename decltype(tag)::type>(context, params); });
 }
+
+ATTENTION_OPERATION(matmul, MatmulParams, a, b, bias, output, batch_rank, batch_shape, a_batch_strides,
+                    b_batch_strides, rows, columns, depth, transpose_a, transpose_b, bias_per_column, activation,
+                    slope, allow_tf32, allow_cublaslt)
 
 }  // namespace attention

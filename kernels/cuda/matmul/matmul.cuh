@@ -23,7 +23,7 @@ struct MatmulOperands {
   int columns;
   int depth;
   int bias_stride;  // 0 for one number for all columns
-  Activation activation;
+  MatMulActivation activation;
   float slope;          // of leakyrelu
   bool aligned_a;       // 16 bytes may be read wherever a line has a multiple of 16
   bool aligned_b;
@@ -48,13 +48,13 @@ __device__ __forceinline__ int64_t batch_offset(const int64_t (&strides)[max_bat
   return offset;
 }
 
-__device__ __forceinline__ float activated(float x, Activation activation, float slope) {
+__device__ __forceinline__ float activated(float x, MatMulActivation activation, float slope) {
   switch (activation) {
-    case Activation::relu: return x < 0.0f ? 0.0f : x;
-    case Activation::relu6: return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;
-    case Activation::elu: return x >= 0.0f ? x : expm1f(x);
-    case Activation::leakyrelu: return x < 0.0f ? slope * x : x;
-    case Activation::sigmoid: return 1.0f / (1.0f + expf(-x));
+    case MatMulActivation::relu: return x < 0.0f ? 0.0f : x;
+    case MatMulActivation::relu6: return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;
+    case MatMulActivation::elu: return x >= 0.0f ? x : expm1f(x);
+    case MatMulActivation::leakyrelu: return x < 0.0f ? slope * x : x;
+    case MatMulActivation::sigmoid: return 1.0f / (1.0f + expf(-x));
     default: return x;
   }
 }
@@ -98,7 +98,7 @@ __device__ __forceinline__ void store_tile(float* sums, const MatmulOperands<T>&
     const int64_t at = (int64_t(batch) * operands.rows + row) * operands.columns + column;
     float values[pack];
     if (!splits.sums) {
-      if (operands.activation != Activation::linear || (operands.bias && operands.bias_stride == 0)) {
+      if (operands.activation != MatMulActivation::linear || (operands.bias && operands.bias_stride == 0)) {
 #pragma unroll 1
         for (int j = 0; j < pack; j++) from[j] = finished(operands, column + j, from[j]);
         load_pack<pack>(values, static_cast<const float*>(from));

@@ -1,12 +1,8 @@
 #pragma once
 
-#include "common/element_type.h"
-#include "common/launch.h"
+#include "common/operation.h"
 
 namespace attention {
-
-/// What an element of a product becomes, numbered as in packages/backend-common/src/tfjs_kernels/matmul.ts.
-enum class Activation : int { linear = 0, relu = 1, relu6 = 2, elu = 3, leakyrelu = 4, sigmoid = 5 };
 
 constexpr int max_batch_rank = 4;
 
@@ -23,13 +19,13 @@ struct MatmulParams {
   int64_t rows;
   int64_t columns;
   int64_t depth;
-  bool transpose_a;
-  bool transpose_b;
-  bool bias_per_column;
-  Activation activation;
-  float slope;      // of leakyrelu
-  bool allow_tf32;      // float32 operands may be rounded to TF32
-  bool allow_cublaslt;  // where it is found
+  bool32 transpose_a;
+  bool32 transpose_b;
+  bool32 bias_per_column;
+  MatMulActivation activation;
+  float slope;            // of leakyrelu
+  bool32 allow_tf32;      // float32 operands may be rounded to TF32
+  bool32 allow_cublaslt;  // where it is found
 };
 
 /// Matrix products of a batch, whose matrices are contiguous.

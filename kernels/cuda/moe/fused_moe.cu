@@ -1,11 +1,27 @@
-#include "moe/fused_moe.h"
-
 #include <algorithm>
 
+#include "common/operation.h"
+#include "moe/moe_product.h"
 #include "moe/fused_moe.cuh"
 #include "moe/sort_tokens_by_expert.h"
 
 namespace attention {
+
+struct FusedMoeParams {
+  Operand x;                               // [tokens, hidden]
+  Operand gate_up_weights;                 // [experts, 2 * intermediate, hidden], the type of x
+  Operand down_weights;                    // [experts, hidden, intermediate], the type of x
+  TypedOperand<const float> topk_weights;  // [tokens, topk]
+  TypedOperand<const int> topk_ids;        // [tokens, topk]
+  Operand output;                          // like x
+  int tokens;
+  int topk;
+  int experts;
+  int hidden;
+  int intermediate;
+  MoeActivation activation;
+};
+
 namespace {
 
 constexpr int64_t most_product_bytes = int64_t(1) << 29;  // of scratch memory; more tokens go one part after another
@@ -38,8 +54,8 @@ void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params)
   if (plan.needs_tiles) {
     sort_tokens_by_expert(context, {
                                        .ids = params.topk_ids,
-                                       .sorted_token_ids = sorted_token_ids,
-                                       .expert_ids = sorted_token_ids + pairs,
+                                       .sorted_token_ids = {sorted_token_ids},
+                                       .expert_ids = {sorted_token_ids + pairs},
                                        .pairs = pairs,
                                        .experts = params.experts,
                                    });
@@ -80,6 +96,7 @@ void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params)
 
 }  // namespace
 
+/// The gated MLPs of each token's experts, and their weighted sum. A token with an id that is no expert's gets NaN.
 void fused_moe(const LaunchContext& context, const FusedMoeParams& params) {
   if (params.tokens == 0 || params.hidden == 0) return;
   const int64_t bytes_per_token = int64_t(std::max(params.topk, 1)) * params.hidden * int64_t(sizeof(float));
@@ -91,12 +108,15 @@ void fused_moe(const LaunchContext& context, const FusedMoeParams& params) {
   for (int first = 0; first < params.tokens; first += chunk) {
     FusedMoeParams part = params;
     part.x = advance(params.x, int64_t(first) * params.hidden);
-    part.topk_weights += int64_t(first) * params.topk;
-    part.topk_ids += int64_t(first) * params.topk;
+    part.topk_weights.data += int64_t(first) * params.topk;
+    part.topk_ids.data += int64_t(first) * params.topk;
     part.output = advance(params.output, int64_t(first) * params.hidden);
     part.tokens = std::min(chunk, params.tokens - first);
     fused_moe_chunk(context, part);
   }
 }
+
+ATTENTION_OPERATION(fused_moe, FusedMoeParams, x, gate_up_weights, down_weights, topk_weights, topk_ids, output,
+                    tokens, topk, experts, hidden, intermediate, activation)
 
 }  // namespace attention

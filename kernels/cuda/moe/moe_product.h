@@ -7,9 +7,6 @@
 
 namespace attention {
 
-/// Numbered as in packages/backend-cuda/src/ops/fused_moe.ts.
-enum class MoeActivation : int { silu = 0, gelu = 1, gelu_tanh = 2 };
-
 struct MoeProduct {
   Operand x;        // [rows, depth]; pair p multiplies row p / pairs_per_row
   Operand weights;  // [experts, width, depth]; gated [experts, 2 * width, depth], gate rows first

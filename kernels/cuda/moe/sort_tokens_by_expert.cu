@@ -37,4 +37,7 @@ void sort_tokens_by_expert(const LaunchContext& context, const SortTokensByExper
          params, pairs_per_block, bucket_bits);
 }
 
+ATTENTION_OPERATION(sort_tokens_by_expert, SortTokensByExpertParams, ids, sorted_token_ids, expert_ids, pairs,
+                    experts)
+
 }  // namespace attention

@@ -1,14 +1,13 @@
 #pragma once
 
-#include "common/element_type.h"
-#include "common/launch.h"
+#include "common/operation.h"
 
 namespace attention {
 
 struct SortTokensByExpertParams {
-  const int* ids;         // [pairs]
-  int* sorted_token_ids;  // [pairs]
-  int* expert_ids;        // [pairs]
+  TypedOperand<const int> ids;         // [pairs]
+  TypedOperand<int> sorted_token_ids;  // [pairs]
+  TypedOperand<int> expert_ids;        // [pairs]
   int pairs;
   int experts;
 };

@@ -35,26 +35,30 @@ int widen(Walk<2>& walk, int bytes, const char* x, const char* output) {
   return wide;
 }
 
-std::vector<int64_t> without(std::vector<int64_t> axes, size_t axis) {
-  axes.erase(axes.begin() + axis);
-  axes.pop_back();
-  return axes;
+/// The numbers of the axes but for `axis` and the last one.
+std::array<int64_t, max_rank> without(const Axes& axes, int rank, int axis) {
+  std::array<int64_t, max_rank> others{};
+  for (int from = 0, to = 0; from < rank - 1; from++) {
+    if (from != axis) others[to++] = axes[from];
+  }
+  return others;
 }
 
 /// The transpose that a copy is, if it is one.
 std::optional<TransposeShape> find_transpose(const CopyParams& params) {
-  const size_t rank = params.shape.size();
-  if (rank < 2) return {};
-  const size_t last = rank - 1;
+  const int last = params.rank - 1;
+  if (last < 1) return {};
   if (params.output_strides[last] != 1 || params.x_strides[last] == 1) return {};
-  size_t axis = 0;
+  int axis = 0;
   while (axis < last && params.x_strides[axis] != 1) axis++;
   if (axis == last || params.shape[axis] < shortest_side || params.shape[last] < shortest_side) return {};
   const int64_t output_tiles = divide_up<int64_t>(params.shape[last], tile_length);
   const int64_t x_tiles = divide_up<int64_t>(params.shape[axis], tile_length);
+  const auto outer = without(params.shape, params.rank, axis);
+  const auto x_strides = without(params.x_strides, params.rank, axis);
+  const auto output_strides = without(params.output_strides, params.rank, axis);
   TransposeShape shape{
-      .outer = make_walk<2>(without(params.shape, axis),
-                            {without(params.x_strides, axis), without(params.output_strides, axis)}),
+      .outer = make_walk<2>(params.rank - 2, outer.data(), {x_strides.data(), output_strides.data()}),
       .output_length = params.shape[last],
       .x_stride = params.x_strides[last],
       .x_length = params.shape[axis],
@@ -96,8 +100,8 @@ bool has_packs(const Walk<2>& walk, int tensor, int64_t offset) {
 }  // namespace
 
 void copy(const LaunchContext& context, const CopyParams& params) {
-  if (size_of(params.shape) == 0) return;
-  const auto walk = make_walk<2>(params.shape, {params.x_strides, params.output_strides});
+  if (size_of(params.rank, params.shape) == 0) return;
+  const auto walk = make_walk<2>(params.rank, params.shape, {params.x_strides, params.output_strides});
   if (params.x.type == params.output.type) return copy_bits(context, params, walk);
   const bool in_packs = has_packs(walk, 0, params.x_offset) && has_packs(walk, 1, params.output_offset);
   with_compute_type(is_float(params.x.type) || is_float(params.output.type), [&](auto tag) {
@@ -107,5 +111,7 @@ void copy(const LaunchContext& context, const CopyParams& params) {
            const_cast<char*>(start_of(params.output, params.output_offset)), params.output.type, walk);
   });
 }
+
+ATTENTION_OPERATION(copy, CopyParams, x, output, rank, shape, x_strides, output_strides, x_offset, output_offset)
 
 }  // namespace attention

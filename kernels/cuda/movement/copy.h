@@ -1,19 +1,18 @@
 #pragma once
 
-#include <vector>
-
-#include "common/element_type.h"
-#include "common/launch.h"
+#include "common/operation.h"
+#include "common/strides.h"
 
 namespace attention {
 
 struct CopyParams {
   Operand x;
   Operand output;
-  std::vector<int64_t> shape;           // of the part, collapsed, at most max_rank axes
-  std::vector<int64_t> x_strides;       // in elements; negative ones run backwards
-  std::vector<int64_t> output_strides;
-  int64_t x_offset;                     // in elements
+  int rank;
+  Axes shape;      // of the part, collapsed
+  Axes x_strides;  // in elements; negative ones run backwards
+  Axes output_strides;
+  int64_t x_offset;  // in elements
   int64_t output_offset;
 };
 

@@ -1,13 +1,24 @@
-#include "movement/fill.h"
-
+#include "common/operation.h"
 #include "elementwise/elementwise.h"
 #include "movement/fill.cuh"
 
 namespace attention {
 
+struct FillParams {
+  Operand output;
+  int64_t size;
+  float start;  // of an output of floats or truth values
+  float step;
+  uint32_t int_start;  // of an output of int32
+  uint32_t int_step;
+};
+
+/// output[i] = start + i * step; a constant has step 0.
 void fill(const LaunchContext& context, const FillParams& params) {
   launch(context, fill_kernel, elementwise_grid(params.size, pack_elements), params.output.data, params.output.type,
          params.size, params.start, params.step, params.int_start, params.int_step);
 }
+
+ATTENTION_OPERATION(fill, FillParams, output, size, start, step, int_start, int_step)
 
 }  // namespace attention

@@ -6,14 +6,15 @@
 namespace attention {
 
 __global__ void __launch_bounds__(256)
-    fill_kernel(void* output, ElementType type, int64_t size, float start, float step, int int_start, int int_step) {
+    fill_kernel(void* output, ElementType type, int64_t size, float start, float step, uint32_t int_start,
+                uint32_t int_step) {
   const int64_t index = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * pack_elements;
   if (index >= size) return;
   if (type == ElementType::int32) {
     int values[pack_elements];
 #pragma unroll
     for (int i = 0; i < pack_elements; i++) {
-      values[i] = int(uint32_t(int_start) + uint32_t(int_step) * uint32_t(index + i));
+      values[i] = int(int_start + int_step * uint32_t(index + i));
     }
     return store_some(output, type, index, values, size - index);
   }

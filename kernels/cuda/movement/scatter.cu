@@ -1,20 +1,29 @@
-#include "movement/scatter.h"
-
 #include <algorithm>
 
+#include "common/operation.h"
 #include "elementwise/elementwise.h"
 #include "movement/scatter.cuh"
 
 namespace attention {
+
+struct ScatterParams {
+  Operand tensor;             // like output, or none
+  TypedOperand<int> indices;  // [count, index_rank] int32
+  Operand updates;            // [count, slice_length] like output
+  Operand output;             // [slices, slice_length]
+  int index_rank;             // numbers of an index
+  Axes strides;               // of an index, in slices
+  int64_t count;              // updates
+  int64_t slice_length;
+  int64_t slices;  // of the output
+};
+
 namespace {
 
 constexpr int64_t longest_run = 2048;  // of keys, sorted in shared memory
 
 ScatterShape shape_of(const ScatterParams& params) {
-  if (params.strides.size() > size_t(max_rank)) {
-    throw DeviceError("ERR_RANGE", "expected indices of at most 6 numbers, received " +
-                                       std::to_string(params.strides.size()));
-  }
+  check_rank(params.index_rank);
   if (params.count > INT32_MAX || params.slices > int64_t(1) << (63 - update_bits)) {
     throw DeviceError("ERR_RANGE", "too many updates or slices");
   }
@@ -22,11 +31,11 @@ ScatterShape shape_of(const ScatterParams& params) {
       .count = params.count,
       .slices = params.slices,
       .slice_length = params.slice_length,
-      .index_rank = int(params.strides.size()),
+      .index_rank = params.index_rank,
       .strides = {},
       .adds = !params.tensor,
   };
-  for (size_t axis = 0; axis < params.strides.size(); axis++) shape.strides[axis] = params.strides[axis];
+  std::copy(params.strides, params.strides + params.index_rank, shape.strides);
   return shape;
 }
 
@@ -46,6 +55,8 @@ void sort_keys(const LaunchContext& context, const int* indices, uint64_t* keys,
 
 }  // namespace
 
+/// Writes slices to where indices say. Without a tensor those of one place add up in the order of the updates, to zero;
+/// with one the last of them replaces its slice. Indices outside the output are left out.
 void scatter(const LaunchContext& context, const ScatterParams& params) {
   const size_t bytes = size_t(params.slices * params.slice_length) * element_bytes(params.output.type);
   if (bytes == 0) return;
@@ -60,7 +71,7 @@ void scatter(const LaunchContext& context, const ScatterParams& params) {
   int64_t size = 2;
   while (size < params.count) size *= 2;
   const Scratch keys(context, size_t(size) * sizeof(uint64_t));
-  sort_keys(context, params.indices.as<int>(), keys.as<uint64_t>(), size, shape);
+  sort_keys(context, params.indices, keys.as<uint64_t>(), size, shape);
   int width = 1;
   while (width < elementwise_threads && width < params.slice_length) width *= 2;
   const int height = elementwise_threads / width;
@@ -73,5 +84,8 @@ void scatter(const LaunchContext& context, const ScatterParams& params) {
            keys.as<uint64_t>(), params.updates.data, params.output.data, params.output.type, shape);
   });
 }
+
+ATTENTION_OPERATION(scatter, ScatterParams, tensor, indices, updates, output, index_rank, strides, count,
+                    slice_length, slices)
 
 }  // namespace attention

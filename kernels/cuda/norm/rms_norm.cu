@@ -1,8 +1,20 @@
-#include "norm/rms_norm.h"
-
+#include "common/operation.h"
 #include "norm/rms_norm.cuh"
 
 namespace attention {
+
+struct RmsNormParams {
+  Operand x;             // [rows, width]
+  Operand weight;        // [width], float32 or the type of x
+  Operand residual;      // like x, or none
+  Operand normed;        // like x
+  Operand residual_sum;  // like x; none without a residual
+  int64_t rows;
+  int width;
+  float epsilon;
+  bool32 add_unit_offset;
+};
+
 namespace {
 
 constexpr int max_threads = 1024;
@@ -39,6 +51,7 @@ void launch_types(const LaunchContext& context, const RmsNormParams& params) {
 
 }  // namespace
 
+/// Root-mean-square norm of rows, after adding the residual.
 void rms_norm(const LaunchContext& context, const RmsNormParams& params) {
   if (params.rows == 0 || params.width == 0) return;
   with_float_type(params.x.type, [&](auto tag) {
@@ -47,5 +60,8 @@ void rms_norm(const LaunchContext& context, const RmsNormParams& params) {
     launch_types<T, T>(context, params);
   });
 }
+
+ATTENTION_OPERATION(rms_norm, RmsNormParams, x, weight, residual, normed, residual_sum, rows, width, epsilon,
+                    add_unit_offset)
 
 }  // namespace attention

@@ -1,11 +1,19 @@
-#include "reduction/arg_reduce.h"
-
 #include <algorithm>
 
+#include "common/operation.h"
 #include "reduction/arg_reduce.cuh"
 #include "elementwise/elementwise.h"
 
 namespace attention {
+
+struct ArgReduceParams {
+  Operand x;                 // [rows, length]
+  TypedOperand<int> output;  // [rows] int32
+  int64_t rows;
+  int64_t length;
+  bool32 smallest;
+};
+
 namespace {
 
 constexpr int64_t shortest_part = 4096;
@@ -13,6 +21,7 @@ constexpr int64_t most_parts = 256;
 
 }  // namespace
 
+/// The position of the largest or smallest element of each row; of equal ones the first.
 void arg_reduce(const LaunchContext& context, const ArgReduceParams& params) {
   if (params.rows == 0 || params.length == 0) return;
   if (params.length > INT32_MAX) throw DeviceError("ERR_RANGE", "positions in rows this long are no int32");
@@ -22,11 +31,13 @@ void arg_reduce(const LaunchContext& context, const ArgReduceParams& params) {
   grid.blocks.y = parts;
   const int64_t part = divide_up(params.length, parts);
   const Scratch places(context, parts == 1 ? 0 : size_t(params.rows * parts) * sizeof(uint64_t));
-  launch(context, arg_reduce_kernel, grid, params.x.data, params.x.type, params.output.as<int>(),
+  launch(context, arg_reduce_kernel, grid, params.x.data, params.x.type, params.output,
          places.as<uint64_t>(), params.rows, params.length, part, params.smallest);
   if (parts == 1) return;
   launch(context, arg_reduce_parts_kernel, elementwise_grid(params.rows, 1), places.as<uint64_t>(),
-         params.output.as<int>(), params.rows, int(parts));
+         params.output, params.rows, int(parts));
 }
+
+ATTENTION_OPERATION(arg_reduce, ArgReduceParams, x, output, rows, length, smallest)
 
 }  // namespace attention

@@ -16,4 +16,6 @@ void cumulate(const LaunchContext& context, const CumulateParams& params) {
   });
 }
 
+ATTENTION_OPERATION(cumulate, CumulateParams, x, output, rows, length, product, exclusive, reversed)
+
 }  // namespace attention

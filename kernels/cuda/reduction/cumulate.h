@@ -2,8 +2,7 @@
 
 #include <cstdint>
 
-#include "common/element_type.h"
-#include "common/launch.h"
+#include "common/operation.h"
 
 namespace attention {
 
@@ -12,9 +11,9 @@ struct CumulateParams {
   Operand output;  // like x
   int64_t rows;
   int64_t length;
-  bool product;
-  bool exclusive;
-  bool reversed;
+  bool32 product;
+  bool32 exclusive;
+  bool32 reversed;
 };
 
 /// Running sums or products along rows.

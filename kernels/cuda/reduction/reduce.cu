@@ -1,11 +1,23 @@
-#include "reduction/reduce.h"
-
 #include <algorithm>
 
+#include "common/operation.h"
 #include "elementwise/elementwise.h"
 #include "reduction/reduce.cuh"
 
 namespace attention {
+
+struct ReduceParams {
+  Operand x;
+  Operand output;  // contiguous
+  Reduction operation;
+  int output_rank;
+  int reduce_rank;
+  Axes output_shape;    // the axes that stay, collapsed
+  Axes output_strides;  // in x
+  Axes reduce_shape;    // the axes that go, collapsed
+  Axes reduce_strides;  // in x
+};
+
 namespace {
 
 constexpr int64_t short_slice = 32;  // for one thread each
@@ -13,14 +25,16 @@ constexpr int64_t shortest_row_part = 8192;
 constexpr int64_t shortest_column_part = 16;  // per thread
 constexpr int64_t most_parts = 1024;
 
-struct Reduction {
+struct ReduceLaunch {
   const void* x;
   void* output;
   ReduceShape shape;
   bool as_float;  // what it computes in
 };
 
-void reduce_slices(const LaunchContext& context, Reduction reduction);
+void reduce_slices(const LaunchContext& context, ReduceLaunch reduction);
+
+Walk<1> make_line(int64_t length, int64_t stride) { return make_walk<1>(1, &length, {&stride}); }
 
 /// Whether the walk is one of whole packs.
 bool has_packs(const Walk<1>& walk) {
@@ -37,7 +51,7 @@ bool steps_in_packs(const Walk<1>& walk) {
 
 /// Launches `kernel` on slices in `parts`, and reduces the results of the parts.
 template <typename Kernel>
-void launch_parts(const LaunchContext& context, Reduction& reduction, Kernel kernel, Grid grid, int64_t most) {
+void launch_parts(const LaunchContext& context, ReduceLaunch& reduction, Kernel kernel, Grid grid, int64_t most) {
   ReduceShape& shape = reduction.shape;
   const int64_t wanted = divide_up<int64_t>(context.device.multiprocessors * 4, grid.blocks.x);
   const bool is_long = shape.reduced.size > most_parts;  // never the results of parts
@@ -47,19 +61,19 @@ void launch_parts(const LaunchContext& context, Reduction& reduction, Kernel ker
   if (grid.blocks.y == 1) return launch(context, kernel, grid, reduction.x, reduction.output, shape);
 
   const Scratch results(context, size_t(shape.outputs.size * grid.blocks.y) * 4);
-  Reduction rest = reduction;
+  ReduceLaunch rest = reduction;
   rest.x = results.as<void>();
   rest.shape.x_type = reduction.as_float ? ElementType::float32 : ElementType::int32;
-  rest.shape.outputs = make_walk<1>({shape.outputs.size}, {{1}});
-  rest.shape.reduced = make_walk<1>({grid.blocks.y}, {{shape.outputs.size}});
-  if (shape.operation == reduce_mean) shape.operation = reduce_sum;
+  rest.shape.outputs = make_line(shape.outputs.size, 1);
+  rest.shape.reduced = make_line(grid.blocks.y, shape.outputs.size);
+  if (shape.operation == Reduction::mean) shape.operation = Reduction::sum;
   shape.output_type = rest.shape.x_type;
   launch(context, kernel, grid, reduction.x, results.as<void>(), shape);
   reduce_slices(context, rest);
 }
 
 template <typename Value>
-void reduce_rows(const LaunchContext& context, Reduction& reduction) {
+void reduce_rows(const LaunchContext& context, ReduceLaunch& reduction) {
   const ReduceShape& shape = reduction.shape;
   const bool in_packs = has_packs(shape.reduced) && steps_in_packs(shape.outputs);
   const int threads = row_threads(std::min(shape.reduced.size, shortest_row_part), 16, 512);
@@ -68,7 +82,7 @@ void reduce_rows(const LaunchContext& context, Reduction& reduction) {
 }
 
 template <typename Value>
-void reduce_columns(const LaunchContext& context, Reduction& reduction) {
+void reduce_columns(const LaunchContext& context, ReduceLaunch& reduction) {
   const ReduceShape& shape = reduction.shape;
   const bool in_packs = has_packs(shape.outputs) && steps_in_packs(shape.reduced);
   const int64_t columns = in_packs ? shape.outputs.size / pack_elements : shape.outputs.size;
@@ -85,7 +99,7 @@ void reduce_columns(const LaunchContext& context, Reduction& reduction) {
                shape.reduced.size / (rows * shortest_column_part));
 }
 
-void reduce_slices(const LaunchContext& context, Reduction reduction) {
+void reduce_slices(const LaunchContext& context, ReduceLaunch reduction) {
   const ReduceShape& shape = reduction.shape;
   const bool by_rows = shape.reduced.strides[0][0] == 1 && shape.reduced.size > short_slice;
   with_compute_type(reduction.as_float, [&](auto tag) {
@@ -97,19 +111,25 @@ void reduce_slices(const LaunchContext& context, Reduction reduction) {
 
 }  // namespace
 
+/// Reduces any axes of a tensor.
 void reduce(const LaunchContext& context, const ReduceParams& params) {
-  if (size_of(params.output_shape) == 0 || size_of(params.reduce_shape) == 0) return;
+  if (size_of(params.output_rank, params.output_shape) == 0) return;
+  const int64_t count = size_of(params.reduce_rank, params.reduce_shape);
+  if (count == 0) return;
   const ReduceShape shape{
       .operation = params.operation,
       .x_type = params.x.type,
       .output_type = params.output.type,
-      .outputs = make_walk<1>(params.output_shape, {params.output_strides}),
-      .reduced = make_walk<1>(params.reduce_shape, {params.reduce_strides}),
+      .outputs = make_walk<1>(params.output_rank, params.output_shape, {params.output_strides}),
+      .reduced = make_walk<1>(params.reduce_rank, params.reduce_shape, {params.reduce_strides}),
       .part = 0,
-      .count = float(size_of(params.reduce_shape)),
+      .count = float(count),
   };
   const bool as_float = is_float(params.x.type) || is_float(params.output.type);
   reduce_slices(context, {params.x.data, params.output.data, shape, as_float});
 }
+
+ATTENTION_OPERATION(reduce, ReduceParams, x, output, operation, output_rank, reduce_rank, output_shape,
+                    output_strides, reduce_shape, reduce_strides)
 
 }  // namespace attention

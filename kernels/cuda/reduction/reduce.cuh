@@ -10,14 +10,10 @@
 
 namespace attention {
 
-/// Indices into the table of reduce.ts.
-constexpr int reduce_sum = 0;
-constexpr int reduce_mean = 1;
-
 constexpr int reduce_threads = 256;
 
 struct ReduceShape {
-  int operation;
+  Reduction operation;
   ElementType x_type;
   ElementType output_type;
   Walk<1> outputs;  // positions in x of the slices that give an output each
@@ -28,12 +24,13 @@ struct ReduceShape {
 
 /// A value that leaves others as they are.
 template <typename Value>
-__device__ __forceinline__ Value neutral_of(int operation) {
+__device__ __forceinline__ Value neutral_of(Reduction operation) {
   constexpr bool is_float = std::is_same_v<Value, float>;
   switch (operation) {
-    case 2: case 5: return Value(1);
-    case 3: return is_float ? Value(-INFINITY) : Value(INT32_MIN);
-    case 4: return is_float ? Value(INFINITY) : Value(INT32_MAX);
+    case Reduction::prod:
+    case Reduction::all: return Value(1);
+    case Reduction::max: return is_float ? Value(-INFINITY) : Value(INT32_MIN);
+    case Reduction::min: return is_float ? Value(INFINITY) : Value(INT32_MAX);
     default: return Value(0);
   }
 }
@@ -49,22 +46,23 @@ __device__ __forceinline__ Value neutral_of(int operation) {
   } while (false)
 
 template <int N, typename Value>
-__device__ __forceinline__ void combine(int operation, Value (&totals)[N], const Value (&values)[N]) {
+__device__ __forceinline__ void combine(Reduction operation, Value (&totals)[N], const Value (&values)[N]) {
   constexpr Value zero = Value(0);
   switch (operation) {
-    case 0: case 1: ATTENTION_EACH(add(a, b));
-    case 2: ATTENTION_EACH(multiply(a, b));
-    case 3: ATTENTION_EACH(larger(a, b));
-    case 4: ATTENTION_EACH(smaller(a, b));
-    case 5: ATTENTION_EACH(a != zero && b != zero);
-    default: ATTENTION_EACH(a != zero || b != zero);
+    case Reduction::sum:
+    case Reduction::mean: ATTENTION_EACH(add(a, b));
+    case Reduction::prod: ATTENTION_EACH(multiply(a, b));
+    case Reduction::max: ATTENTION_EACH(larger(a, b));
+    case Reduction::min: ATTENTION_EACH(smaller(a, b));
+    case Reduction::all: ATTENTION_EACH(a != zero && b != zero);
+    case Reduction::any: ATTENTION_EACH(a != zero || b != zero);
   }
 }
 
 #undef ATTENTION_EACH
 
 template <typename Value>
-__device__ __forceinline__ Value combine_two(int operation, Value a, Value b) {
+__device__ __forceinline__ Value combine_two(Reduction operation, Value a, Value b) {
   Value totals[1] = {a};
   const Value values[1] = {b};
   combine(operation, totals, values);
@@ -73,7 +71,7 @@ __device__ __forceinline__ Value combine_two(int operation, Value a, Value b) {
 
 template <typename Value>
 __device__ __forceinline__ void store_result(void* output, const ReduceShape& shape, int64_t index, Value value) {
-  if (shape.operation == reduce_mean) value = Value(float(value) / shape.count);
+  if (shape.operation == Reduction::mean) value = Value(float(value) / shape.count);
   store_element(output, shape.output_type, blockIdx.y * shape.outputs.size + index, value);
 }
 
@@ -107,7 +105,7 @@ __device__ __forceinline__ void combine_slice(Value (&totals)[N], const void* x,
 template <typename Value, int N>
 __global__ void __launch_bounds__(512) reduce_rows_kernel(const void* x, void* output, const ReduceShape shape) {
   __shared__ Value warp_totals[warp_size];
-  const int operation = shape.operation;
+  const Reduction operation = shape.operation;
   const int64_t index = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
   if (index >= shape.outputs.size) return;
   int64_t base[1];
@@ -141,7 +139,7 @@ template <typename Value, int N>
 __global__ void __launch_bounds__(reduce_threads)
     reduce_columns_kernel(const void* x, void* output, const ReduceShape shape) {
   __shared__ Value partial[reduce_threads * N];
-  const int operation = shape.operation;
+  const Reduction operation = shape.operation;
   const int64_t index = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * N;
   const Value neutral = neutral_of<Value>(operation);
   Value totals[N];

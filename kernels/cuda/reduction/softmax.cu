@@ -48,4 +48,6 @@ void softmax(const LaunchContext& context, const SoftmaxParams& params) {
   launch_parts<1>(context, params);
 }
 
+ATTENTION_OPERATION(softmax, SoftmaxParams, x, output, rows, length)
+
 }  // namespace attention

@@ -2,8 +2,7 @@
 
 #include <cstdint>
 
-#include "common/element_type.h"
-#include "common/launch.h"
+#include "common/operation.h"
 
 namespace attention {
 

@@ -1,5 +1,4 @@
-#include "sampling/multinomial.h"
-
+#include "common/operation.h"
 #include "movement/copy.h"
 #include "reduction/cumulate.h"
 #include "elementwise/elementwise.h"
@@ -8,15 +7,28 @@
 
 namespace attention {
 
+struct MultinomialParams {
+  Operand logits;            // [rows, events] of a float type
+  TypedOperand<int> output;  // [rows, samples] int32
+  int64_t rows;
+  int64_t events;
+  int64_t samples;
+  bool32 normalized;  // `logits` are probabilities
+  uint32_t key0;      // of the random numbers
+  uint32_t key1;
+};
+
+/// Draws events of each row by their probabilities.
 void multinomial(const LaunchContext& context, const MultinomialParams& params) {
   if (params.rows * params.samples == 0 || params.events == 0) return;
   const int64_t size = params.rows * params.events;
   const Scratch scratch(context, size_t(size) * 2 * sizeof(float));
-  const Operand probabilities{scratch.as<float>(), ElementType::float32};
-  const Operand sums{scratch.as<float>() + size, ElementType::float32};
+  const Operand probabilities{scratch.as<float>()};
+  const Operand sums{scratch.as<float>() + size};
   if (params.normalized) {
     copy(context, {.x = params.logits,
                    .output = probabilities,
+                   .rank = 1,
                    .shape = {size},
                    .x_strides = {1},
                    .output_strides = {1},
@@ -36,8 +48,10 @@ void multinomial(const LaunchContext& context, const MultinomialParams& params) 
                      .exclusive = false,
                      .reversed = false});
   launch(context, multinomial_kernel, elementwise_grid(params.rows * params.samples, 1),
-         probabilities.as<float>(), sums.as<float>(), params.output.as<int>(), params.rows, params.events,
+         probabilities.as<float>(), sums.as<float>(), params.output, params.rows, params.events,
          params.samples, params.normalized, params.key0, params.key1);
 }
+
+ATTENTION_OPERATION(multinomial, MultinomialParams, logits, output, rows, events, samples, normalized, key0, key1)
 
 }  // namespace attention

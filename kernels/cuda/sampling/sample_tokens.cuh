@@ -6,9 +6,17 @@
 #include "common/convert.cuh"
 #include "reduction/ordered_bits.cuh"
 #include "sampling/philox.cuh"
-#include "sampling/sample_tokens.h"
+#include "common/operation.h"
 
 namespace attention {
+
+struct SampleTokensParams {
+  Operand logits;                      // [rows, vocabulary]
+  TypedOperand<const int> parameters;  // [6, rows]: bits of temperature, top-p and min-p; top-k, seed, position
+  TypedOperand<int> output;            // [rows]
+  int rows;
+  int vocabulary;
+};
 
 constexpr int digit_bits = 11;
 constexpr int num_digits = 1 << digit_bits;

@@ -14,3 +14,7 @@ export { matMul } from './tfjs_kernels/matmul.ts';
 export type { Activation, Product } from './tfjs_kernels/matmul.ts';
 export { sizeOf } from './shapes.ts';
 export type { Walk } from './tfjs_kernels/strides.ts';
+export { checkLayout, ParamsTable, paramsTable } from './params.ts';
+export type { FieldType, ParamFields, ParamValues, ScalarType } from './params.ts';
+export { elementType, ElementType, MatMulActivation, MoeActivation } from './enumerations.ts';
+export { toSnakeCase } from './snake_case.ts';

@@ -1,7 +1,7 @@
 // What kernels of tfjs's ops launch: a function per stem, which each backend has in its src/launches/STEM.ts. Outputs are
-// made, shapes are checked and collapsed; `operation` is an index into a table of tfjs_kernels/STEM.ts, which kernels of the
-// device mirror. Strides and offsets are in elements; a stride of 0 repeats, a negative one runs backwards. Types of
-// elements are those of the tensors: float32 in its storage type, int32, and bool as a byte.
+// made, shapes are checked and collapsed; `operation` is a number of enumerations.ts. Strides and offsets are in elements; a
+// stride of 0 repeats, a negative one runs backwards. Types of elements are those of the tensors: float32 in its storage
+// type, int32, and bool as a byte.
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from './device_backend.ts';
 import type { Walk } from './tfjs_kernels/strides.ts';
@@ -111,7 +111,7 @@ export interface MatMulLaunch {
   transposeB: boolean;
   /** 0: one number for all columns. */
   biasStride: 0 | 1;
-  /** Index into ACTIVATIONS. */
+  /** A {@link MatMulActivation}. */
   activation: number;
   /** Of leakyrelu. */
   slope: number;

@@ -2,6 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { loadAddon } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
+import { bindOperations } from './operation.ts';
+import type { NativeOperation } from './operation.ts';
 
 /** Compiled kernels of an author's. */
 export interface NativeModule {
@@ -23,12 +25,19 @@ export interface NativeMemory {
   deviceTotal: number;
 }
 
-/** An argument of an operation: addresses, sizes, types and flags, in the order in which its binding takes them. */
-export type NativeArgument = number | boolean | string | Float64Array | Uint8Array;
+/** Which device a context is of, and for tests what it makes of it. */
+export interface ContextOptions {
+  /** Index of the device. */
+  ordinal: number;
+  /** Chooses kernels for an older architecture than the device's: 80 for compute capability 8.0. */
+  architecture?: number;
+  /** Parts into which attention splits the keys; left out, launchers decide. */
+  splits?: number;
+}
 
 /**
  * A device, its stream and its memory pool, as native/cuda/addon.cc exports it. Addresses are numbers: those of today's
- * GPUs have 47 bits. Each operation of native/cuda is a method too. Errors have a `code` of AttentionError.
+ * GPUs have 47 bits. Errors have a `code` of AttentionError.
  */
 export interface NativeContext {
   readonly deviceName: string;
@@ -46,6 +55,8 @@ export interface NativeContext {
   readonly memoryUse: Float64Array;
   /** Called before an error says that there is no device memory: gives back what is kept for reuse. */
   releaseSpare?: () => void;
+  /** Runs the operation with that place in {@link NativeAddon.operations}, which finds its parameters in `block`. */
+  run(index: number, block: ArrayBuffer): void;
   /** Device memory of undefined content; 0 for 0 bytes. */
   allocate(byteLength: number): number;
   /** Gives memory back once what was launched before is done with it. */
@@ -83,8 +94,9 @@ export interface NativeContext {
 interface NativeAddon {
   NativeContext: new (
     makeError: (code: AttentionErrorCode, message: string) => AttentionError,
-    ordinal: number,
+    options: ContextOptions,
   ) => NativeContext;
+  operations: readonly NativeOperation[];
 }
 
 const PLATFORM_PACKAGE = `@attention-js/backend-cuda-${process.platform}-${process.arch}`;
@@ -96,12 +108,12 @@ const built = (variant: 'cuda' | 'emulator'): string =>
   fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
 
 /**
- * Opens the device with index `ordinal`.
+ * Opens a device.
  *
  * @throws AttentionError `ERR_ADDON_MISSING`, `ERR_NO_DRIVER`, `ERR_DRIVER_TOO_OLD`, `ERR_NO_DEVICE`, `ERR_ARCH`, each
  * with the fix.
  */
-export function openContext(ordinal: number): NativeContext {
+export function openContext(options: ContextOptions): NativeContext {
   const addon = loadAddon(
     'cuda',
     wantsEmulator()
@@ -120,5 +132,6 @@ export function openContext(ordinal: number): NativeContext {
         ],
     import.meta.url,
   ) as NativeAddon;
-  return new addon.NativeContext((code, message) => new AttentionError(code, message), ordinal);
+  bindOperations(addon.operations);
+  return new addon.NativeContext((code, message) => new AttentionError(code, message), options);
 }

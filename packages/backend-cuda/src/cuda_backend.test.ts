@@ -155,17 +155,6 @@ describeOnCuda('memory', () => {
   });
 });
 
-describeOnCuda('operations', () => {
-  test('that the addon does not have are refused by name', () => {
-    expect(() => cuda().run('rmsNrom', [])).toThrow(
-      expect.objectContaining({
-        code: 'ERR_RANGE',
-        message: '[cuda] name: expected an operation of the addon, received rmsNrom',
-      }),
-    );
-  });
-});
-
 describeOnCuda('devices', () => {
   test('others have names of their own', () => {
     expect(registerCudaDevice(0)).toBe('cuda:0');

@@ -1,20 +1,14 @@
-import { DeviceBackend } from '@attention-js/backend-common';
-import type { Launches } from '@attention-js/backend-common';
-import { AttentionError } from '@attention-js/core';
+import { DeviceBackend, elementType } from '@attention-js/backend-common';
+import type { Launches, ParamFields, ParamValues } from '@attention-js/backend-common';
 import type { StorageMemory, StorageType } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import type { NativeArgument, NativeContext } from './addon.ts';
+import type { NativeContext } from './addon.ts';
 import { CudaMemory } from './cuda_memory.ts';
 import type { CudaBuffer } from './cuda_memory.ts';
 import { CudaModule } from './cuda_module.ts';
-import { elementType } from './element_type.ts';
 import { launches } from './launches/index.ts';
-
-/** What {@link CudaBackend.run} hands to an operation. A tensor becomes its address and its element type. */
-export type OperationArgument = NativeArgument | TensorInfo | undefined;
-
-type Operation = (...values: NativeArgument[]) => void;
+import type { Operation, OperationTensors } from './operation.ts';
 
 /** Figures of {@link CudaBackend.memory}, in bytes. */
 export interface CudaMemoryInfo {
@@ -112,29 +106,31 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
   /**
    * Runs an operation of the addon on tensors, after all that was launched before. Nothing waits for it but reads.
    *
-   * @param name Name of its binding in native/cuda.
-   * @throws AttentionError `ERR_RANGE` for a name that the addon does not have, `ERR_DEVICE` for a launch that fails, or
-   * with the fault of an earlier one.
+   * @param operation The launcher, and the tables of its tensors and parameters.
+   * @param tensors Inputs and outputs by name.
+   * @param params The other parameters by name.
+   * @throws AttentionError `ERR_RANGE`, `ERR_DTYPE` for parameters that the launcher cannot use, `ERR_DEVICE` for a launch
+   * that fails, or with the fault of an earlier one.
    */
-  run(name: string, args: readonly OperationArgument[]): void {
-    const values: NativeArgument[] = [];
-    for (const argument of args) {
-      if (typeof argument === 'number') {
-        values.push(argument);
-      } else if (argument === undefined) {
-        values.push(0, 0);
-      } else if (typeof argument === 'object' && 'dataId' in argument) {
-        values.push(this.pointer(argument), elementType(argument.dtype, this.storageOf(argument.dataId)));
-      } else {
-        values.push(argument);
-      }
+  run<Name extends string, Fields extends ParamFields>(
+    operation: Operation<Name, Fields>,
+    tensors: OperationTensors<Name>,
+    params: ParamValues<Fields>,
+  ): void {
+    const given = tensors as Readonly<Record<string, TensorInfo | undefined>>;
+    const { tensorNames } = operation;
+    for (let i = 0; i < tensorNames.length; i++) {
+      const tensor = given[tensorNames[i]];
+      if (!tensor) operation.packTensor(i, 0, 0);
+      else
+        operation.packTensor(
+          i,
+          this.pointer(tensor),
+          elementType(tensor.dtype, this.storageOf(tensor.dataId)),
+        );
     }
-    const { [name]: operation } = this.#context as unknown as Record<string, Operation | undefined>;
-    if (!operation) {
-      const message = `[cuda] name: expected an operation of the addon, received ${name}`;
-      throw new AttentionError('ERR_RANGE', message);
-    }
-    operation.apply(this.#context, values);
+    operation.packParams(params);
+    this.#context.run(operation.index, operation.block);
   }
 
   /** Address of a tensor's elements on the GPU, which stays as long as the tensor. 0 for a tensor without elements. */

@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { MoeActivation } from '@attention-js/backend-common';
 import { castStorage, rmsNorm, zerosWithStorage } from '@attention-js/core';
 import * as tf from '@attention-js/core/tf';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { CudaBackend } from './cuda_backend.ts';
 import { registerCudaDevice } from './index.ts';
+import { fusedMoe } from './ops/fused_moe.ts';
 import { alive, cuda, describeOnCuda, isEmulated } from './testing/cuda.ts';
 
 const outOfMemory = (operation: string) =>
@@ -24,17 +26,19 @@ describeOnCuda('a device without memory', () => {
 
   test('fails inside a kernel that has outputs, for what it needs besides, a thousand times', () => {
     const [tokens, topk, experts, hidden, intermediate] = [16, 2, 4, 8, 2 ** 31 - 8];
-    const weights = [zeros([experts, 16, hidden]), zeros([experts, hidden, 8])]; // nothing gets as far as to read them
-    const inputs = [
-      zeros([tokens, hidden]),
-      ...weights,
-      zeros([tokens, topk]),
-      tf.zeros([tokens, topk], 'int32'),
-    ];
+    const x = zeros([tokens, hidden]);
+    const gateUpWeights = zeros([experts, 16, hidden]); // nothing gets as far as to read them
+    const downWeights = zeros([experts, hidden, 8]);
+    const topkWeights = zeros([tokens, topk]);
+    const topkIds = tf.zeros([tokens, topk], 'int32');
     const multiply = () =>
       cuda().runKernel(() => {
         const [output] = [0, 1].map(() => cuda().makeOutput({ shape: [tokens, hidden], dtype: 'float32' }));
-        cuda().run('fusedMoe', [...inputs, output, tokens, topk, experts, hidden, intermediate, 0]);
+        cuda().run(
+          fusedMoe,
+          { x, gateUpWeights, downWeights, topkWeights, topkIds, output },
+          { tokens, topk, experts, hidden, intermediate, activation: MoeActivation.silu },
+        );
       });
     expect(multiply).toThrow(outOfMemory('fusedMoe')); // and what was not on the device yet is there
     const before = alive();
@@ -155,8 +159,18 @@ function afterFault(environment: Record<string, string>): { code: string; messag
   const variant = isEmulated ? 'emulator' : 'cuda';
   const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
   const program = `
-    const { NativeContext } = require(${JSON.stringify(addon)});
-    const context = new NativeContext((code, message) => Object.assign(new Error(message), { code }), 0);
+    const { NativeContext, operations } = require(${JSON.stringify(addon)});
+    const makeError = (code, message) => Object.assign(new Error(message), { code });
+    const context = new NativeContext(makeError, { ordinal: 0 });
+    /** Runs unary or softmax, of which each has two tensors, on 1024 elements. */
+    const run = (name, from, to) => {
+      const index = operations.findIndex((operation) => operation.name === name);
+      const block = new DataView(new ArrayBuffer(operations[index].byteLength));
+      for (const [i, address] of [from, to].entries()) block.setBigUint64(16 * i, BigInt(address), true);
+      const sizes = name === 'unary' ? [[40, 1024n]] : [[32, 1n], [40, 1024n]];
+      for (const [offset, size] of sizes) block.setBigInt64(offset, size, true);
+      context.run(index, block.buffer);
+    };
     const errors = [];
     const attempt = async (body) => {
       try { await body(); } catch ({ code, message }) { errors.push({ code, message }); }
@@ -165,11 +179,11 @@ function afterFault(environment: Record<string, string>): { code: string; messag
     context.fillBytes(output, 0, 4096);
     (async () => {
       await attempt(() => {
-        context.unary(0, 16, 0, output, 0, 1024, 0, 0); // reads where nothing is
+        run('unary', 16, output); // reads where nothing is
         return context.downloadAsync(output, 4096);
       });
       await attempt(() => context.wait());
-      await attempt(() => context.softmax(output, 0, output, 0, 1, 1024)); // not to blame
+      await attempt(() => run('softmax', output, output)); // not to blame
       process.stdout.write(JSON.stringify(errors));
     })();`;
   const { stdout } = spawnSync(process.execPath, ['-e', program], {

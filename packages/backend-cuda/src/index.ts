@@ -1,11 +1,12 @@
 import './ops/index.ts';
 
 export { registerCudaDevice } from './register.ts';
-export type { NativeArgument } from './addon.ts';
 export { CudaBackend } from './cuda_backend.ts';
-export type { CudaMemoryInfo, OperationArgument } from './cuda_backend.ts';
+export type { CudaMemoryInfo } from './cuda_backend.ts';
 export { CudaModule } from './cuda_module.ts';
 export type { ModuleLaunch, Size3 } from './cuda_module.ts';
+export { operation } from './operation.ts';
+export type { Operation, OperationTensors } from './operation.ts';
 export { cudaKernel } from './cuda_kernel.ts';
 export type { CudaKernelCall } from './cuda_kernel.ts';
 export { float32, float64, int32, int64, pointer, uint32 } from './kernel_arguments.ts';

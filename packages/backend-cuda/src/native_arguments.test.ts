@@ -1,34 +1,76 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
+import { ElementType } from '@attention-js/backend-common';
 import { beforeAll, expect, test } from '@jest/globals';
+import { openContext } from './addon.ts';
 import type { NativeContext } from './addon.ts';
+import { operations } from './operation.ts';
+import type { Operation } from './operation.ts';
 import { describeOnCuda, isEmulated } from './testing/cuda.ts';
 
-const variant = isEmulated ? 'emulator' : 'cuda';
-const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
-
-const INT32 = 3; // of the element types
 const given = (value: unknown) => value as never;
 const failing = (code: AttentionErrorCode, message: string) => expect.objectContaining({ code, message });
 
-/** Arguments of a product: axes of its batch, all empty, and rows. */
-function product(axes: number, rows: number): unknown[] {
-  const batch = Array.from({ length: 3 }, () => new Float64Array(axes));
-  return [16, 0, 16, 0, 0, 0, 16, 0, ...batch, rows, 1, 1, false, false, false, 0, 0, false, false];
-}
+const CACHE = { tokens: 1, numBlocks: 1, vllmLayout: false };
+const NORM = { rows: 1, width: 8, epsilon: 1e-5, addUnitOffset: false };
+const PRODUCT = {
+  batchRank: 0,
+  batchShape: [],
+  aBatchStrides: [],
+  bBatchStrides: [],
+  rows: 1,
+  columns: 1,
+  depth: 1,
+  transposeA: false,
+  transposeB: false,
+  biasPerColumn: false,
+  activation: 0,
+  slope: 0,
+  allowTf32: false,
+  allowCublaslt: false,
+};
+const ATTENTION = {
+  tokens: 1,
+  sequences: 1,
+  heads: 1,
+  kvHeads: 1,
+  headSize: 8,
+  scale: 1,
+  softcap: 0,
+  window: 0,
+  causal: true,
+  vllmLayout: false,
+  numBlocks: 1,
+  blockSize: 8,
+  maxBlocks: 1,
+  keys: 0,
+  maskHeads: 0,
+  maskRows: 0,
+  maskKeys: 0,
+  maxQueryLength: 1,
+  maxContextLength: 1,
+};
+/** Query, keys, values and output; none of the others. */
+const PAGED = [16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/** Finds an operation of the addon among those of the backend. */
+const find = (name: string): Operation => operations().find((each) => each.name === name)!;
 
 // The addon trusts the package that it belongs to with addresses, and with nothing else.
 describeOnCuda('what the addon cannot use', () => {
-  let context: NativeContext & Record<string, (...values: unknown[]) => unknown>;
+  let context: NativeContext;
   beforeAll(() => {
-    const { NativeContext: Context } = createRequire(import.meta.url)(addon);
-    context = new Context(
-      (code: AttentionErrorCode, message: string) => new AttentionError(code, message),
-      0,
-    );
+    context = openContext({ ordinal: 0 });
   });
+
+  /** Runs an operation on float32 tensors at addresses, which may be none. */
+  function run(name: string, addresses: readonly number[], params: object): void {
+    const operation = find(name);
+    expect(addresses).toHaveLength(operation.tensorNames.length);
+    for (const [i, address] of addresses.entries()) operation.packTensor(i, address, 0);
+    operation.packParams(params as Record<string, number>);
+    context.run(operation.index, operation.block);
+  }
 
   test.each([Number.NaN, -1, 0.5])('a size of %p', (size) => {
     const error = failing('ERR_RANGE', '[cuda] byteLength: expected an integer of at least 0');
@@ -52,7 +94,7 @@ describeOnCuda('what the addon cannot use', () => {
     expect(() => context.free(given(value))).toThrow(error);
     expect(() => context.loadModule(given(value))).toThrow(error);
     expect(() => context.milliseconds(given(value))).toThrow(error);
-    expect(() => context.fill(0, 0, value)).toThrow(error);
+    expect(() => context.fillBytes(0, 0, given(value))).toThrow(error);
   });
 
   test('one of its objects for another', () => {
@@ -94,28 +136,182 @@ describeOnCuda('what the addon cannot use', () => {
     }
   });
 
-  test('numbers of an operation that are none', () => {
-    const address = context.allocate(16);
-    const rows = [Number.NaN, 0.5, 2 ** 60, Number.POSITIVE_INFINITY];
-    for (const count of rows) {
-      expect(() => context.softmax(address, 0, address, 0, count, 4)).toThrow(
-        failing('ERR_DTYPE', '[softmax] argument 4: expected an integer'),
+  test('an operation that there is not', () => {
+    for (const index of [-1, 1000, Number.NaN, '1', undefined]) {
+      expect(() => context.run(given(index), new ArrayBuffer(48))).toThrow(
+        failing('ERR_RANGE', "[cuda] operation: expected an index of the addon's"),
       );
     }
-    for (const [from, type] of [
-      [-1, 0],
-      [address, 9],
-      [address, -1],
-    ]) {
-      expect(() => context.softmax(from, type, address, 0, 1, 4)).toThrow(
-        failing('ERR_DTYPE', '[softmax] argument 1: expected an address and an element type'),
+  });
+
+  test('another block than an operation has', () => {
+    const { index, block } = find('softmax');
+    for (const value of [undefined, 1, {}, new Uint8Array(48), new SharedArrayBuffer(48)]) {
+      expect(() => context.run(index, given(value))).toThrow(
+        failing('ERR_DTYPE', '[softmax] params: expected an ArrayBuffer'),
       );
     }
-    expect(() => context.softmax(address, 0, address, 0, 1)).toThrow(
-      failing('ERR_DTYPE', '[softmax] argument 5: expected a value, received none'),
+    const detached = new ArrayBuffer(48);
+    structuredClone(detached, { transfer: [detached] });
+    for (const wrong of [new ArrayBuffer(0), new ArrayBuffer(47), new ArrayBuffer(64), detached]) {
+      expect(() => context.run(index, wrong)).toThrow(
+        failing('ERR_RANGE', `[softmax] params: expected 48 bytes, received ${wrong.byteLength}`),
+      );
+    }
+    expect(block.byteLength).toBe(48);
+  });
+
+  test('element types that a tensor cannot have', () => {
+    const operation = find('oneHot');
+    operation.packParams({ count: 1, depth: 1, on: 1, off: 0 });
+    const runWith = (indices: number, output: number): void => {
+      operation.packTensor(0, 16, indices);
+      operation.packTensor(1, 16, output);
+      context.run(operation.index, operation.block);
+    };
+    expect(() => runWith(ElementType.float32, ElementType.float32)).toThrow(
+      failing('ERR_DTYPE', '[oneHot] indices: expected element type 3, received 0'),
     );
-    context.free(address);
-    context.free(address); // what is not there any more is not freed again
+    for (const type of [5, 2 ** 31, 2 ** 32 - 1]) {
+      expect(() => runWith(ElementType.int32, type)).toThrow(
+        failing(
+          'ERR_DTYPE',
+          `[oneHot] output: expected element type 0 to 4, received ${Math.trunc(type) | 0}`,
+        ),
+      );
+    }
+  });
+
+  // The public `CudaBackend.run` passes them on: none may end the process.
+  test.each<[string, number[], object, string]>([
+    ['softmax', [16, 16], { rows: -1, length: 4 }, 'rows: expected at least 0, received -1'],
+    ['select', [16, 16, 16, 16], { size: 4, rowLength: 0 }, 'rowLength: expected at least 1, received 0'],
+    [
+      'scatter',
+      [16, 16, 16, 16],
+      { indexRank: 1, strides: [1], count: -1, sliceLength: 64, slices: 4 },
+      'count: expected at least 0, received -1',
+    ],
+    [
+      'scatter',
+      [0, 0, 16, 16],
+      { indexRank: 7, strides: [1], count: 1, sliceLength: 0, slices: 4 },
+      'expected at most 6 axes, received 7',
+    ],
+    [
+      'gather',
+      [16, 0, 16],
+      { indexRank: -1, strides: [], batch: 1, outer: 1, axisLength: 1, indexCount: 1, sliceLength: 1 },
+      'indexRank: expected at least 0, received -1',
+    ],
+    ['topK', [16, 16, 0], { rows: 1, length: 4, k: 5 }, 'k: expected 1 to 4, received 5'],
+    ['sampleTokens', [16, 0, 0], { rows: 1, vocabulary: 0 }, 'vocabulary: expected at least 1, received 0'],
+    [
+      'binary',
+      [16, 16, 16],
+      { operation: 0, rank: 2, shape: [-1, -4], aStrides: [], bStrides: [] },
+      'expected axes of at least 0 and less than 2^63 elements, received an axis of -1',
+    ],
+    [
+      'binary',
+      [16, 16, 16],
+      { operation: 0, rank: 2, shape: [2 ** 40, 2 ** 40], aStrides: [], bStrides: [] },
+      'expected axes of at least 0 and less than 2^63 elements, received an axis of 1099511627776',
+    ],
+    [
+      'copy',
+      [16, 16],
+      { rank: 7, shape: [1], xStrides: [], outputStrides: [], xOffset: 0, outputOffset: 0 },
+      'expected at most 6 axes, received 7',
+    ],
+    [
+      'rotaryEmbedding',
+      [16, 16, 0, 16, 16, 16, 16],
+      { tokens: 1, heads: 1, kvHeads: 1, headSize: 0, rotaryDim: 0, maxPosition: 1, interleaved: false },
+      'headSize: expected at least 1, received 0',
+    ],
+    [
+      'rotaryEmbedding',
+      [16, 16, 0, 16, 16, 16, 16],
+      { tokens: 1, heads: 1, kvHeads: 1, headSize: 8, rotaryDim: 16, maxPosition: 1, interleaved: false },
+      'rotaryDim: expected 0 to 8, received 16',
+    ],
+    [
+      'reshapeAndCache',
+      [16, 16, 16, 16, 0],
+      { ...CACHE, kvHeads: 1, headSize: 8, blockSize: 0 },
+      'blockSize: expected at least 1, received 0',
+    ],
+    [
+      'reshapeAndCache',
+      [16, 16, 16, 16, 0],
+      { ...CACHE, kvHeads: 0, headSize: 8, blockSize: 8 },
+      'kvHeads * headSize, in pieces of 16 bytes: expected 1 to 2147483647, received 0',
+    ],
+    [
+      'reshapeAndCache',
+      [16, 16, 16, 16, 0],
+      { ...CACHE, kvHeads: 2 ** 17, headSize: 2 ** 17, blockSize: 8 },
+      'kvHeads * headSize, in pieces of 16 bytes: expected 1 to 2147483647, received 4294967296',
+    ],
+    ['pagedAttention', PAGED, { ...ATTENTION, kvHeads: 0 }, 'kvHeads: expected at least 1, received 0'],
+    ['pagedAttention', PAGED, { ...ATTENTION, heads: 0 }, 'heads: expected at least 1, received 0'],
+    [
+      'pagedAttention',
+      PAGED,
+      { ...ATTENTION, heads: 3, kvHeads: 2 },
+      'heads: expected a multiple of kvHeads 2, received 3',
+    ],
+    ['pagedAttention', PAGED, { ...ATTENTION, headSize: 0 }, 'headSize: expected at least 1, received 0'],
+    ['pagedAttention', PAGED, { ...ATTENTION, blockSize: 0 }, 'blockSize: expected at least 1, received 0'],
+    ['varlenAttention', PAGED, { ...ATTENTION, kvHeads: 0 }, 'kvHeads: expected at least 1, received 0'],
+    [
+      'moeGemm',
+      [16, 16, 16, 0, 0, 0],
+      { pairs: 1, experts: 1, pairsPerRow: 0, width: 8, depth: 8 },
+      'pairsPerRow: expected at least 1, received 0',
+    ],
+    [
+      'mergeAttentionStates',
+      [16, 0, 0, 16, 0],
+      { parts: 1, rows: 1, heads: 0, headSize: 8 },
+      'heads: expected at least 1, received 0',
+    ],
+    ['matmul', [16, 16, 0, 16], { ...PRODUCT, batchRank: 5 }, 'batchRank: expected 0 to 4, received 5'],
+  ])('sizes that no kernel takes: of %s', (name, addresses, params, message) => {
+    expect(() => run(name, addresses, params)).toThrow(failing('ERR_RANGE', `[${name}] ${message}`));
+  });
+
+  test('sizes of 0 launch nothing', () => {
+    const params = { operation: 0, rank: 1, shape: [0], aStrides: [1], bStrides: [1] };
+    expect(() => run('binary', [0, 0, 0], params)).not.toThrow();
+    expect(() => run('rmsNorm', [0, 0, 0, 0, 0], { ...NORM, rows: 0 })).not.toThrow();
+    expect(() => run('rmsNorm', [0, 0, 0, 0, 0], { ...NORM, width: 0 })).not.toThrow();
+  });
+
+  test('an architecture that the device does not have', () => {
+    expect(() => openContext({ ordinal: 0, architecture: 200 })).toThrow(
+      failing(
+        'ERR_ARCH',
+        `[cuda] architecture: expected at most the device's ${context.architecture}, received 200`,
+      ),
+    );
+    expect(openContext({ ordinal: 0, architecture: 80 }).architecture).toBe(80);
+    expect(() => openContext({ ordinal: 0, splits: -1 })).toThrow(
+      failing('ERR_RANGE', '[cuda] splits: expected an integer of at least 0'),
+    );
+    expect(() => openContext({ ordinal: 0, splits: given('2') })).toThrow(
+      failing('ERR_DTYPE', '[cuda] splits: expected a number'),
+    );
+  });
+
+  test('its counts of memory are its own, also once JavaScript has given them away', () => {
+    const other = openContext({ ordinal: 0 });
+    const { memoryUse } = other;
+    structuredClone(memoryUse, { transfer: [memoryUse.buffer as ArrayBuffer] });
+    globalThis.gc?.();
+    for (let i = 0; i < 100; i++) other.free(other.allocate(4096));
+    expect(memoryUse).toHaveLength(0);
   });
 
   test('memory that there is not, before it has asked for what is kept for reuse', () => {
@@ -132,8 +328,15 @@ describeOnCuda('what the addon cannot use', () => {
       context.fillBytes(address, 0, size);
       return address;
     });
-    const scatter = () =>
-      context.scatter(0, 0, indices, INT32, updates, 0, output, 0, Float64Array.of(1), 100, 1, 2);
+    const operation = find('scatter');
+    const scatter = (): void => {
+      operation.packTensor(0, 0, 0);
+      operation.packTensor(1, indices, ElementType.int32);
+      operation.packTensor(2, updates, 0);
+      operation.packTensor(3, output, 0);
+      operation.packParams({ indexRank: 1, strides: [1], count: 100, sliceLength: 1, slices: 2 });
+      context.run(operation.index, operation.block);
+    };
     expect(context.memoryUse[2]).toBe(0);
     scatter();
     expect([...context.memoryUse]).toEqual([0, 0, 128 * 8]); // keys of the updates
@@ -156,18 +359,18 @@ describeOnCuda('what the addon cannot use', () => {
     expect([...context.memoryUse]).toEqual([0, 0, 128 * 8]);
   });
 
-  // Counts of blocks that are 1 where 32 bits hold them. No launch means that no memory is used.
-  test.each<[string, unknown[]]>([
-    ['rmsNorm', [16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 2 ** 34 + 1, 8, 1e-5, false]],
-    ['rmsNorm', [16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 2 ** 32 + 1, 2 ** 16, 1e-5, false]],
-    ['mergeAttentionStates', [16, 0, 16, 0, 16, 0, 0, 0, 2, 2 ** 34 + 1, 1, 8]],
-    ['castStorage', [16, 0, 16, 1, 2 ** 32 * 8192 + 1]],
-    ['siluAndMul', [16, 0, 16, 0, 2 ** 44 + 1, 8]],
-    ['softmax', [16, 0, 16, 0, 2 ** 35 + 1, 8]],
-    ['fill', [16, 0, 2 ** 43 + 1, 0, 0, 0, 0]],
-    ['topK', [16, 0, 16, 0, 16, 0, 2 ** 32 + 1, 8, 2]],
-  ])('grids that no launch has: of %s', (name, args) => {
-    expect(() => context[name](...args)).toThrow(
+  // Counts of blocks that are 1 in 32 bits. No launch means that no memory is used.
+  test.each<[string, number[], object]>([
+    ['rmsNorm', [16, 16, 0, 16, 0], { ...NORM, rows: 2 ** 34 + 1, width: 8 }],
+    ['rmsNorm', [16, 16, 0, 16, 0], { ...NORM, rows: 2 ** 32 + 1, width: 2 ** 16 }],
+    ['mergeAttentionStates', [16, 16, 0, 16, 0], { parts: 2, rows: 2 ** 34 + 1, heads: 1, headSize: 8 }],
+    ['castStorage', [16, 16], { size: 2 ** 32 * 8192 + 1 }],
+    ['siluAndMul', [16, 16], { rows: 2 ** 44 + 1, width: 8 }],
+    ['softmax', [16, 16], { rows: 2 ** 35 + 1, length: 8 }],
+    ['fill', [16], { size: 2 ** 43 + 1, start: 0, step: 0, intStart: 0, intStep: 0 }],
+    ['topK', [16, 16, 0], { rows: 2 ** 32 + 1, length: 8, k: 2 }],
+  ])('grids that no launch has: of %s', (name, addresses, params) => {
+    expect(() => run(name, addresses, params)).toThrow(
       failing(
         'ERR_RANGE',
         expect.stringMatching(
@@ -178,10 +381,7 @@ describeOnCuda('what the addon cannot use', () => {
   });
 
   test('products whose sizes their kernels cannot count', () => {
-    expect(() => context.matmul(...product(5, 1))).toThrow(
-      failing('ERR_UNSUPPORTED', '[matmul] batch: expected at most 4 axes, received 5'),
-    );
-    expect(() => context.matmul(...product(0, 2 ** 32 + 1))).toThrow(
+    expect(() => run('matmul', [16, 16, 0, 16], { ...PRODUCT, rows: 2 ** 32 + 1 })).toThrow(
       failing(
         'ERR_UNSUPPORTED',
         '[matmul] expected rows, columns, depth and batch below 2^31 - 4096, received 4294967297, 1, 1 and 1',

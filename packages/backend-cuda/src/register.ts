@@ -3,12 +3,13 @@ import { AttentionError } from '@attention-js/core';
 import { backend_util, findBackendFactory, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { openContext } from './addon.ts';
+import type { ContextOptions } from './addon.ts';
 import { CudaBackend } from './cuda_backend.ts';
 import { registerCudaKernels } from './cuda_kernel.ts';
 
-function makeBackend(name: string, ordinal: number): KernelBackend {
+function makeBackend(name: string, options: ContextOptions): KernelBackend {
   try {
-    const context = openContext(ordinal);
+    const context = openContext(options);
     if (context.isEmulated)
       backend_util.warn('[cuda] kernels run on the CPU, on the emulator, which is for tests only');
     return new CudaBackend(name, context);
@@ -19,9 +20,10 @@ function makeBackend(name: string, ordinal: number): KernelBackend {
   }
 }
 
-function register(name: string, ordinal: number): void {
+/** @internal Registers a device under a name. */
+export function registerContext(name: string, options: ContextOptions): void {
   const backend = { name, kernelTerm: 'CUDA kernel', fallbackFlag: 'CUDA_CPU_FALLBACK' };
-  registerBackend(name, () => makeBackend(name, ordinal), 0); // priority 0: never chosen without being asked for
+  registerBackend(name, () => makeBackend(name, options), 0); // priority 0: never chosen without being asked for
   registerCpuFallbacks(backend);
   registerTfjsKernels(backend);
   registerCudaKernels(name);
@@ -42,8 +44,8 @@ export function registerCudaDevice(index: number): string {
     );
   }
   const name = `cuda:${index}`;
-  if (!findBackendFactory(name)) register(name, index);
+  if (!findBackendFactory(name)) registerContext(name, { ordinal: index });
   return name;
 }
 
-register('cuda', 0);
+registerContext('cuda', { ordinal: 0 });

@@ -11,7 +11,7 @@ const MEGABYTE = 2 ** 20;
 const program = `
   const { parentPort } = require('node:worker_threads');
   const { NativeContext } = require(${JSON.stringify(addon)});
-  const context = new NativeContext((code, message) => new Error(code + message), 0);
+  const context = new NativeContext((code, message) => new Error(code + message), { ordinal: 0 });
   const address = context.allocate(64 * ${MEGABYTE});
   context.fillBytes(address, 7, 64 * ${MEGABYTE});
   context.downloadAsync(address, 16).then((bytes) => {

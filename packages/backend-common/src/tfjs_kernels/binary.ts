@@ -1,6 +1,7 @@
 import { backend_util } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from '../device_backend.ts';
+import { BinaryOperation } from '../enumerations.ts';
 import type { NumericType } from '../numeric_type.ts';
 import { sizeOf } from '../shapes.ts';
 import { broadcastStrides, collapse } from './strides.ts';
@@ -12,39 +13,40 @@ const ALL: NumericType[] = ['float32', 'int32', 'bool'];
 const NUMBERS: NumericType[] = ['float32', 'int32'];
 const FLOATS: NumericType[] = ['float32'];
 
-/** The operations of a backend's binary kernel, in its order: what they take, and what they give where it is another type. */
-const OPERATIONS: readonly { name: string; inputs: NumericType[]; output?: NumericType }[] = [
-  { name: 'Add', inputs: NUMBERS },
-  { name: 'Atan2', inputs: FLOATS },
-  { name: 'Equal', inputs: ALL, output: 'bool' },
-  { name: 'FloorDiv', inputs: NUMBERS, output: 'int32' },
-  { name: 'Greater', inputs: ALL, output: 'bool' },
-  { name: 'GreaterEqual', inputs: ALL, output: 'bool' },
-  { name: 'Less', inputs: ALL, output: 'bool' },
-  { name: 'LessEqual', inputs: ALL, output: 'bool' },
-  { name: 'LogicalAnd', inputs: ['bool'], output: 'bool' },
-  { name: 'LogicalOr', inputs: ['bool'], output: 'bool' },
-  { name: 'Maximum', inputs: NUMBERS },
-  { name: 'Minimum', inputs: NUMBERS },
-  { name: 'Mod', inputs: NUMBERS },
-  { name: 'Multiply', inputs: NUMBERS },
-  { name: 'NotEqual', inputs: ALL, output: 'bool' },
-  { name: 'Pow', inputs: NUMBERS },
-  { name: 'Prelu', inputs: FLOATS },
-  { name: 'RealDiv', inputs: FLOATS },
-  { name: 'SquaredDifference', inputs: NUMBERS },
-  { name: 'Sub', inputs: NUMBERS },
-];
+type OperationName = keyof typeof BinaryOperation;
+
+/** What the operations take, and what they give if that is another type. */
+const OPERATIONS: Readonly<Record<OperationName, { inputs: NumericType[]; output?: NumericType }>> = {
+  Add: { inputs: NUMBERS },
+  Atan2: { inputs: FLOATS },
+  Equal: { inputs: ALL, output: 'bool' },
+  FloorDiv: { inputs: NUMBERS, output: 'int32' },
+  Greater: { inputs: ALL, output: 'bool' },
+  GreaterEqual: { inputs: ALL, output: 'bool' },
+  Less: { inputs: ALL, output: 'bool' },
+  LessEqual: { inputs: ALL, output: 'bool' },
+  LogicalAnd: { inputs: ['bool'], output: 'bool' },
+  LogicalOr: { inputs: ['bool'], output: 'bool' },
+  Maximum: { inputs: NUMBERS },
+  Minimum: { inputs: NUMBERS },
+  Mod: { inputs: NUMBERS },
+  Multiply: { inputs: NUMBERS },
+  NotEqual: { inputs: ALL, output: 'bool' },
+  Pow: { inputs: NUMBERS },
+  Prelu: { inputs: FLOATS },
+  RealDiv: { inputs: FLOATS },
+  SquaredDifference: { inputs: NUMBERS },
+  Sub: { inputs: NUMBERS },
+};
 
 /** Applies one of the operations to every pair of elements, broadcast. `undefined` for what it does not serve. */
 export function binary(
   backend: DeviceBackend,
-  name: string,
+  name: OperationName,
   a: TensorInfo,
   b: TensorInfo,
 ): TensorInfo | undefined {
-  const operation = OPERATIONS.findIndex((candidate) => candidate.name === name);
-  const { inputs, output: outputDtype } = OPERATIONS[operation];
+  const { inputs, output: outputDtype } = OPERATIONS[name];
   if (!haveOneNumericType(a, b) || !haveType([a], ...inputs)) return undefined;
   const { launches } = backend;
   const shape = backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
@@ -54,12 +56,12 @@ export function binary(
   if (!walk || size >= launches.limits.size) return undefined;
   const dtype = outputDtype ?? (a.dtype as NumericType);
   const output = makeTensor(backend, shape, dtype, promotedStorage(backend, a, b));
-  if (size > 0) launches.binary(backend, { operation, a, b, output, size, walk });
+  if (size > 0) launches.binary(backend, { operation: BinaryOperation[name], a, b, output, size, walk });
   return output;
 }
 
 /** An operation as tfjs's kernel of its name. */
-const pairwise = (name: string): TfjsKernel =>
+const pairwise = (name: OperationName): TfjsKernel =>
   name === 'Prelu'
     ? tfjsKernel<{ x: TensorInfo; alpha: TensorInfo }, object>(name, ({ inputs: { x, alpha }, backend }) =>
         binary(backend, name, x, alpha),
@@ -82,4 +84,7 @@ const addN = tfjsKernel<TensorInfo[], object>('AddN', ({ inputs: [first, ...othe
   return sum;
 });
 
-export const binaryKernels: readonly TfjsKernel[] = [...OPERATIONS.map(({ name }) => pairwise(name)), addN];
+export const binaryKernels: readonly TfjsKernel[] = [
+  ...(Object.keys(BinaryOperation) as OperationName[]).map(pairwise),
+  addN,
+];

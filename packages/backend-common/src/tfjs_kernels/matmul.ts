@@ -6,6 +6,7 @@ import type {
   _FusedMatMulInputs,
 } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from '../device_backend.ts';
+import { MatMulActivation } from '../enumerations.ts';
 import { sizeOf } from '../shapes.ts';
 import { binary } from './binary.ts';
 import { transposed, withStorage } from './copy.ts';
@@ -15,11 +16,16 @@ import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 import { unary } from './unary.ts';
 
-/** Activations of a backend's matmul kernel, in its order. */
-const ACTIVATIONS = ['linear', 'relu', 'relu6', 'elu', 'leakyrelu', 'sigmoid'];
+/** Whether the kernel of the product applies it. */
+const isOfProduct = (activation: string): activation is keyof typeof MatMulActivation =>
+  Object.hasOwn(MatMulActivation, activation);
 
 /** What a product becomes. */
-export type Activation = Partial<Pick<_FusedMatMulAttrs, 'activation' | 'leakyreluAlpha'>>;
+export interface Activation {
+  activation?: keyof typeof MatMulActivation;
+  /** The slope of `leakyrelu`. */
+  leakyreluAlpha?: number;
+}
 
 /** A matrix product, batched as tfjs does it. */
 export interface Product {
@@ -118,7 +124,7 @@ export function matMul(
       transposeA,
       transposeB,
       biasStride: bias && sizeOf(bias.shape) > 1 ? 1 : 0,
-      activation: ACTIVATIONS.indexOf(activation),
+      activation: MatMulActivation[activation],
       slope: leakyreluAlpha,
     });
     return output;
@@ -130,19 +136,19 @@ function addAndActivate(
   backend: DeviceBackend,
   product: TensorInfo,
   { bias, preluActivationWeights }: Pick<_FusedMatMulInputs, 'bias' | 'preluActivationWeights'>,
-  { activation, leakyreluAlpha }: Activation,
+  { activation, leakyreluAlpha }: Pick<_FusedMatMulAttrs, 'activation' | 'leakyreluAlpha'>,
 ): TensorInfo | undefined {
-  const kernelNames: Record<string, string> = {
+  const kernelNames = {
     relu: 'Relu',
     relu6: 'Relu6',
     elu: 'Elu',
     leakyrelu: 'LeakyRelu',
     sigmoid: 'Sigmoid',
-  };
+  } as const;
   const steps: ((x: TensorInfo) => TensorInfo | undefined)[] = [];
   if (bias) steps.push((x) => binary(backend, 'Add', x, bias));
-  if (activation === 'prelu' && preluActivationWeights) {
-    steps.push((x) => binary(backend, 'Prelu', x, preluActivationWeights));
+  if (activation === 'prelu') {
+    if (preluActivationWeights) steps.push((x) => binary(backend, 'Prelu', x, preluActivationWeights));
   } else if (activation && activation !== 'linear') {
     steps.push((x) => unary(backend, kernelNames[activation], x, { alpha: leakyreluAlpha }));
   }
@@ -174,7 +180,7 @@ const fusedMatMul = tfjsKernel<_FusedMatMulInputs, _FusedMatMulAttrs>(
     const { transposeA, transposeB, activation, leakyreluAlpha } = attrs;
     const product = { a, b, transposeA, transposeB };
     const columns = columnsOf(b, transposeB);
-    if (ACTIVATIONS.includes(activation) && (!bias || isRow(bias, columns))) {
+    if (isOfProduct(activation) && (!bias || isRow(bias, columns))) {
       return matMul(backend, { ...product, bias }, { activation, leakyreluAlpha });
     }
     const plain = matMul(backend, product);

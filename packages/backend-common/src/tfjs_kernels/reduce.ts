@@ -1,6 +1,7 @@
 import { backend_util, util } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from '../device_backend.ts';
+import { Reduction } from '../enumerations.ts';
 import type { NumericType } from '../numeric_type.ts';
 import { sizeOf } from '../shapes.ts';
 import { collapse, rowMajorStrides } from './strides.ts';
@@ -12,31 +13,32 @@ type Types = Partial<Record<NumericType, NumericType>>;
 const NUMBERS: Types = { float32: 'float32', int32: 'int32', bool: 'int32' };
 const SAME: Types = { float32: 'float32', int32: 'int32', bool: 'bool' };
 
-/** The operations of a backend's reduce kernel, in its order: the dtype they give for each they take. */
-const OPERATIONS: readonly { name: string; types: Types }[] = [
-  { name: 'Sum', types: NUMBERS },
-  { name: 'Mean', types: { float32: 'float32', int32: 'float32', bool: 'float32' } },
-  { name: 'Prod', types: NUMBERS },
-  { name: 'Max', types: SAME },
-  { name: 'Min', types: SAME },
-  { name: 'All', types: { bool: 'bool' } },
-  { name: 'Any', types: { bool: 'bool' } },
-];
+type OperationName = keyof typeof Reduction;
+
+/** The dtype that each operation gives for each it takes. */
+const OUTPUT_TYPES: Readonly<Record<OperationName, Types>> = {
+  Sum: NUMBERS,
+  Mean: { float32: 'float32', int32: 'float32', bool: 'float32' },
+  Prod: NUMBERS,
+  Max: SAME,
+  Min: SAME,
+  All: { bool: 'bool' },
+  Any: { bool: 'bool' },
+};
 
 /** Reduces axes by one of the operations. `undefined` for what it does not serve. */
 export function reduce(
   backend: DeviceBackend,
-  name: string,
+  name: OperationName,
   x: TensorInfo,
   axis: number | number[],
   keepDims = false,
 ): TensorInfo | undefined {
-  const operation = OPERATIONS.findIndex((candidate) => candidate.name === name);
   const { launches } = backend;
   const { limits } = launches;
   const size = sizeOf(x.shape);
   if (!isNumeric(x) || size === 0 || size >= limits.size) return undefined;
-  const outputDtype = OPERATIONS[operation].types[x.dtype];
+  const outputDtype = OUTPUT_TYPES[name][x.dtype];
   if (!outputDtype) return undefined;
   const axes = util.parseAxisParam(axis, x.shape).toSorted((a, b) => a - b);
   const [outputShape, reduceShape] = backend_util.computeOutAndReduceShapes(x.shape, axes);
@@ -49,7 +51,7 @@ export function reduce(
   const shape = keepDims ? backend_util.expandShapeToKeepDim(outputShape, axes) : outputShape;
   const output = makeTensor(backend, shape, outputDtype, backend.storageOf(x.dataId));
   const sizes = { outputSize: sizeOf(outputShape), reduceSize: sizeOf(reduceShape) };
-  launches.reduce(backend, { operation, x, output, kept, reduced, ...sizes });
+  launches.reduce(backend, { operation: Reduction[name], x, output, kept, reduced, ...sizes });
   return output;
 }
 
@@ -60,7 +62,7 @@ interface ReduceAttributes {
   keepDims?: boolean;
 }
 
-export const reduceKernels: readonly TfjsKernel[] = OPERATIONS.map(({ name }) =>
+export const reduceKernels: readonly TfjsKernel[] = (Object.keys(Reduction) as OperationName[]).map((name) =>
   tfjsKernel<{ x: TensorInfo }, ReduceAttributes>(name, ({ inputs: { x }, attrs, backend }) => {
     const axes = attrs.axis ?? attrs.reductionIndices ?? x.shape.map((_, i) => i);
     return reduce(backend, name, x, axes, attrs.keepDims);

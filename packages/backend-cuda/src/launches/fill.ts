@@ -1,8 +1,27 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { FillLaunch } from '@attention-js/backend-common';
 import type { CudaBackend } from '../cuda_backend.ts';
+import { operation } from '../operation.ts';
 
-const whole = (value: number): number => (Number.isFinite(value) ? value | 0 : 0);
+const launcher = operation(
+  'fill',
+  ['output'],
+  paramsTable('FillParams', {
+    size: 'int64',
+    start: 'float32',
+    step: 'float32',
+    intStart: 'uint32',
+    intStep: 'uint32',
+  }),
+);
+
+/** The bits of what an Int32Array makes of a number. */
+const int32Bits = (value: number): number => (Number.isFinite(value) ? value >>> 0 : 0);
 
 export function fill(backend: CudaBackend, { output, size, start, step }: FillLaunch): void {
-  backend.run('fill', [output, size, start, step, whole(start), whole(step)]);
+  backend.run(
+    launcher,
+    { output },
+    { size, start, step, intStart: int32Bits(start), intStep: int32Bits(step) },
+  );
 }

@@ -1,6 +1,7 @@
 import type { Launches } from '@attention-js/backend-common';
 import type { CudaBackend } from '../cuda_backend.ts';
 import { argReduce } from './arg_reduce.ts';
+import { MAX_RANK } from './axes.ts';
 import { binary } from './binary.ts';
 import { copy } from './copy.ts';
 import { cumulate } from './cumulate.ts';
@@ -15,7 +16,6 @@ import { select } from './select.ts';
 import { softmax } from './softmax.ts';
 import { MAX_K, topK } from './top_k.ts';
 import { unary } from './unary.ts';
-import { MAX_RANK } from './walk_arguments.ts';
 
 /** Kernels that tfjs's kernels are made of. */
 export const launches: Launches<CudaBackend> = {

@@ -1,6 +1,8 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { MatMulLaunch } from '@attention-js/backend-common';
 import { env } from '@tensorflow/tfjs-core';
 import type { CudaBackend } from '../cuda_backend.ts';
+import { operation } from '../operation.ts';
 
 /** Axes of a batch that the kernels walk. */
 export const MAX_BATCH_RANK = 4;
@@ -14,30 +16,51 @@ export const CUBLASLT_FLAG = 'CUDA_USE_CUBLASLT';
 env().registerFlag(TF32_FLAG, () => false);
 env().registerFlag(CUBLASLT_FLAG, () => process.env.ATTENTION_CUBLASLT !== '0');
 
-const NO_AXES = new Float64Array(0);
+/** A number for each axis of a batch. */
+const BATCH_AXES = 'int64[4]';
 
-const toArgument = (axes: readonly number[]): Float64Array =>
-  axes.length > 0 ? new Float64Array(axes) : NO_AXES;
+const launcher = operation(
+  'matmul',
+  ['a', 'b', 'bias?', 'output'],
+  paramsTable('MatmulParams', {
+    batchRank: 'int32',
+    batchShape: BATCH_AXES,
+    aBatchStrides: BATCH_AXES,
+    bBatchStrides: BATCH_AXES,
+    rows: 'int64',
+    columns: 'int64',
+    depth: 'int64',
+    transposeA: 'bool',
+    transposeB: 'bool',
+    biasPerColumn: 'bool',
+    activation: 'int32',
+    slope: 'float32',
+    allowTf32: 'bool',
+    allowCublaslt: 'bool',
+  }),
+);
 
 export function matMul(backend: CudaBackend, launch: MatMulLaunch): void {
-  const { shape, strides } = launch.batch;
-  backend.run('matmul', [
-    launch.a,
-    launch.b,
-    launch.bias,
-    launch.output,
-    toArgument(shape),
-    toArgument(strides[0]),
-    toArgument(strides[1]),
-    launch.rows,
-    launch.columns,
-    launch.depth,
-    launch.transposeA,
-    launch.transposeB,
-    launch.biasStride === 1,
-    launch.activation,
-    launch.slope,
-    env().getBool(TF32_FLAG),
-    env().getBool(CUBLASLT_FLAG),
-  ]);
+  const { a, b, bias, output, batch, rows, columns, depth, transposeA, transposeB, activation, slope } =
+    launch;
+  backend.run(
+    launcher,
+    { a, b, bias, output },
+    {
+      batchRank: batch.shape.length,
+      batchShape: batch.shape,
+      aBatchStrides: batch.strides[0],
+      bBatchStrides: batch.strides[1],
+      rows,
+      columns,
+      depth,
+      transposeA,
+      transposeB,
+      biasPerColumn: launch.biasStride === 1,
+      activation,
+      slope,
+      allowTf32: env().getBool(TF32_FLAG),
+      allowCublaslt: env().getBool(CUBLASLT_FLAG),
+    },
+  );
 }

@@ -1,18 +1,15 @@
 import { STORAGE_TYPES, mergeAttentionStates, pagedAttention, varlenAttention } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { forceSplits } from './attention.ts';
 import { expectMatches } from '../../../core/src/testing/compare.ts';
 import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
 import type { PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
 import { Random } from '../../../core/src/testing/random.ts';
 import { tensorOf } from '../../../core/src/testing/tensors.ts';
-import { describeOnCuda } from '../testing/cuda.ts';
+import { describeOnCuda, useSplits } from '../testing/cuda.ts';
 import { expectAgreesWithOracle } from '../testing/paged_attention.ts';
 
-afterEach(() => {
-  forceSplits(0);
-});
+afterEach(() => useSplits(0));
 
 describeOnCuda('attention on cuda', () => {
   describe.each(STORAGE_TYPES)('%s', (storage) => {
@@ -55,10 +52,10 @@ describeOnCuda('attention on cuda', () => {
       expectAgreesWithOracle(makePagedCase(random, spec), { alibiSlopes, slidingWindow: 30, softcap: 20 });
     });
 
-    test.each(['flash', 'vllm'] as const)('decode without cuSeqlensQ, layout %s', (layout) => {
+    test.each(['flash', 'vllm'] as const)('decode without cuSeqlensQ, layout %s', async (layout) => {
       for (const group of [1, 4, 20]) {
-        for (const splits of ['0', '3']) {
-          forceSplits(Number(splits));
+        for (const splits of [0, 3]) {
+          await useSplits(splits);
           const sequences = [0, 1, 63, 64, 65, 300].map((contextLength) => ({
             contextLength,
             queryLength: 1,
@@ -80,10 +77,10 @@ describeOnCuda('attention on cuda', () => {
       }
     });
 
-    test('contiguous keys, with and without a mask', () => {
+    test('contiguous keys, with and without a mask', async () => {
       for (const queryLength of [1, 2, 30]) {
-        for (const splits of ['0', '3']) {
-          forceSplits(Number(splits));
+        for (const splits of [0, 3]) {
+          await useSplits(splits);
           const paged = makePagedCase(new Random(2), {
             kvHeads: 1,
             heads: 2,

@@ -1,51 +1,141 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { AttentionAttributes, HeadInputs, OutputSpec } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import type { CudaBackend, OperationArgument } from '../cuda_backend.ts';
+import type { CudaBackend } from '../cuda_backend.ts';
+import { operation } from '../operation.ts';
 
 const MAX_WINDOW = 2 ** 30;
 const MAX_INT = 2 ** 31 - 1;
 
-/** A call of one of the two attention bindings; native/cuda/attention_arguments.h has the order of their arguments. */
+/** AttentionParams of kernels/cuda/attention/attention.h, which both attentions take. */
+const attentionParams = paramsTable('AttentionParams', {
+  tokens: 'int32',
+  sequences: 'int32',
+  heads: 'int32',
+  kvHeads: 'int32',
+  headSize: 'int32',
+  scale: 'float32',
+  softcap: 'float32',
+  window: 'int32',
+  causal: 'bool',
+  vllmLayout: 'bool',
+  numBlocks: 'int32',
+  blockSize: 'int32',
+  maxBlocks: 'int32',
+  keys: 'int32',
+  maskHeads: 'int32',
+  maskRows: 'int32',
+  maskKeys: 'int32',
+  maxQueryLength: 'int32',
+  maxContextLength: 'int32',
+});
+
+/** Describes the launcher of one of the attentions. */
+export const attentionOperation = (name: 'pagedAttention' | 'varlenAttention') =>
+  operation(
+    name,
+    [
+      'query',
+      'key',
+      'value',
+      'output',
+      'lse?',
+      'blockTables?',
+      'contextLens?',
+      'cuSeqlensQ?',
+      'cuSeqlensK?',
+      'alibiSlopes?',
+      'sinks?',
+      'mask?',
+    ],
+    attentionParams,
+  );
+
+/** A call of one of the attentions. */
 export interface AttentionCall {
-  binding: 'pagedAttention' | 'varlenAttention';
+  operation: ReturnType<typeof attentionOperation>;
   /** `[tokens, heads, headSize]`. */
   query: TensorInfo;
   /** Cache, or contiguous rows. */
   key: TensorInfo;
   /** Like the key. */
   value: TensorInfo;
-  /** Bounds of the sequences' queries; one token a sequence where it is left out. */
+  /** Bounds of the sequences' queries; if it is left out, each sequence has one token. */
   cuSeqlensQ: TensorInfo | undefined;
   /** Slopes and sinks. */
   heads: HeadInputs;
   /** Scale, causality, softcap, window. */
   attrs: AttentionAttributes;
-  /** The output and, where there are two, the log-sum-exp. */
+  /** The output and, if there are two, the log-sum-exp. */
   outputs: OutputSpec[];
   /** Number of sequences. */
   sequences: number;
   /** Number of KV heads. */
   kvHeads: number;
-  /** What describes the keys, in the binding's order: tensors and sizes. */
-  keys: readonly OperationArgument[];
+  /** Where a paged cache has the keys. */
+  paged?: {
+    blockTables: TensorInfo;
+    contextLens: TensorInfo;
+    layout: 'flash' | 'vllm';
+    numBlocks: number;
+    blockSize: number;
+    maxBlocks: number;
+  };
+  /** Where contiguous rows have them, and what is added to their scores. */
+  contiguous?: { cuSeqlensK: TensorInfo; keys: number; mask: TensorInfo | undefined };
   /** Hints: they choose kernels and grids, never the result. */
   longest: { query?: number; context?: number };
-  /** Keys that there are at most for a sequence. */
+  /** Upper bound on keys per sequence. */
   maxKeys: number;
 }
 
 /** Runs attention. */
 export function attend(backend: CudaBackend, call: AttentionCall): TensorInfo[] {
-  const { query, attrs, longest, maxKeys } = call;
+  const { query, key, value, cuSeqlensQ, attrs, sequences, kvHeads, paged, contiguous, longest } = call;
   const { alibiSlopes, sinks } = call.heads;
   const [tokens, heads, headSize] = query.shape;
   const made = call.outputs.map((spec) => backend.makeOutput(spec));
   const [output, lse] = made;
-  const tensors = [query, call.key, call.value, output, lse, call.cuSeqlensQ, alibiSlopes, sinks];
-  const sizes = [tokens, call.sequences, heads, call.kvHeads, headSize];
-  const options = [attrs.scale, attrs.softcap, Math.min(attrs.slidingWindow, MAX_WINDOW), attrs.causal];
-  const hints = [upperBound(longest.query, tokens), upperBound(longest.context, maxKeys), forcedSplits];
-  backend.run(call.binding, [...tensors, ...sizes, ...options, ...hints, ...call.keys]);
+  const mask = contiguous?.mask;
+  const [maskHeads, maskRows, maskKeys] = mask ? [1, 1, 1, ...mask.shape].slice(-3) : [0, 0, 0];
+  backend.run(
+    call.operation,
+    {
+      query,
+      key,
+      value,
+      output,
+      lse,
+      blockTables: paged?.blockTables,
+      contextLens: paged?.contextLens,
+      cuSeqlensQ,
+      cuSeqlensK: contiguous?.cuSeqlensK,
+      alibiSlopes,
+      sinks,
+      mask,
+    },
+    {
+      tokens,
+      sequences,
+      heads,
+      kvHeads,
+      headSize,
+      scale: attrs.scale,
+      softcap: attrs.softcap,
+      window: Math.min(attrs.slidingWindow, MAX_WINDOW),
+      causal: attrs.causal,
+      vllmLayout: paged?.layout === 'vllm',
+      numBlocks: paged?.numBlocks ?? 0,
+      blockSize: paged?.blockSize ?? 0,
+      maxBlocks: paged?.maxBlocks ?? 0,
+      keys: contiguous?.keys ?? 0,
+      maskHeads,
+      maskRows,
+      maskKeys,
+      maxQueryLength: upperBound(longest.query, tokens),
+      maxContextLength: upperBound(longest.context, call.maxKeys),
+    },
+  );
   return made;
 }
 
@@ -54,13 +144,3 @@ function upperBound(hint: number | undefined, most: number): number {
   const bound = hint !== undefined && hint >= 1 ? Math.min(Math.ceil(hint), most) : most;
   return Math.max(1, Math.min(bound, MAX_INT));
 }
-
-/** How many parts the keys are split into; 0 leaves it to the launcher. */
-let forcedSplits = 0;
-
-/** Forces a number of splits, in tests; those of a process can begin with `ATTENTION_CUDA_SPLITS`. */
-export function forceSplits(splits: number): void {
-  forcedSplits = Number.isInteger(splits) && splits > 0 ? splits : 0;
-}
-
-forceSplits(Number(process.env.ATTENTION_CUDA_SPLITS)); // once: reading the environment takes as long as a launch

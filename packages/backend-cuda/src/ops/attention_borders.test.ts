@@ -2,13 +2,12 @@ import { pagedAttention, pagedAttentionWithLse } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from '@jest/globals';
-import { forceSplits } from './attention.ts';
 import { TOLERANCE, relativeError } from '../../../core/src/testing/compare.ts';
 import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts';
 import type { PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
 import { Random } from '../../../core/src/testing/random.ts';
 import { tensorOf } from '../../../core/src/testing/tensors.ts';
-import { describeOnCuda } from '../testing/cuda.ts';
+import { describeOnCuda, useSplits } from '../testing/cuda.ts';
 import { expectAgreesWithOracle } from '../testing/paged_attention.ts';
 
 /** A kernel of the backend's, and what chooses it, given sequences of about that length. */
@@ -41,9 +40,7 @@ const KERNELS: readonly Kernel[] = [
   { kernel: 'prefill, 3 tiles', heads: 4, queryLength: 70, storage: 'bfloat16', keysPerTile: 64 },
 ];
 
-afterEach(() => {
-  forceSplits(0);
-});
+afterEach(() => useSplits(0));
 
 function specOf({ heads, headSize = 32, storage }: Kernel): Omit<PagedCaseSpec, 'sequences'> {
   return { kvHeads: 1, heads, headSize, blockSize: 16, storage };
@@ -53,8 +50,8 @@ describeOnCuda('borders of attention kernels on cuda', () => {
   for (const kernel of KERNELS) {
     const { heads, queryLength, keysPerTile } = kernel;
 
-    test.each([1, 2, 3, 5, 50])(`${kernel.kernel}: %d splits at their borders`, (splits) => {
-      forceSplits(splits);
+    test.each([1, 2, 3, 5, 50])(`${kernel.kernel}: %d splits at their borders`, async (splits) => {
+      await useSplits(splits);
       const wholeTiles = Math.min(splits, 5) * keysPerTile;
       const lengths = [1, keysPerTile, wholeTiles].flatMap((length) =>
         [length - 1, length, length + 1].filter((contextLength) => contextLength >= queryLength),
@@ -67,8 +64,8 @@ describeOnCuda('borders of attention kernels on cuda', () => {
       }
     });
 
-    test(`${kernel.kernel}: options that leave few keys, and many splits`, () => {
-      forceSplits(7);
+    test(`${kernel.kernel}: options that leave few keys, and many splits`, async () => {
+      await useSplits(7);
       const sequences = [queryLength, 200, 257].map((contextLength) => ({ contextLength, queryLength }));
       const sinks = Array.from({ length: heads }, (_, head) => head - 1);
       for (const options of [{ slidingWindow: 1, sinks }, { causal: false }, { slidingWindow: 2 ** 31 }]) {
@@ -76,10 +73,10 @@ describeOnCuda('borders of attention kernels on cuda', () => {
       }
     });
 
-    test(`${kernel.kernel}: rows that need a bad block are NaN, and no others`, () => {
+    test(`${kernel.kernel}: rows that need a bad block are NaN, and no others`, async () => {
       const contextLength = 90 + queryLength;
       for (const splits of [1, 2]) {
-        forceSplits(splits);
+        await useSplits(splits);
         for (const bad of [-1, 1_000_000, -(2 ** 31)]) {
           const sequences = [40 + queryLength, contextLength].map((length) => ({
             contextLength: length,
@@ -114,16 +111,16 @@ describeOnCuda('borders of attention kernels on cuda', () => {
       }
     });
 
-    test(`${kernel.kernel}: a context longer than its table gives NaN`, () => {
+    test(`${kernel.kernel}: a context longer than its table gives NaN`, async () => {
       const contextLength = Math.ceil(queryLength / 16) * 16 + 64;
       const sequences = [40 + queryLength, contextLength].map((length) => ({
         contextLength: length,
         queryLength,
       }));
-      const paged = makePagedCase(new Random(4), { ...specOf(kernel), sequences, extraColumns: 0 });
-      const { query, keyCache, valueCache, metadata } = paged;
-      for (const splits of ['0', '3']) {
-        forceSplits(Number(splits));
+      for (const splits of [0, 3]) {
+        await useSplits(splits);
+        const paged = makePagedCase(new Random(4), { ...specOf(kernel), sequences, extraColumns: 0 });
+        const { query, keyCache, valueCache, metadata } = paged;
         for (const options of [{}, { slidingWindow: 3 }]) {
           for (const length of [contextLength + queryLength, 2 ** 31 - 1]) {
             const contextLens = tf.tensor1d([40 + queryLength, length], 'int32');

@@ -1,9 +1,16 @@
+import { paramsTable, sizeOf } from '@attention-js/backend-common';
 import { castStorageOp } from '@attention-js/core';
-import { util } from '@tensorflow/tfjs-core';
 import { cudaKernel } from '../cuda_kernel.ts';
+import { operation } from '../operation.ts';
+
+const castStorage = operation(
+  'castStorage',
+  ['x', 'output'],
+  paramsTable('CastStorageParams', { size: 'int64' }),
+);
 
 cudaKernel(castStorageOp, ({ inputs: { x }, outputs: [spec], backend }) => {
   const output = backend.makeOutput(spec);
-  backend.run('castStorage', [x, output, util.sizeFromShape(x.shape)]);
+  backend.run(castStorage, { x, output }, { size: sizeOf(x.shape) });
   return [output];
 });

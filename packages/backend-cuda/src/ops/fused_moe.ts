@@ -1,15 +1,27 @@
+import { MoeActivation, paramsTable } from '@attention-js/backend-common';
 import { fusedMoeOp } from '@attention-js/core';
-import type { MoeActivation } from '@attention-js/core';
 import { cudaKernel } from '../cuda_kernel.ts';
+import { operation } from '../operation.ts';
 
-/** Numbered as in moe_product.h. */
-const ACTIVATIONS: readonly MoeActivation[] = ['silu', 'gelu', 'gelu_tanh'];
+/** The launcher. */
+export const fusedMoe = operation(
+  'fusedMoe',
+  ['x', 'gateUpWeights', 'downWeights', 'topkWeights', 'topkIds', 'output'],
+  paramsTable('FusedMoeParams', {
+    tokens: 'int32',
+    topk: 'int32',
+    experts: 'int32',
+    hidden: 'int32',
+    intermediate: 'int32',
+    activation: 'int32',
+  }),
+);
 
-cudaKernel(fusedMoeOp, ({ inputs, attrs: { activation }, outputs: [spec], backend }) => {
-  const { x, gateUpWeights, downWeights, topkWeights, topkIds } = inputs;
+cudaKernel(fusedMoeOp, ({ inputs, attrs, outputs: [spec], backend }) => {
   const output = backend.makeOutput(spec);
-  const tensors = [x, gateUpWeights, downWeights, topkWeights, topkIds, output];
-  const sizes = [...topkIds.shape, ...downWeights.shape];
-  backend.run('fusedMoe', [...tensors, ...sizes, ACTIVATIONS.indexOf(activation)]);
+  const [tokens, topk] = inputs.topkIds.shape;
+  const [experts, hidden, intermediate] = inputs.downWeights.shape;
+  const activation = MoeActivation[attrs.activation];
+  backend.run(fusedMoe, { ...inputs, output }, { tokens, topk, experts, hidden, intermediate, activation });
   return [output];
 });

@@ -1,9 +1,26 @@
+import { paramsTable } from '@attention-js/backend-common';
 import { mergeAttentionStatesOp } from '@attention-js/core';
 import { cudaKernel } from '../cuda_kernel.ts';
+import { operation } from '../operation.ts';
 
-cudaKernel(mergeAttentionStatesOp, ({ inputs: { outputs: parts, lses }, outputs: specs, backend }) => {
+const mergeAttentionStates = operation(
+  'mergeAttentionStates',
+  ['outputs', 'lses', 'sinks?', 'output', 'lse'],
+  paramsTable('MergeAttentionStatesParams', {
+    parts: 'int32',
+    rows: 'int64',
+    heads: 'int32',
+    headSize: 'int32',
+  }),
+);
+
+cudaKernel(mergeAttentionStatesOp, ({ inputs, outputs: specs, backend }) => {
   const [output, lse] = specs.map((spec) => backend.makeOutput(spec));
-  const [count, tokens, heads, headSize] = parts.shape;
-  backend.run('mergeAttentionStates', [parts, lses, output, lse, count, tokens * heads, heads, headSize]);
+  const [parts, tokens, heads, headSize] = inputs.outputs.shape;
+  backend.run(
+    mergeAttentionStates,
+    { ...inputs, sinks: undefined, output, lse }, // each part has counted its own
+    { parts, rows: tokens * heads, heads, headSize },
+  );
   return [output, lse];
 });

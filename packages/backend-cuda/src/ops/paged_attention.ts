@@ -1,13 +1,15 @@
 import { cacheLayout, pagedAttentionOp } from '@attention-js/core';
 import { cudaKernel } from '../cuda_kernel.ts';
-import { attend } from './attention.ts';
+import { attend, attentionOperation } from './attention.ts';
+
+const pagedAttention = attentionOperation('pagedAttention');
 
 cudaKernel(pagedAttentionOp, ({ inputs, attrs, outputs, backend }) => {
   const { query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ } = inputs;
   const { layout, numBlocks, blockSize, numKvHeads } = cacheLayout(keyCache, valueCache);
   const [sequences, maxBlocks] = blockTables.shape;
   return attend(backend, {
-    binding: 'pagedAttention',
+    operation: pagedAttention,
     query,
     key: keyCache,
     value: valueCache,
@@ -17,7 +19,7 @@ cudaKernel(pagedAttentionOp, ({ inputs, attrs, outputs, backend }) => {
     outputs,
     sequences,
     kvHeads: numKvHeads,
-    keys: [blockTables, contextLens, layout === 'vllm', numBlocks, blockSize, maxBlocks],
+    paged: { blockTables, contextLens, layout, numBlocks, blockSize, maxBlocks },
     longest: { query: attrs.maxSeqlenQ, context: attrs.maxContextLen },
     maxKeys: maxBlocks * blockSize,
   });

@@ -1,11 +1,34 @@
+import { paramsTable } from '@attention-js/backend-common';
 import { cacheLayout, reshapeAndCacheOp } from '@attention-js/core';
 import { cudaKernel } from '../cuda_kernel.ts';
+import { operation } from '../operation.ts';
+
+const reshapeAndCache = operation(
+  'reshapeAndCache',
+  ['key', 'value', 'keyCache', 'valueCache', 'slotMapping'],
+  paramsTable('ReshapeAndCacheParams', {
+    tokens: 'int32',
+    numBlocks: 'int32',
+    blockSize: 'int32',
+    kvHeads: 'int32',
+    headSize: 'int32',
+    vllmLayout: 'bool',
+  }),
+);
 
 cudaKernel(reshapeAndCacheOp, ({ inputs, backend }) => {
-  const { key, value, keyCache, valueCache, slotMapping } = inputs;
-  const { layout, numBlocks, blockSize, numKvHeads, headSize } = cacheLayout(keyCache, valueCache);
-  const tensors = [key, value, keyCache, valueCache, slotMapping];
-  const sizes = [key.shape[0], numBlocks, blockSize, numKvHeads, headSize];
-  backend.run('reshapeAndCache', [...tensors, ...sizes, layout === 'vllm']);
+  const { layout, numBlocks, blockSize, numKvHeads, headSize } = cacheLayout(
+    inputs.keyCache,
+    inputs.valueCache,
+  );
+  const [tokens] = inputs.key.shape;
+  backend.run(reshapeAndCache, inputs, {
+    tokens,
+    numBlocks,
+    blockSize,
+    kvHeads: numKvHeads,
+    headSize,
+    vllmLayout: layout === 'vllm',
+  });
   return [];
 });

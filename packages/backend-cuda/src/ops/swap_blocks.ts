@@ -1,8 +1,18 @@
+import { paramsTable } from '@attention-js/backend-common';
 import { swapBlocksOp } from '@attention-js/core';
 import { cudaKernel } from '../cuda_kernel.ts';
-import { copyBlockPairs } from './block_pairs.ts';
+import { operation } from '../operation.ts';
+import { blockBytes, withPairs } from './block_pairs.ts';
 
-cudaKernel(swapBlocksOp, ({ inputs: { source, destination }, attrs: { pairs }, backend }) => {
-  copyBlockPairs(backend, 'swapBlocks', [source, destination], pairs);
+const swapBlocks = operation(
+  'swapBlocks',
+  ['source', 'destination', 'pairs'],
+  paramsTable('SwapBlocksParams', { numPairs: 'int32', blockBytes: 'int64' }),
+);
+
+cudaKernel(swapBlocksOp, ({ inputs: { source, destination }, attrs, backend }) => {
+  withPairs(backend, attrs.pairs, (pairs, numPairs) =>
+    backend.run(swapBlocks, { source, destination, pairs }, { numPairs, blockBytes: blockBytes(source) }),
+  );
   return [];
 });

@@ -1,13 +1,14 @@
 import { varlenAttentionOp } from '@attention-js/core';
 import { cudaKernel } from '../cuda_kernel.ts';
-import { attend } from './attention.ts';
+import { attend, attentionOperation } from './attention.ts';
+
+const varlenAttention = attentionOperation('varlenAttention');
 
 cudaKernel(varlenAttentionOp, ({ inputs, attrs, outputs, backend }) => {
   const { query, key, value, cuSeqlensQ, cuSeqlensK, attentionMask } = inputs;
   const [keys, kvHeads] = key.shape;
-  const maskShape = attentionMask ? [1, 1, 1, ...attentionMask.shape].slice(-3) : [0, 0, 0];
   return attend(backend, {
-    binding: 'varlenAttention',
+    operation: varlenAttention,
     query,
     key,
     value,
@@ -17,7 +18,7 @@ cudaKernel(varlenAttentionOp, ({ inputs, attrs, outputs, backend }) => {
     outputs,
     sequences: cuSeqlensQ.shape[0] - 1,
     kvHeads,
-    keys: [cuSeqlensK, attentionMask, keys, ...maskShape],
+    contiguous: { cuSeqlensK, keys, mask: attentionMask },
     longest: { query: attrs.maxSeqlenQ, context: attrs.maxSeqlenK },
     maxKeys: keys,
   });

@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { AttentionError } from '@attention-js/core';
 import { openContext } from '../addon.ts';
+import { registerContext } from '../register.ts';
 import '../index.ts';
 import type { CudaBackend } from '../cuda_backend.ts';
 
@@ -20,6 +21,13 @@ export const hasGpu = isUsable && !isEmulated;
 
 /** The backend under test. */
 export const cuda = (): CudaBackend => tf.engine().backend as CudaBackend;
+
+/** Goes on with a context in which attention splits the keys into so many parts; 0: as launchers decide. */
+export async function useSplits(splits: number): Promise<void> {
+  const name = splits === 0 ? 'cuda' : `cuda, ${splits} splits`;
+  if (!tf.findBackendFactory(name)) registerContext(name, { ordinal: 0, splits });
+  await tf.setBackend(name);
+}
 
 /** What is alive on the backend: bytes, data and tensors. Equal before and after something that leaks nothing. */
 export function alive() {
@@ -50,7 +58,7 @@ export function describeOnCuda(title: string, body: () => void): void {
 
 function hasSecondDevice(): boolean {
   try {
-    openContext(1);
+    openContext({ ordinal: 1 });
     return true;
   } catch (error) {
     if (error instanceof AttentionError && error.code === 'ERR_NO_DEVICE') return false;

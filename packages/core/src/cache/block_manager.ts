@@ -3,7 +3,7 @@ import { AttentionError } from '../errors.ts';
 import { BlockPool } from './block_pool.ts';
 import { NO_BLOCK, PrefixIndex, hashBlock } from './prefix_index.ts';
 import type { BlockHash } from './prefix_index.ts';
-import { Sequence } from './sequence.ts';
+import { Sequence } from './sequence_blocks.ts';
 
 /** Names a sequence; the caller chooses it. */
 export type SequenceId = string | number;

@@ -1,0 +1,168 @@
+#pragma once
+// How JavaScript calls a launcher: with the bytes of its parameter struct, which a table of the same fields lays out in
+// TypeScript. ATTENTION_OPERATION describes the struct; the backend compares both descriptions when it loads the addon.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "common/element_type.h"
+#include "common/launch.h"
+
+namespace attention {
+
+/// A bool of 4 bytes, as packages/backend-common/src/params.ts writes it.
+struct bool32 {
+  __host__ __device__ constexpr bool32(bool value = false) : value(value) {}
+  __host__ __device__ constexpr operator bool() const { return value != 0; }
+
+  uint32_t value;
+};
+
+/// One member of a parameter struct.
+struct Field {
+  enum class Kind { tensor, int32, int64, other };
+
+  std::string_view name;  // in snake_case
+  std::string_view type;  // of params.ts; none for a tensor
+  Kind kind;              // of a scalar; arrays are `other`
+  int length;             // elements of an array; 0 for a scalar
+  size_t offset;
+  size_t bytes;
+  size_t alignment;
+  int element_type;  // what a tensor must have; -1: the launcher looks at it
+};
+
+/// A launcher that JavaScript can call.
+class Operation {
+ public:
+  using Launcher = void (*)(const LaunchContext& context, const void* params);
+
+  static constexpr size_t most_bytes = 1024;
+
+  /// Registers itself. `name` is the launcher's.
+  Operation(std::string_view name, Launcher launcher, std::vector<Field> fields, size_t bytes);
+
+  /// As JavaScript calls it: `rmsNorm`.
+  const std::string& name() const { return name_; }
+  size_t bytes() const { return bytes_; }
+  /// The tensors that lead the struct: `x,weight,residual_sum`.
+  std::string tensors() const;
+  /// The scalars that follow, as `layout` of params.ts has them: `rows:int64@0,width:int32@8;size=16`.
+  std::string layout() const;
+
+  /// Throws ERR_DTYPE for a tensor of a type that its field does not have, ERR_RANGE for a negative size.
+  void check(const unsigned char* params) const;
+  void launch(const LaunchContext& context, const void* params) const { launcher_(context, params); }
+
+ private:
+  std::string name_;
+  Launcher launcher_;
+  std::vector<Field> fields_;
+  size_t bytes_;
+};
+
+/// Throws ERR_RANGE for a size outside of its bounds.
+inline void expect_size(const char* name, int64_t size, int64_t least, int64_t most) {
+  if (size >= least && size <= most) return;
+  throw DeviceError("ERR_RANGE", std::string(name) + ": expected " + std::to_string(least) + " to " +
+                                     std::to_string(most) + ", received " + std::to_string(size));
+}
+
+/// Throws ERR_RANGE for a size that must not be 0.
+inline void expect_positive(const char* name, int64_t size) {
+  if (size > 0) return;
+  throw DeviceError("ERR_RANGE", std::string(name) + ": expected at least 1, received " + std::to_string(size));
+}
+
+/// Those of all files that are linked in, by name.
+const std::vector<const Operation*>& operations();
+
+// What follows serves ATTENTION_OPERATION.
+
+template <typename Type>
+constexpr std::string_view scalar_name() {
+  if constexpr (std::is_enum_v<Type>) {
+    return scalar_name<std::underlying_type_t<Type>>();
+  } else if constexpr (std::is_same_v<Type, bool32>) {
+    return "bool";
+  } else if constexpr (std::is_same_v<Type, float>) {
+    return "float32";
+  } else if constexpr (std::is_same_v<Type, int32_t>) {
+    return "int32";
+  } else if constexpr (std::is_same_v<Type, uint32_t>) {
+    return "uint32";
+  } else if constexpr (std::is_same_v<Type, int64_t>) {
+    return "int64";
+  } else {
+    static_assert(std::is_same_v<Type, uint64_t>, "a parameter has a type of params.ts");
+    return "uint64";
+  }
+}
+
+template <typename Type>
+constexpr Field describe_field(std::string_view name, size_t offset) {
+  using Element = std::remove_extent_t<Type>;
+  constexpr int length = std::is_array_v<Type> ? int(std::extent_v<Type>) : 0;
+  if constexpr (std::is_same_v<Type, Operand>) {
+    return {name, "", Field::Kind::tensor, 0, offset, sizeof(Type), alignof(Type), -1};
+  } else if constexpr (is_typed_operand<Type>) {
+    return {name, "", Field::Kind::tensor, 0, offset, sizeof(Type), alignof(Type), int(Type::element_type)};
+  } else {
+    const std::string_view type = scalar_name<Element>();
+    const bool is_size = length == 0 && !std::is_enum_v<Type>;
+    const auto kind = is_size && type == "int32"   ? Field::Kind::int32
+                      : is_size && type == "int64" ? Field::Kind::int64
+                                                   : Field::Kind::other;
+    return {name, type, kind, length, offset, sizeof(Type), alignof(Type), -1};
+  }
+}
+
+/// Whether fields follow one another, tensors first, without a gap but for alignment, and fill the struct: all are listed.
+template <size_t Count>
+constexpr bool are_all_fields(const Field (&fields)[Count], size_t bytes) {
+  size_t end = 0;
+  size_t alignment = 1;
+  bool tensors = true;
+  const auto aligned = [](size_t offset, size_t to) { return (offset + to - 1) / to * to; };
+  for (const Field& field : fields) {
+    if (field.offset != aligned(end, field.alignment)) return false;
+    const bool is_tensor = field.kind == Field::Kind::tensor;
+    if (is_tensor && !tensors) return false;
+    tensors = is_tensor;
+    end = field.offset + field.bytes;
+    alignment = alignment > field.alignment ? alignment : field.alignment;
+  }
+  return bytes == aligned(end, alignment);
+}
+
+#define ATTENTION_PARENS ()
+#define ATTENTION_EXPAND(...) ATTENTION_EXPAND_4(ATTENTION_EXPAND_4(ATTENTION_EXPAND_4(__VA_ARGS__)))
+#define ATTENTION_EXPAND_4(...) ATTENTION_EXPAND_2(ATTENTION_EXPAND_2(ATTENTION_EXPAND_2(__VA_ARGS__)))
+#define ATTENTION_EXPAND_2(...) ATTENTION_EXPAND_1(ATTENTION_EXPAND_1(ATTENTION_EXPAND_1(__VA_ARGS__)))
+#define ATTENTION_EXPAND_1(...) __VA_ARGS__
+#define ATTENTION_FIELDS(Params, ...) __VA_OPT__(ATTENTION_EXPAND(ATTENTION_NEXT_FIELD(Params, __VA_ARGS__)))
+#define ATTENTION_NEXT_FIELD(Params, field, ...)                                    \
+  describe_field<decltype(Params::field)>(#field, offsetof(Params, field)),         \
+      __VA_OPT__(ATTENTION_FIELDS_AGAIN ATTENTION_PARENS(Params, __VA_ARGS__))
+#define ATTENTION_FIELDS_AGAIN() ATTENTION_NEXT_FIELD
+
+/// Lets JavaScript call `launcher(context, const Params& params)`. Lists all fields of the struct, tensors first:
+/// `ATTENTION_OPERATION(rms_norm, RmsNormParams, x, weight, …)`.
+#define ATTENTION_OPERATION(launcher, Params, ...)                                                            \
+  namespace {                                                                                                 \
+  constexpr Field launcher##_fields[] = {ATTENTION_FIELDS(Params, __VA_ARGS__)};                              \
+  static_assert(are_all_fields(launcher##_fields, sizeof(Params)), "all fields of " #Params ", tensors first"); \
+  static_assert(sizeof(Params) <= Operation::most_bytes && std::is_trivially_copyable_v<Params>);             \
+  const Operation launcher##_operation(                                                                       \
+      #launcher,                                                                                              \
+      [](const LaunchContext& context, const void* params) {                                                  \
+        launcher(context, *static_cast<const Params*>(params));                                               \
+      },                                                                                                      \
+      {std::begin(launcher##_fields), std::end(launcher##_fields)}, sizeof(Params));                          \
+  }
+
+}  // namespace attention

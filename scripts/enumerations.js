@@ -1,0 +1,7 @@
+// Writes the enumerations of packages/backend-common/src/enumerations.ts as headers for the kernels: npm run enumerations
+import { writeFileSync } from 'node:fs';
+import { enumerationsHeader } from '../packages/backend-common/dist/enumerations_header.js';
+
+for (const folder of ['cuda', 'metal']) {
+  writeFileSync(new URL(`../kernels/${folder}/common/enumerations.h`, import.meta.url), enumerationsHeader());
+}
