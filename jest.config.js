@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 // The op suites run on every backend that this machine has: on `cpu`, and on `metal` and `cuda` where their addons were
 // built. Without a Mac shaders run on the CPU, without an NVIDIA GPU CUDA kernels do.
 const isBuilt = (path) => existsSync(new URL(`packages/${path}`, import.meta.url));
-const hasGpu = existsSync('/dev/nvidiactl') && isBuilt('backend-cuda/build/cuda/attention_cuda.node');
+const hasGpu = existsSync('/dev/nvidiactl') && isBuilt('backend-cuda/build/cuda/Release/attention_cuda.node');
 const backends = [
   {
     name: 'metal',
@@ -13,7 +13,7 @@ const backends = [
   },
   {
     name: 'cuda',
-    isThere: hasGpu || isBuilt('backend-cuda/build/emulator/attention_cuda.node'),
+    isThere: hasGpu || isBuilt('backend-cuda/build/emulator/Release/attention_cuda.node'),
     emulator: hasGpu ? {} : { ATTENTION_CUDA_EMULATOR: '1' },
     needs: 'clang, cmake and ninja',
   },

@@ -9,11 +9,11 @@ emulator=$root/emulator/cuda
 build=${ATTENTION_EMULATOR_BUILD:-${TMPDIR:-/tmp}/attention_emulator.$(id -u)}
 mkdir -p "$build"
 flags="-std=c++20 -O2 -gline-tables-only -DATTENTION_CUDA_EMULATOR -DATTENTION_CUDA_ARCHITECTURES=\"CPU\""
-flags="$flags -I$emulator/include -I$emulator -I$root/emulator/common -I$root/kernels/cuda -I$root/native/cuda -Wall -Wextra -Wno-pass-failed"
+flags="$flags -I$emulator/include -I$emulator -I$root/emulator/common -I$root/kernels/cuda -Wall -Wextra -Wno-pass-failed"
 flags="$flags -fsanitize=alignment,array-bounds -fsanitize-trap=alignment,array-bounds"
 case $(uname -m) in x86_64) flags="$flags -march=x86-64-v3" ;; esac
 objects=
-for source in "$emulator"/*.cc "$@"; do
+for source in "$emulator"/*.cc "$root/kernels/cuda/common/operation.cu" "$@"; do
   object=$build/$(echo "$source $flags $CXXFLAGS" | cksum | cut -d ' ' -f 1)_$(basename "$source").o
   stale=yes
   if [ -f "$object" ] && [ -f "$object.d" ]; then

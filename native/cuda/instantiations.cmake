@@ -12,7 +12,7 @@ endfunction()
 
 foreach(type float16 bfloat16)
   instantiate(attention_decode_${type} attention/attention_decode_launch.cuh
-              "void attend_decode_type<${type}>(const LaunchContext& context, const AttentionParams& params)")
+              "void attend_decode<${type}>(const LaunchContext& context, const AttentionParams& params)")
   foreach(head_size 64 128 256)
     instantiate(attention_prefill_${type}_${head_size} attention/attention_prefill_launch.cuh
                 "void launch_prefill<${type}, ${head_size}>(const LaunchContext&, const AttentionParams&, TileSize, bool)")

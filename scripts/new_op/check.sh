@@ -14,20 +14,16 @@ for package in core backend-common backend-cuda; do
   mkdir -p "$copy/packages/$package"
   cp -R packages/$package/package.json packages/$package/tsconfig.json packages/$package/src "$copy/packages/$package"
 done
-mkdir "$copy/native" "$copy/kernels"
+mkdir "$copy/kernels"
 cp -R emulator "$copy"
-cp -R native/cuda "$copy/native"
 cp -R kernels/cuda "$copy/kernels"
 ln -s "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
 
-# Compiles binding and launcher of a kernel for CUDA as C++ that runs on the CPU.
+# Compiles the launcher of a kernel for CUDA as C++ that runs on the CPU.
 compile_cuda() {
-  for source in "native/cuda/$1.cc" kernels/cuda/*/"$1.cu"; do
-    clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -DNAPI_VERSION=9 -DATTENTION_CUDA_EMULATOR \
-      -isystem node_modules/node-api-headers/include -isystem node_modules/node-addon-api \
-      -Iemulator/cuda/include -Iemulator/cuda -Iemulator/common -Inative/cuda -Ikernels/cuda -x c++ "$source"
-  done
+  clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -DATTENTION_CUDA_EMULATOR \
+    -Iemulator/cuda/include -Iemulator/cuda -Iemulator/common -Ikernels/cuda -x c++ "$1"
 }
 
 clean() {
@@ -42,7 +38,9 @@ clean() {
     }
   '
   npx oxlint --type-aware --deny-warnings packages/core/src/ops/"$1"* packages/core/src/ops/index.ts
-  if [ -f "native/cuda/$1.cc" ]; then compile_cuda "$1"; fi
+  for launcher in kernels/cuda/*/"$1.cu"; do
+    if [ -f "$launcher" ]; then compile_cuda "$launcher"; fi
+  done
 }
 
 for stem in probe_of_the_script squared_relu; do
@@ -90,6 +88,6 @@ node scripts/new_op/follow_docs.js
 clean squared_relu
 npm test -- ops/squared_relu.test.ts
 if command -v clang++ >/dev/null; then
-  emulator/cuda/run.sh scripts/new_op/squared_relu_test.cc kernels/cuda/elementwise/squared_relu.cu
+  emulator/cuda/run.sh scripts/new_op/squared_relu_test.cc
 fi
-if grep -rn TODO packages/*/src/ops/squared_relu* native/cuda/squared_relu* kernels/cuda/*/squared_relu*; then exit 1; fi
+if grep -rn TODO packages/*/src/ops/squared_relu* kernels/cuda/*/squared_relu*; then exit 1; fi

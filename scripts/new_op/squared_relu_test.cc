@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "common/convert.cuh"
-#include "elementwise/squared_relu.h"
+#include "elementwise/squared_relu.cu"
 
 using namespace attention;
 

@@ -4,7 +4,7 @@
  */
 export const ADDONS = {
   'backend-cuda': {
-    file: 'build/cuda/attention_cuda.node',
+    file: 'build/cuda/Release/attention_cuda.node',
     devices: 'NVIDIA GPUs',
     platforms: {
       'linux-x64': { os: ['linux'], cpu: ['x64'], libc: ['glibc'] },

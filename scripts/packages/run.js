@@ -58,7 +58,7 @@ function checkTypes() {
   }
 }
 
-/** Compiles a kernel and a binding from the sources in the installed package: all of them take minutes. */
+/** Compiles a kernel and the addon's interface from the sources in the installed package: all of them take minutes. */
 function checkCudaSources() {
   if (!['clang++', 'cmake', 'ninja'].every((tool) => spawnSync(tool, ['--version']).status === 0)) {
     console.log('- left out, as it takes clang, cmake and ninja: the sources of the CUDA addon');
@@ -66,7 +66,7 @@ function checkCudaSources() {
   }
   run('npx', '--no', '--', 'attention-cuda', '--emulator', '--configure');
   const installed = path.join(project, 'node_modules/@attention-js/backend-cuda');
-  const sources = ['kernels/cuda/norm/rms_norm.cu', 'native/cuda/rms_norm.cc', 'emulator/cuda/grid.cc'];
+  const sources = ['kernels/cuda/norm/rms_norm.cu', 'native/cuda/addon.cc', 'emulator/cuda/grid.cc'];
   const targets = sources.map((source) => `${path.join(installed, source)}^`);
   run('ninja', '-C', path.join(installed, 'build/emulator'), ...targets);
 }

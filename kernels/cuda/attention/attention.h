@@ -47,20 +47,28 @@ struct AttentionParams {
       tokens, sequences, heads, kv_heads, head_size, scale, softcap, window, causal, vllm_layout, num_blocks,          \
       block_size, max_blocks, keys, mask_heads, mask_rows, mask_keys, max_query_length, max_context_length
 
-/// Attention of every row of `query`, over whatever keys its sequence has.
-void attend(const LaunchContext& context, const AttentionParams& params);
+/// Throws ERR_RANGE for sizes that no kernel takes.
+void check_attention(const AttentionParams& params);
 
-// The kernels that `attend` chooses between.
+/// Whether the kernels for tensor cores serve these queries.
+bool use_tensor_cores(const LaunchContext& context, const AttentionParams& params);
+
+// The kernels that paged_attention and varlen_attention choose between.
 
 /// Any type, layout and head size; exact float32. Both kinds of sequences.
 void attend_scalar(const LaunchContext& context, const AttentionParams& params);
 
-/// Tensor cores, float16 and bfloat16: the sequences of at most decode_query_length(group) tokens, see
+/// Tensor cores, T is float16 or bfloat16: the sequences of at most decode_query_length(group) tokens, see
 /// attention_rows.cuh. Rows of others are left alone.
+template <typename T>
 void attend_decode(const LaunchContext& context, const AttentionParams& params);
 
 /// Tensor cores, float16 and bfloat16: the sequences that `attend_decode` leaves alone, and the padding rows past the
 /// last sequence. With `all` also those of `attend_decode`.
 void attend_prefill(const LaunchContext& context, const AttentionParams& params, bool all);
+
+// Instantiated in files of their own, as they take long to compile.
+extern template void attend_decode<float16>(const LaunchContext& context, const AttentionParams& params);
+extern template void attend_decode<bfloat16>(const LaunchContext& context, const AttentionParams& params);
 
 }  // namespace attention

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "attention/attention_decode.cuh"
-#include "attention/attention_decode.h"
+#include "attention/attention.h"
 
 namespace attention {
 
@@ -68,7 +68,7 @@ inline int parts_of_one_sequence(const LaunchContext& context, const AttentionPa
   return std::max(std::min(most, int(std::sqrt(parts_per_tile * tiles))), 1);
 }
 
-template <typename T, int Padded, bool Vllm>
+template <typename T, int Padded>
 void launch_decode(const LaunchContext& context, const AttentionParams& params) {
   DecodeConfig config = choose_config<Padded>(context, params);
   const int64_t items = int64_t(params.sequences) * params.kv_heads * config.row_tiles;
@@ -88,25 +88,20 @@ void launch_decode(const LaunchContext& context, const AttentionParams& params) 
   }
   const Counters arrivals(context, counters);
   const Scratch parts(context, slots * part_floats(16 * config.row_groups, params.head_size) * sizeof(float));
-  launch(context, attend_decode_kernel<T, Padded, Vllm>,
+  const bool vllm = params.vllm_layout && params.block_tables;
+  launch(context, vllm ? attend_decode_kernel<T, Padded, true> : attend_decode_kernel<T, Padded, false>,
          {.blocks = blocks,
           .threads = unsigned(config.slices * config.row_groups * warp_size),
           .shared_bytes = size_t(decode_shared_bytes<Padded>(config))},
          params, config, DecodeScratch{parts.as<float>(), arrivals.data()});
 }
 
-template <typename T, int Padded>
-void launch_layout(const LaunchContext& context, const AttentionParams& params) {
-  if (params.vllm_layout && params.block_tables) return launch_decode<T, Padded, true>(context, params);
-  launch_decode<T, Padded, false>(context, params);
-}
-
 template <typename T>
-void attend_decode_type(const LaunchContext& context, const AttentionParams& params) {
-  if (params.head_size <= 64) return launch_layout<T, 64>(context, params);
-  if (params.head_size <= 128) return launch_layout<T, 128>(context, params);
-  if (params.head_size <= 192) return launch_layout<T, 192>(context, params);
-  launch_layout<T, 256>(context, params);
+void attend_decode(const LaunchContext& context, const AttentionParams& params) {
+  if (params.head_size <= 64) return launch_decode<T, 64>(context, params);
+  if (params.head_size <= 128) return launch_decode<T, 128>(context, params);
+  if (params.head_size <= 192) return launch_decode<T, 192>(context, params);
+  launch_decode<T, 256>(context, params);
 }
 
 }  // namespace attention

@@ -1,14 +1,37 @@
+#include <algorithm>
+#include <cstdint>
+
 #include "attention/attention.h"
+#include "attention/attention_rows.cuh"
 
 namespace attention {
+namespace {
 
-/// Attention over a paged cache.
-void paged_attention(const LaunchContext& context, const AttentionParams& params) {
-  expect_positive("blockSize", params.block_size);
-  AttentionParams paged = params;
+/// Whether the hints leave no room for a sequence that is decoded, and tokens of a longer one.
+bool all_prefill(const AttentionParams& params) {
+  const int decode_length = decode_query_length(params.heads / params.kv_heads);
+  const int64_t longest = std::min(params.max_query_length, params.tokens);
+  return longest > decode_length && params.sequences * longest - params.tokens < longest - decode_length;
+}
+
+}  // namespace
+
+/// Attention of every row of `query` over its sequence's keys in a paged cache.
+void paged_attention(const LaunchContext& context, const AttentionParams& given) {
+  if (given.tokens == 0) return;
+  check_attention(given);
+  expect_positive("blockSize", given.block_size);
+  AttentionParams params = given;
   // An empty table has no address. None of its columns is ever read.
-  if (!paged.block_tables) paged.block_tables = paged.context_lens;
-  attend(context, paged);
+  if (!params.block_tables) params.block_tables = params.context_lens;
+  if (!use_tensor_cores(context, params)) return attend_scalar(context, params);
+  const bool decodes = !params.cu_seqlens_q || !all_prefill(params);
+  if (decodes && params.sequences > 0) {
+    with_half_type(params.query.type, [&](auto tag) {
+      attend_decode<typename decltype(tag)::type>(context, params);
+    });
+  }
+  if (params.cu_seqlens_q) attend_prefill(context, params, !decodes);
 }
 
 ATTENTION_OPERATION(paged_attention, AttentionParams, ATTENTION_PARAMS_FIELDS)

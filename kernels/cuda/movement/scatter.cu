@@ -23,7 +23,6 @@ namespace {
 constexpr int64_t longest_run = 2048;  // of keys, sorted in shared memory
 
 ScatterShape shape_of(const ScatterParams& params) {
-  check_rank(params.index_rank);
   if (params.count > INT32_MAX || params.slices > int64_t(1) << (63 - update_bits)) {
     throw DeviceError("ERR_RANGE", "too many updates or slices");
   }
@@ -58,6 +57,7 @@ void sort_keys(const LaunchContext& context, const int* indices, uint64_t* keys,
 /// Writes slices to where indices say. Without a tensor those of one place add up in the order of the updates, to zero;
 /// with one the last of them replaces its slice. Indices outside the output are left out.
 void scatter(const LaunchContext& context, const ScatterParams& params) {
+  check_rank(params.index_rank);
   const size_t bytes = size_t(params.slices * params.slice_length) * element_bytes(params.output.type);
   if (bytes == 0) return;
   if (params.tensor) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds the addon with CMake and Ninja.
+// Builds the addon with cmake-js, which runs CMake and Ninja.
 //
 //   npm run build:native -w packages/backend-cuda      in the repository
 //   npx attention-cuda                                 where the package is installed
@@ -10,17 +10,16 @@
 //   --emulator            kernels as C++ that runs on the CPU, into build/emulator: for tests; needs clang, no CUDA
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import cmakeJs from 'cmake-js';
 
 const RELEASE = ['75-real', '80-real', '86-real', '89-real', '90a-real', '100-real', '120'];
 const DEFAULT = ['90a'];
 
+const { BuildSystem } = cmakeJs;
 const options = parseOptions();
-const require = createRequire(import.meta.url);
-const packageFolder = path.dirname(import.meta.dirname);
 
 function parseOptions() {
   try {
@@ -37,15 +36,6 @@ function parseOptions() {
       `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator] [--configure]`,
     );
   }
-}
-
-/** The published package has the sources inside; in the repository they lie at its root. */
-function sources(name) {
-  const found = [name, path.join('../..', name)]
-    .map((folder) => path.resolve(packageFolder, folder))
-    .find((folder) => existsSync(folder));
-  if (!found) fail(`expected the folder ${name} in the package, found none`);
-  return found;
 }
 
 function fail(message) {
@@ -74,17 +64,7 @@ function demand(command, fix) {
   if (spawnSync(command, ['--version']).error) fail(`${command} not found: ${fix}`);
 }
 
-function cmake(...args) {
-  const { status } = spawnSync('cmake', args, { stdio: 'inherit' });
-  if (status !== 0) fail('cmake failed');
-}
-
 const isEmulated = options.emulator;
-const buildFolder = path.join(packageFolder, 'build', isEmulated ? 'emulator' : 'cuda');
-const nodeIncludes = [
-  require('node-api-headers').include_dir,
-  path.dirname(require.resolve('node-addon-api/package.json')),
-];
 const clang = process.env.CXX ?? 'clang++';
 const nvcc = process.env.CUDACXX ?? ['/usr/local/cuda/bin/nvcc'].find((file) => existsSync(file)) ?? 'nvcc';
 
@@ -93,21 +73,24 @@ demand('ninja', 'apt-get install ninja-build');
 if (isEmulated) demand(clang, 'apt-get install clang');
 else demand(nvcc, 'install the CUDA toolkit 13, or say in CUDACXX where its nvcc is');
 
-const compilers = isEmulated
-  ? [`-DCMAKE_CXX_COMPILER=${clang}`]
-  : [`-DCMAKE_CUDA_ARCHITECTURES=${architectures().join(';')}`, `-DCMAKE_CUDA_COMPILER=${nvcc}`];
-cmake(
-  '-S',
-  sources('native/cuda'),
-  '-B',
-  buildFolder,
-  '-G',
-  'Ninja',
-  `-DNODE_API_INCLUDE=${nodeIncludes.join(';')}`,
-  `-DATTENTION_EMULATOR=${isEmulated ? 'ON' : 'OFF'}`,
-  ...compilers,
-);
-if (!options.configure) {
-  cmake('--build', buildFolder, '--parallel', String(availableParallelism()));
-  console.log(path.relative(process.cwd(), path.join(buildFolder, 'attention_cuda.node')));
+const packageFolder = path.dirname(import.meta.dirname);
+const out = path.join(packageFolder, 'build', isEmulated ? 'emulator' : 'cuda');
+const buildSystem = new BuildSystem({
+  directory: packageFolder,
+  out,
+  generator: 'Ninja',
+  parallel: availableParallelism(),
+  cppCompilerPath: isEmulated ? clang : undefined,
+  cMakeOptions: isEmulated
+    ? { ATTENTION_EMULATOR: 'ON' }
+    : { CMAKE_CUDA_ARCHITECTURES: architectures().join(';'), CMAKE_CUDA_COMPILER: nvcc },
+});
+try {
+  await buildSystem.configure(); // each time: `build` alone would not see that architectures have changed
+  if (!options.configure) {
+    await buildSystem.build();
+    console.log(path.relative(process.cwd(), path.join(out, 'Release/attention_cuda.node')));
+  }
+} catch {
+  process.exit(1); // cmake-js has said why
 }

@@ -105,7 +105,7 @@ const PLATFORM_PACKAGE = `@attention-js/backend-cuda-${process.platform}-${proce
 const wantsEmulator = (): boolean => process.env.ATTENTION_CUDA_EMULATOR === '1';
 
 const built = (variant: 'cuda' | 'emulator'): string =>
-  fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
+  fileURLToPath(new URL(`../build/${variant}/Release/attention_cuda.node`, import.meta.url));
 
 /**
  * Opens a device.

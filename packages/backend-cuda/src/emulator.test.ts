@@ -7,7 +7,7 @@ import { describe, expect, test } from '@jest/globals';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const emulator = path.join(root, 'emulator/cuda');
 const cache = path.join(root, 'node_modules/.cache/attention-js/cuda');
-const isBuilt = existsSync(new URL('../build/emulator/attention_cuda.node', import.meta.url));
+const isBuilt = existsSync(new URL('../build/emulator/Release/attention_cuda.node', import.meta.url));
 const [suite, note] = isBuilt ? [describe, ''] : [describe.skip, ' (left out: npm run build:native)'];
 
 suite(`emulator/cuda${note}`, () => {

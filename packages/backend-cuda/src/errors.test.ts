@@ -157,7 +157,7 @@ describeOnCuda('an index that no GPU has', () => {
 /** In a process of its own: after such a fault no kernel runs in it any more. */
 function afterFault(environment: Record<string, string>): { code: string; message: string }[] {
   const variant = isEmulated ? 'emulator' : 'cuda';
-  const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
+  const addon = fileURLToPath(new URL(`../build/${variant}/Release/attention_cuda.node`, import.meta.url));
   const program = `
     const { NativeContext, operations } = require(${JSON.stringify(addon)});
     const makeError = (code, message) => Object.assign(new Error(message), { code });

@@ -137,7 +137,7 @@ describeOnCuda('what the addon cannot use', () => {
   });
 
   test('an operation that there is not', () => {
-    for (const index of [-1, 1000, Number.NaN, '1', undefined]) {
+    for (const index of [-1, 1000, '1', undefined]) {
       expect(() => context.run(given(index), new ArrayBuffer(48))).toThrow(
         failing('ERR_RANGE', "[cuda] operation: expected an index of the addon's"),
       );
@@ -188,14 +188,14 @@ describeOnCuda('what the addon cannot use', () => {
     ['select', [16, 16, 16, 16], { size: 4, rowLength: 0 }, 'rowLength: expected at least 1, received 0'],
     [
       'scatter',
-      [16, 16, 16, 16],
+      [0, 0, 16, 16],
       { indexRank: 1, strides: [1], count: -1, sliceLength: 64, slices: 4 },
       'count: expected at least 0, received -1',
     ],
     [
       'scatter',
       [0, 0, 16, 16],
-      { indexRank: 7, strides: [1], count: 1, sliceLength: 0, slices: 4 },
+      { indexRank: 7, strides: [1], count: 1, sliceLength: 64, slices: 4 },
       'expected at most 6 axes, received 7',
     ],
     [
@@ -305,13 +305,14 @@ describeOnCuda('what the addon cannot use', () => {
     );
   });
 
-  test('its counts of memory are its own, also once JavaScript has given them away', () => {
-    const other = openContext({ ordinal: 0 });
-    const { memoryUse } = other;
-    structuredClone(memoryUse, { transfer: [memoryUse.buffer as ArrayBuffer] });
-    globalThis.gc?.();
-    for (let i = 0; i < 100; i++) other.free(other.allocate(4096));
-    expect(memoryUse).toHaveLength(0);
+  test('its counts of memory cannot be given away', () => {
+    const { memoryUse } = context;
+    try {
+      structuredClone(memoryUse, { transfer: [memoryUse.buffer as ArrayBuffer] });
+    } catch {
+      // Node 22 says so; Node 20 copies
+    }
+    expect(memoryUse).toHaveLength(3); // the addon would write where nothing is
   });
 
   test('memory that there is not, before it has asked for what is kept for reuse', () => {

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect } from '@jest/globals';
 import { unavailableSuite } from '../../backend-common/src/testing/suites/unavailable.ts';
 
 const hasGpu = existsSync('/dev/nvidiactl');
-const hasAddon = existsSync(new URL('../build/cuda/attention_cuda.node', import.meta.url));
+const hasAddon = existsSync(new URL('../build/cuda/Release/attention_cuda.node', import.meta.url));
 
 const [suite, note] = hasGpu ? [describe.skip, ' (left out: there is one)'] : [describe, ''];
 

@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals';
 import { cuda, describeOnCuda, isEmulated } from './testing/cuda.ts';
 
 const variant = isEmulated ? 'emulator' : 'cuda';
-const addon = fileURLToPath(new URL(`../build/${variant}/attention_cuda.node`, import.meta.url));
+const addon = fileURLToPath(new URL(`../build/${variant}/Release/attention_cuda.node`, import.meta.url));
 const MEGABYTE = 2 ** 20;
 
 /** Opens the device in a thread of its own, takes memory, reads it back without waiting, and goes on until terminated. */

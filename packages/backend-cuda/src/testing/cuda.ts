@@ -13,7 +13,7 @@ tf.env().set('IS_TEST', true);
 export const isEmulated = process.env.ATTENTION_CUDA_EMULATOR === '1';
 
 const variant = isEmulated ? 'emulator' : 'cuda';
-const hasAddon = existsSync(new URL(`../../build/${variant}/attention_cuda.node`, import.meta.url));
+const hasAddon = existsSync(new URL(`../../build/${variant}/Release/attention_cuda.node`, import.meta.url));
 const isUsable = hasAddon && (isEmulated || existsSync('/dev/nvidiactl'));
 
 /** Whether these tests run on a GPU. */
