@@ -68,6 +68,7 @@ test.each([
     { layout: 'rows:int64@0,epsilon:float32@8,width:int32@12,add_unit_offset:bool@16;size=24' },
     '[rmsNorm] RmsNormParams.width: expected width:int32@8, received epsilon:float32@8;',
   ],
+  ['size with tensors', { byteLength: 96 }, '[rmsNorm] byteLength: expected 104, received 96;'],
   [
     'size',
     { layout: NATIVE.layout.replace('size=24', 'size=20') },

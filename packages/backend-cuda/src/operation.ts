@@ -67,10 +67,13 @@ export class Operation<Name extends string = string, Fields extends ParamFields 
   bind(natives: readonly NativeOperation[]): void {
     const index = natives.findIndex(({ name }) => name === this.name);
     if (index < 0) this.#fail('name', 'an operation of the addon', 'none');
-    const { tensors, layout } = natives[index];
+    const { tensors, layout, byteLength } = natives[index];
     const expected = this.tensorNames.map(toSnakeCase).join();
     if (tensors !== expected) this.#fail('tensors', expected, tensors);
     checkLayout(this.name, this.table, layout);
+    if (byteLength !== this.block.byteLength) {
+      this.#fail('byteLength', String(this.block.byteLength), String(byteLength));
+    }
     this.index = index;
   }
 
