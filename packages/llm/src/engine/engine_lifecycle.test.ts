@@ -300,15 +300,15 @@ describe('errors', () => {
       'a',
       { temperature: -1 },
       'ERR_RANGE',
-      '[generate] temperature: expected a finite number >= 0, received -1',
+      '[generate] temperature: expected a float32 >= 0, received -1',
     ],
-    ['topP 0', 'a', { topP: 0 }, 'ERR_RANGE', '[generate] topP: expected a number in (0, 1], received 0'],
+    ['topP 0', 'a', { topP: 0 }, 'ERR_RANGE', '[generate] topP: expected a float32 in (0, 1], received 0'],
     [
       'minP above 1',
       'a',
       { minP: 2 },
       'ERR_RANGE',
-      '[generate] minP: expected a number in [0, 1], received 2',
+      '[generate] minP: expected a float32 in [0, 1], received 2',
     ],
     ['half a topK', 'a', { topK: 0.5 }, 'ERR_RANGE', '[generate] topK: expected an integer'],
     ['a seed that is no int32', 'a', { seed: 2 ** 31 }, 'ERR_RANGE', '[generate] seed: expected an integer'],
@@ -317,7 +317,7 @@ describe('errors', () => {
       'a',
       { repetitionPenalty: 0 },
       'ERR_RANGE',
-      '[generate] repetitionPenalty: expected a finite number > 0, received 0',
+      '[generate] repetitionPenalty: expected a float32 > 0, received 0',
     ],
     [
       'an empty stop string',
@@ -546,6 +546,8 @@ describe('limits and statistics', () => {
         cachedBlocks: expect.any(Number),
         blockBytes: 2 * 8 * 8 * 4,
         totalBytes: 64 * 2 * 8 * 8 * 4,
+        chosenBy: 'numBlocks',
+        availableBytes: undefined,
       },
     });
     expect(stats.tokensPerSecond).toBeGreaterThan(0);
