@@ -206,9 +206,7 @@ describeOnBackends('blocks that a fork shares', () => {
     const apply = jest.spyOn(PagedKVCache.prototype, 'apply');
     using engine = testEngine();
     const stream = engine.generate(tokens(12), { maxTokens: 20 });
-    let ended = false;
-    void stream.result.finally(() => (ended = true));
-    while (!ended) {
+    while (engine.stats().requests.finished === 0) {
       await nextTurn();
       const [blocks] = manager.mock.contexts as BlockManager[];
       if (blocks?.has('fork')) blocks.free('fork');
