@@ -23,16 +23,17 @@ const MAX_SLOTS = 2 ** 31 - 1; // int32
  * memory holds. On a device that is `memoryFraction` of its memory less what is in use, with the workspace of the largest
  * step, which runs once for it. Elsewhere it is a share of free RAM.
  *
+ * @param askMemory Asks the active backend for its device's memory.
  * @throws AttentionError `ERR_OUT_OF_MEMORY` if the memory does not hold one full context.
  */
-export function cacheSize(model: CausalLM, limits: CheckedLimits): CacheSize {
+export function cacheSize(model: CausalLM, limits: CheckedLimits, askMemory = memoryInfo): CacheSize {
   const { blockSize, maxSequences, numBlocks } = limits;
   if (numBlocks !== undefined) return { numBlocks, chosenBy: 'numBlocks', availableBytes: undefined };
   const { maxPositions } = model.config;
   const blocksPerContext = Math.ceil(maxPositions / blockSize);
   const bytesPerBlock = blockBytes(model, blockSize);
   const contextBytes = blocksPerContext * bytesPerBlock;
-  const { availableBytes, origin } = deviceMemory(model, limits) ?? hostMemory(contextBytes);
+  const { availableBytes, origin } = deviceMemory(model, limits, askMemory) ?? hostMemory(contextBytes);
   const affordable = Math.min(Math.floor(availableBytes / bytesPerBlock), Math.floor(MAX_SLOTS / blockSize));
   if (affordable < blocksPerContext) {
     throw new AttentionError(
@@ -60,10 +61,14 @@ interface AvailableMemory {
   origin: string;
 }
 
-function deviceMemory(model: CausalLM, limits: CheckedLimits): AvailableMemory | undefined {
-  if (!memoryInfo()) return undefined; // from here on it notes the most that is in use
+function deviceMemory(
+  model: CausalLM,
+  limits: CheckedLimits,
+  askMemory: typeof memoryInfo,
+): AvailableMemory | undefined {
+  if (!askMemory()) return undefined; // from here on it notes the most that is in use
   const stepCacheBytes = runLargestStep(model, limits);
-  const memory = memoryInfo();
+  const memory = askMemory();
   if (!memory) return undefined;
   const { memoryFraction } = limits;
   const inUse = memory.total - memory.free - stepCacheBytes;
@@ -73,8 +78,8 @@ function deviceMemory(model: CausalLM, limits: CheckedLimits): AvailableMemory |
   };
 }
 
-function hostMemory(contextBytes: number): AvailableMemory {
-  const free = freemem();
+/** The share of free RAM that a cache may take: more than {@link MAX_RAM_BYTES} only for one context that needs it. */
+export function hostMemory(contextBytes: number, free = freemem()): AvailableMemory {
   const share = Math.floor(RAM_SHARE * free);
   return {
     availableBytes: Math.min(share, Math.max(MAX_RAM_BYTES, contextBytes)),

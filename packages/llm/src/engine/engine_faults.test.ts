@@ -8,36 +8,14 @@ import type { ModelInput } from '../models/index.ts';
 import { Tokenizer } from '../tokenizer/index.ts';
 import { expectRejection } from '../testing/expect_rejection.ts';
 import { HistoryModel } from '../testing/history_model.ts';
+import { POISON, PoisonedModel } from '../testing/poisoned_model.ts';
 import { VOCAB_SIZE, testEngine, tokens } from '../testing/test_engine.ts';
 import type { Engine } from './engine.ts';
 import type { GenerateOptions, SamplingOptions } from './generate_options.ts';
 
-const POISON = 63;
 const UNSAMPLEABLE =
   '[generate] logits: expected numbers that a token can be sampled from, received NaN, +Infinity or nothing but ' +
   '-Infinity, after ';
-
-/** A {@link HistoryModel} whose logits after token {@link POISON}, which it does not write, are all of one value. */
-class PoisonedModel extends HistoryModel {
-  readonly #value: number;
-
-  constructor(value: number) {
-    super({ vocabSize: VOCAB_SIZE });
-    this.#value = value;
-  }
-
-  override forward(input: ModelInput): Tensor2D {
-    const ids = input.tokenIds.dataSync();
-    const rows = [...(input.logitRows?.dataSync() ?? ids.keys())];
-    const logits = super.forward(input).arraySync();
-    return tf.tensor2d(
-      logits.map((row, i) =>
-        row.map((logit, token) => (ids[rows[i]] === POISON ? this.#value : token === POISON ? -100 : logit)),
-      ),
-      [rows.length, VOCAB_SIZE],
-    );
-  }
-}
 
 /** A text of tokens of which each decides the next; token 9 is the model's alone, which the tokenizer does not have. */
 class ChainModel extends HistoryModel {
