@@ -1,6 +1,6 @@
 import { DeviceBackend, elementType } from '@attention-js/backend-common';
 import type { Launches, ParamFields, ParamValues } from '@attention-js/backend-common';
-import type { StorageMemory, StorageType } from '@attention-js/core';
+import type { DeviceMemoryInfo, StorageMemory, StorageType } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeContext } from './addon.ts';
@@ -81,6 +81,14 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
       numBytesReserved: reserved,
       numBytesFree: deviceFree,
     };
+  }
+
+  /** The GPU's memory: what is free on it, and what the pool has reserved and nothing uses. */
+  memoryInfo(): DeviceMemoryInfo | undefined {
+    if (this.isEmulated) return undefined;
+    this.#memory.wait(); // what was freed before is in use until the stream gets there
+    const { used, reserved, deviceFree, deviceTotal } = this.#context.memory();
+    return { free: deviceFree + reserved - used - this.#memory.takeGrowth(), total: deviceTotal };
   }
 
   /** The GPU's time for what `run` launches, in milliseconds. */

@@ -86,6 +86,20 @@ describe('device memory', () => {
     expect(memory.byteLength).toBe(0);
   });
 
+  test('tells by how much its use was greater since it was asked before', () => {
+    const { memory, context } = fakeDevice();
+    memory.allocate(1000);
+    expect(memory.takeGrowth()).toBe(0);
+    const [first, second] = [memory.allocate(500), memory.allocate(300)];
+    first.free();
+    memory.allocate(100);
+    context.memoryUse[1] = 40; // of a kernel's
+    second.free();
+    expect(memory.takeGrowth()).toBe(1800 - 1140);
+    expect(memory.takeGrowth()).toBe(0);
+    expect(memory.peak).toBe(1800);
+  });
+
   test('that is kept does not count as in use', () => {
     const { memory, context } = fakeDevice();
     memory.allocate(1000).free();

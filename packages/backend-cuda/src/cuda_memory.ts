@@ -60,6 +60,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
   /** None on the emulator, which watches what is freed, and fills what is new with NaN. */
   readonly #spare: SpareMemory | undefined;
   #isDisposed = false;
+  #earlierPeak = 0;
 
   constructor(backendName: string, context: NativeContext) {
     this.backendName = backendName;
@@ -78,7 +79,15 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
 
   /** The most that there were so far, with what kernels needed besides. */
   get peak(): number {
-    return this.#use[2];
+    return Math.max(this.#earlierPeak, this.#use[2]);
+  }
+
+  /** Bytes by which the most that was in use since the call before exceeds what is in use now. */
+  takeGrowth(): number {
+    const [tensors, besides, peak] = this.#use;
+    this.#earlierPeak = Math.max(this.#earlierPeak, peak);
+    this.#use[2] = tensors + besides;
+    return peak - tensors - besides;
   }
 
   #count(byteLength: number): void {

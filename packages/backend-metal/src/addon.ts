@@ -25,6 +25,8 @@ export interface NativeDevice {
   readonly name: string;
   /** Whether this is the stand-in that runs shaders on the CPU. */
   readonly isEmulated: boolean;
+  /** Bytes that the process has allocated on the device, and that Metal recommends it to stay below. */
+  memory?(): { allocated: number; recommended: number };
   /** Makes a buffer of undefined content. */
   makeBuffer(byteLength: number): NativeBuffer;
   /** The buffer's memory itself. One ArrayBuffer per buffer: it is detached when the buffer is freed. */

@@ -60,6 +60,7 @@ export class MetalMemory implements DeviceMemory<MetalBuffer> {
   readonly device: NativeDevice;
   /** Bytes in buffers. */
   byteLength = 0;
+  #peak = 0;
   readonly #buffers = new Set<MetalBuffer>();
   #dispatched = 0;
   #completed = 0;
@@ -73,7 +74,15 @@ export class MetalMemory implements DeviceMemory<MetalBuffer> {
     const buffer = new MetalBuffer(this, byteLength);
     this.#buffers.add(buffer);
     this.byteLength += byteLength;
+    this.#peak = Math.max(this.#peak, this.byteLength);
     return buffer;
+  }
+
+  /** Bytes by which the most that was in buffers since the call before exceeds what is in them now. */
+  takeGrowth(): number {
+    const growth = this.#peak - this.byteLength;
+    this.#peak = this.byteLength;
+    return growth;
   }
 
   isView(values: ArrayBufferView): boolean {

@@ -1,6 +1,6 @@
 import { DeviceBackend } from '@attention-js/backend-common';
 import type { Launches } from '@attention-js/backend-common';
-import type { StorageType } from '@attention-js/core';
+import type { DeviceMemoryInfo, StorageType } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeDevice } from './addon.ts';
 import { MetalMemory } from './device_memory.ts';
@@ -39,6 +39,14 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
   /** What the device calls itself. */
   get deviceName(): string {
     return this.#device.name;
+  }
+
+  /** The GPU's memory: of the working set that Metal recommends, what the process has not allocated. */
+  memoryInfo(): DeviceMemoryInfo | undefined {
+    const memory = this.#device.isEmulated ? undefined : this.#device.memory?.();
+    if (!memory) return undefined;
+    const { allocated, recommended } = memory;
+    return { free: recommended - allocated - this.#memory.takeGrowth(), total: recommended };
   }
 
   /** The name that a tensor's or a storage type's elements have in a shader: `float`, `half`, `bfloat` or `int`. */

@@ -396,8 +396,69 @@ describe('BlockManager, input rules', () => {
       (m) => m.allocate('a', [1], { salt: 7 as unknown as string }),
       '[BlockManager.allocate] salt: expected a string, received 7',
     ],
+    [
+      'options',
+      (m) => m.allocate('a', [1], null as never),
+      '[BlockManager.allocate] options: expected an object, received null',
+    ],
+    [
+      'id',
+      (m) => m.allocate(undefined as never, [1]),
+      '[BlockManager.allocate] id: expected a string or a number, received undefined',
+    ],
+    [
+      'new id',
+      (m) => {
+        m.allocate('a', []);
+        m.fork('a', {} as never);
+      },
+      '[BlockManager.fork] newId: expected a string or a number, received Object',
+    ],
+    [
+      'tokens in a DataView',
+      (m) => m.allocate('a', new DataView(new ArrayBuffer(8)) as never),
+      '[BlockManager.allocate] tokens: expected an array of token ids, or a number, received DataView',
+    ],
+    [
+      'tokens in a DataView for canAllocate',
+      (m) => m.canAllocate(new DataView(new ArrayBuffer(8)) as never),
+      '[BlockManager.canAllocate] tokens: expected an array of token ids, or a number, received DataView',
+    ],
+    [
+      'text for tokens',
+      (m) => m.allocate('a', 'abc' as never),
+      '[BlockManager.allocate] tokens: expected an array of token ids, or a number, received "abc"',
+    ],
   ])('%s of the wrong kind', (_title, call, message) => {
-    expectAttentionError(() => call(makeManager()), 'ERR_DTYPE', message);
+    const manager = makeManager();
+    const before = manager.stats();
+    expectAttentionError(() => call(manager), 'ERR_DTYPE', message);
+    expect(manager.stats()).toMatchObject({ used: before.used });
+  });
+
+  test.each(['salts', 'reserved'])('rejects the unknown option %s of allocate', (name) => {
+    for (const method of ['allocate', 'canAllocate'] as const) {
+      const options = { [name]: 4 };
+      expectAttentionError(
+        () =>
+          method === 'allocate'
+            ? makeManager().allocate('a', [1], options)
+            : makeManager().canAllocate([1], options),
+        'ERR_UNSUPPORTED',
+        `[BlockManager.${method}] options: expected only salt, reserve, received "${name}"`,
+      );
+    }
+  });
+
+  test('rejects token ids whose memory was given away', () => {
+    const tokens = Int32Array.of(1, 2, 3);
+    structuredClone(tokens.buffer, { transfer: [tokens.buffer] });
+    expectAttentionError(
+      () => makeManager().allocate('a', tokens),
+      'ERR_DISPOSED',
+      '[BlockManager.allocate] tokens: expected an array of token ids, or a number, received an array whose memory was given away',
+    );
+    expect(makeManager().allocate('a', new Int32Array(0))).toEqual({ cachedTokens: 0 });
   });
 
   const unknown = 'id: expected a sequence of this manager, received "nobody"';
@@ -412,6 +473,21 @@ describe('BlockManager, input rules', () => {
       'token ids',
       (m) => m.allocate('b', [1, -1]),
       '[BlockManager.allocate] tokens[1]: expected an integer >= 0 and <= 2147483647, received -1',
+    ],
+    [
+      'bigint token ids',
+      (m) => m.allocate('b', [1n] as never),
+      '[BlockManager.allocate] tokens[0]: expected an integer >= 0 and <= 2147483647, received 1',
+    ],
+    [
+      'a BigInt64Array of token ids',
+      (m) => m.append('a', new BigInt64Array(2) as never),
+      '[BlockManager.append] tokens[0]: expected an integer >= 0 and <= 2147483647, received 0',
+    ],
+    [
+      'token ids with a hole',
+      (m) => m.commit('a', [undefined, 3] as never),
+      '[BlockManager.commit] tokens[0]: expected an integer >= 0 and <= 2147483647, received undefined',
     ],
     [
       'large token ids',

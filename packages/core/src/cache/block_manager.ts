@@ -1,9 +1,10 @@
 import { Checks, describe } from '../checks.ts';
 import { AttentionError } from '../errors.ts';
 import { BlockPool } from './block_pool.ts';
+import { checkIntegerList } from './integer_list.ts';
 import { NO_BLOCK, PrefixIndex, hashBlock } from './prefix_index.ts';
 import type { BlockHash } from './prefix_index.ts';
-import { Sequence } from './sequence_blocks.ts';
+import { SequenceBlocks } from './sequence_blocks.ts';
 
 /** Names a sequence; the caller chooses it. */
 export type SequenceId = string | number;
@@ -92,6 +93,8 @@ const OPTIONS = [
   'hash',
 ] as const satisfies readonly (keyof BlockManagerOptions)[];
 
+const ALLOCATE_OPTIONS = ['salt', 'reserve'] as const satisfies readonly (keyof AllocateOptions)[];
+
 const METHODS = [
   'allocate',
   'append',
@@ -151,7 +154,7 @@ export class BlockManager {
   readonly #hostPool: BlockPool;
   readonly #index?: PrefixIndex;
   readonly #watermarkBlocks: number;
-  readonly #sequences = new Map<SequenceId, Sequence>();
+  readonly #sequences = new Map<SequenceId, SequenceBlocks>();
   #hits = 0;
   #queries = 0;
 
@@ -189,16 +192,17 @@ export class BlockManager {
    * the prompt is all that the sequence had, generated tokens included.
    * @returns `cachedTokens`: how many leading tokens need no computing. Never the last token of the prompt: its logits
    * are needed. They count as committed.
-   * @throws AttentionError `ERR_OUT_OF_BLOCKS`; `ERR_RANGE` for an id that is taken or a token id that is no int32 >= 0.
+   * @throws AttentionError `ERR_OUT_OF_BLOCKS`; `ERR_RANGE` for an id that is taken or a token id that is no int32 >= 0;
+   * `ERR_DTYPE` for an id or tokens of another kind; `ERR_UNSUPPORTED` for an unknown option.
    */
   allocate(id: SequenceId, tokens: TokenIds, options: AllocateOptions = {}): { cachedTokens: number } {
     const checks = checksOf.allocate;
-    checks.expect(!this.#sequences.has(id), 'ERR_RANGE', 'id', 'an unused id', describe(id));
+    this.#expectNewId(checks, 'id', id);
     const { hits, length } = this.#placePrompt(checks, tokens, options);
     this.#expectAvailable(checks, this.#blocksToTake({ hits, length }), this.#reserved());
 
     const cachedTokens = hits.length * this.blockSize;
-    const sequence = new Sequence(options.salt ?? '');
+    const sequence = new SequenceBlocks(options.salt ?? '');
     this.#occupy(sequence, { hits, length });
     sequence.committed = cachedTokens;
     sequence.known = cachedTokens;
@@ -287,7 +291,7 @@ export class BlockManager {
   fork(id: SequenceId, newId: SequenceId): void {
     const checks = checksOf.fork;
     const sequence = this.#resident(checks, id);
-    checks.expect(!this.#sequences.has(newId), 'ERR_RANGE', 'newId', 'an unused id', describe(newId));
+    this.#expectNewId(checks, 'newId', newId);
     const uncommitted = sequence.length - sequence.committed;
     const expected = 'a sequence whose tokens are all committed';
     checks.expect(uncommitted === 0, 'ERR_RANGE', 'id', expected, `${uncommitted} uncommitted`);
@@ -412,12 +416,19 @@ export class BlockManager {
     };
   }
 
-  #known(checks: Checks, id: SequenceId): Sequence {
+  #expectNewId(checks: Checks, argument: string, id: SequenceId): void {
+    const isId = typeof id === 'string' || typeof id === 'number';
+    checks.expect(isId, 'ERR_DTYPE', argument, 'a string or a number', describe(id));
+    const isNew = !this.#sequences.has(id);
+    checks.expect(isNew, 'ERR_RANGE', argument, 'an unused id', describe(id));
+  }
+
+  #known(checks: Checks, id: SequenceId): SequenceBlocks {
     const sequence = this.#sequences.get(id);
     return sequence ?? checks.fail('ERR_RANGE', 'id', 'a sequence of this manager', describe(id));
   }
 
-  #resident(checks: Checks, id: SequenceId): Sequence {
+  #resident(checks: Checks, id: SequenceId): SequenceBlocks {
     const sequence = this.#known(checks, id);
     if (sequence.swappedTokens) {
       checks.fail('ERR_RANGE', 'id', 'a sequence that is not swapped out', describe(id));
@@ -430,8 +441,10 @@ export class BlockManager {
   }
 
   /** Where the prompt's first tokens would lie; throws for tokens and options that `allocate` does not take. */
-  #placePrompt(checks: Checks, tokens: TokenIds, { salt = '', reserve }: AllocateOptions): Placement {
+  #placePrompt(checks: Checks, tokens: TokenIds, options: AllocateOptions): Placement {
     const count = checkTokens(checks, tokens);
+    checks.keys('options', options, ALLOCATE_OPTIONS);
+    const { salt = '', reserve } = options;
     if (reserve !== undefined) checks.integer('reserve', reserve, 0);
     checks.expect(typeof salt === 'string', 'ERR_DTYPE', 'salt', 'a string', describe(salt));
     const limit = Math.floor(Math.max(0, count - 1) / this.blockSize);
@@ -457,13 +470,13 @@ export class BlockManager {
     return this.#blocksFor(length) - hits.length + unreferenced;
   }
 
-  #blocksToAppend(sequence: Sequence, count: number): number {
+  #blocksToAppend(sequence: SequenceBlocks, count: number): number {
     const copied = count > 0 && this.#lastBlockIsShared(sequence) ? 1 : 0;
     return this.#blocksFor(sequence.length + count) - sequence.numBlocks + copied;
   }
 
   /** Whether the sequence's next token would go to a block that a fork holds, too. */
-  #lastBlockIsShared(sequence: Sequence): boolean {
+  #lastBlockIsShared(sequence: SequenceBlocks): boolean {
     const { length, numBlocks } = sequence;
     return length % this.blockSize !== 0 && this.#pool.references(sequence.block(numBlocks - 1)) > 1;
   }
@@ -488,7 +501,7 @@ export class BlockManager {
     );
   }
 
-  #occupy(sequence: Sequence, { hits, length }: Placement): void {
+  #occupy(sequence: SequenceBlocks, { hits, length }: Placement): void {
     for (const block of hits) {
       this.#pool.retain(block);
       sequence.pushBlock(block);
@@ -497,13 +510,13 @@ export class BlockManager {
     this.#grow(sequence, length);
   }
 
-  #grow(sequence: Sequence, length: number): void {
+  #grow(sequence: SequenceBlocks, length: number): void {
     const numBlocks = this.#blocksFor(length);
     while (sequence.numBlocks < numBlocks) sequence.pushBlock(this.#pool.take());
     sequence.length = length;
   }
 
-  #copyLastBlock(sequence: Sequence): Int32Array {
+  #copyLastBlock(sequence: SequenceBlocks): Int32Array {
     const source = sequence.popBlock();
     const copy = this.#pool.take();
     this.#pool.release(source);
@@ -514,7 +527,7 @@ export class BlockManager {
   }
 
   /** Notes ids of `count` tokens of the sequence, from position `from` on. Ids after a gap are of no use. */
-  #learn(sequence: Sequence, from: number, ids: ArrayLike<number>, start: number, count: number): void {
+  #learn(sequence: SequenceBlocks, from: number, ids: ArrayLike<number>, start: number, count: number): void {
     if (!this.#index || from > sequence.known) return;
     const { tokens } = this.#index;
     for (let i = 0; i < count; i++) tokens[this.#slot(sequence, from + i)] = ids[start + i];
@@ -522,7 +535,7 @@ export class BlockManager {
   }
 
   /** Lets the prefix cache find the sequence's blocks that are full of committed tokens of known ids. */
-  #indexFullBlocks(sequence: Sequence): void {
+  #indexFullBlocks(sequence: SequenceBlocks): void {
     if (!this.#index) return;
     const numFull = Math.floor(Math.min(sequence.committed, sequence.known) / this.blockSize);
     for (; sequence.numIndexed < numFull; sequence.numIndexed++) {
@@ -534,16 +547,16 @@ export class BlockManager {
   }
 
   /** Releases all blocks, the last first: a prefix is evicted from its end. */
-  #releaseAll(pool: BlockPool, sequence: Sequence): void {
+  #releaseAll(pool: BlockPool, sequence: SequenceBlocks): void {
     while (sequence.numBlocks > 0) pool.release(sequence.popBlock());
   }
 
-  #slot(sequence: Sequence, position: number): number {
+  #slot(sequence: SequenceBlocks, position: number): number {
     const block = Math.floor(position / this.blockSize);
     return sequence.block(block) * this.blockSize + (position - block * this.blockSize);
   }
 
-  #slots(sequence: Sequence, from: number, to: number): Int32Array {
+  #slots(sequence: SequenceBlocks, from: number, to: number): Int32Array {
     const slots = new Int32Array(to - from);
     for (let i = 0; i < slots.length; i++) slots[i] = this.#slot(sequence, from + i);
     return slots;
@@ -556,11 +569,6 @@ function checkTokens(checks: Checks, tokens: TokenIds): number {
     checks.integer('tokens', tokens, 0);
     return tokens;
   }
-  const isList = Array.isArray(tokens) || ArrayBuffer.isView(tokens);
-  checks.expect(isList, 'ERR_DTYPE', 'tokens', 'an array of token ids, or a number', describe(tokens));
-  for (let i = 0; i < tokens.length; i++) {
-    const id = tokens[i];
-    if (id !== (id | 0) || id < 0) checks.integer(`tokens[${i}]`, id, 0, 2 ** 31 - 1);
-  }
+  checkIntegerList(checks, 'tokens', tokens, 0, 'an array of token ids, or a number');
   return tokens.length;
 }

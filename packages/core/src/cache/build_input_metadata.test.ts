@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError } from '../testing/compare.ts';
 import { buildInputMetadata } from './build_input_metadata.ts';
+import type { AttentionErrorCode } from '../errors.ts';
 import type { MetadataShape, ScheduledSequence } from './build_input_metadata.ts';
 import { disposeInputMetadata } from './input_metadata.ts';
 import type { StepMetadata } from './input_metadata.ts';
@@ -31,13 +32,15 @@ function expectDescribes(metadata: StepMetadata, scheduled: ScheduledSequence[],
   expect(metadata.slotMapping.shape).toEqual([tokens]);
   expect(metadata.positions.shape).toEqual([tokens]);
   expect(metadata.contextLens.shape).toEqual([sequences]);
-  expect(metadata.cuSeqlensQ.shape).toEqual([sequences + 1]);
   expect(metadata.cuSeqlensK.shape).toEqual([sequences + 1]);
   expect(metadata.blockTables.shape).toEqual([sequences, maxBlocks]);
   const slots = [...metadata.slotMapping.dataSync()];
   const positions = [...metadata.positions.dataSync()];
   const contextLens = [...metadata.contextLens.dataSync()];
-  const starts = [...metadata.cuSeqlensQ.dataSync()];
+  const areDecodes = tokens === sequences && scheduled.every(({ queryLength }) => queryLength === 1);
+  expect(metadata.cuSeqlensQ?.shape).toEqual(areDecodes ? undefined : [sequences + 1]);
+  // Without cuSeqlensQ each sequence has one token, padding sequences too.
+  const starts = [...(metadata.cuSeqlensQ?.dataSync() ?? Array(sequences + 1).keys())];
   const keyStarts = [...metadata.cuSeqlensK.dataSync()];
   const tables = metadata.blockTables.arraySync();
   for (const tensor of [metadata.slotMapping, metadata.blockTables, metadata.cuSeqlensK]) {
@@ -55,10 +58,11 @@ function expectDescribes(metadata: StepMetadata, scheduled: ScheduledSequence[],
   });
   expect([starts[0], keyStarts[0]]).toEqual([0, 0]);
   for (let i = scheduled.length; i < sequences; i++) {
-    expect([contextLens[i], starts[i + 1], keyStarts[i + 1]]).toEqual([0, starts[i], keyStarts[i]]);
+    expect([contextLens[i], keyStarts[i + 1]]).toEqual([0, keyStarts[i]]);
+    expect(starts[i + 1] - starts[i]).toBe(areDecodes ? 1 : 0);
     expect(tables[i].every((block) => block === -1)).toBe(true);
   }
-  const padding = starts[sequences];
+  const padding = starts[scheduled.length];
   expect(slots.slice(padding).every((slot) => slot === -1)).toBe(true);
   expect(positions.slice(padding).every((position) => position === 0)).toBe(true);
   const queryLengths = scheduled.map(({ queryLength }) => queryLength);
@@ -67,6 +71,16 @@ function expectDescribes(metadata: StepMetadata, scheduled: ScheduledSequence[],
   expect(metadata.maxContextLen).toBe(Math.max(0, ...scheduled.map(({ contextLength }) => contextLength)));
   expect(metadata.maxSeqlenK).toBe(metadata.maxContextLen);
 }
+
+const decode = (length: number): ScheduledSequence => ({
+  slots: [length - 1],
+  blockTable: [0, 1],
+  contextLength: length,
+  queryLength: 1,
+});
+
+/** A value that types rule out. */
+const bad = (value: unknown) => value as never;
 
 function sizeOf(scheduled: ScheduledSequence[], extra = 0): MetadataShape {
   return {
@@ -97,6 +111,7 @@ describeOnBackends('buildInputMetadata', () => {
           sequences: Math.max(a.sequences, b.sequences),
           maxBlocks: Math.max(a.maxBlocks, b.maxBlocks),
         };
+        fc.pre(shape.tokens !== shape.sequences);
         const metadata = buildInputMetadata(first, { shape });
         expectDescribes(metadata, first, shape);
         const tensors = { ...metadata };
@@ -107,6 +122,32 @@ describeOnBackends('buildInputMetadata', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  test('refills a step of decodes with fewer decodes: padding is sequences of context 0 and slot -1', () => {
+    const shape = { tokens: 4, sequences: 4, maxBlocks: 3 };
+    const into = buildInputMetadata([], { shape });
+    expectDescribes(into, [], shape);
+    for (const lengths of [[5, 6, 7, 8], [9], [], [3, 12]]) {
+      const scheduled = lengths.map(decode);
+      expect(buildInputMetadata(scheduled, { into })).toBe(into);
+      expectDescribes(into, scheduled, shape);
+    }
+    const chunk = { slots: [0, 1], blockTable: [0], contextLength: 2, queryLength: 2 };
+    for (const [other, name] of [
+      [chunk, 'a prefill'],
+      [{ ...chunk, slots: [], queryLength: 0 }, 'a sequence without query'],
+    ] as const) {
+      const before = into.slotMapping.dataSync().slice();
+      expectAttentionError(
+        () => buildInputMetadata([decode(7), other], { into }),
+        'ERR_SHAPE',
+        '[buildInputMetadata] scheduled: expected decodes, one query token per sequence, as into has no cuSeqlensQ, ' +
+          'received longer or empty queries',
+      );
+      expect([name, ...into.slotMapping.dataSync()]).toEqual([name, ...before]);
+    }
+    disposeInputMetadata(into);
   });
 
   test('leaks nothing, made new or refilled', () => {
@@ -159,12 +200,105 @@ describeOnBackends('buildInputMetadata', () => {
     expectAttentionError(() => buildInputMetadata(scheduled), code, `[buildInputMetadata] ${message}`);
   });
 
-  test('rejects what is no list', () => {
-    expectAttentionError(
-      () => buildInputMetadata(undefined as unknown as ScheduledSequence[]),
+  test.each<[string, AttentionErrorCode, () => unknown, string]>([
+    [
+      'no list',
       'ERR_DTYPE',
-      '[buildInputMetadata] scheduled: expected an array of sequences, received undefined',
-    );
+      () => buildInputMetadata(bad(undefined)),
+      'scheduled: expected an array of sequences, received undefined',
+    ],
+    [
+      'null for a sequence',
+      'ERR_DTYPE',
+      () => buildInputMetadata([bad(null)]),
+      'scheduled[0]: expected an object, received null',
+    ],
+    [
+      'an empty object',
+      'ERR_RANGE',
+      () => buildInputMetadata([bad({})]),
+      'scheduled[0].contextLength: expected an integer >= 0 and <= 2147483647, received undefined',
+    ],
+    [
+      'an unknown property',
+      'ERR_UNSUPPORTED',
+      () => buildInputMetadata([bad({ ...one, block_table: [0] })]),
+      'scheduled[0]: expected only slots, blockTable, contextLength, queryLength, received "block_table"',
+    ],
+    [
+      'no slots',
+      'ERR_DTYPE',
+      () => buildInputMetadata([{ ...one, slots: bad(undefined) }]),
+      'scheduled[0].slots: expected an array of integers, received undefined',
+    ],
+    [
+      'slots of bigint',
+      'ERR_RANGE',
+      () => buildInputMetadata([{ ...one, slots: [bad(8n)] }]),
+      'scheduled[0].slots[0]: expected an integer >= -1 and <= 2147483647, received 8',
+    ],
+    [
+      'a DataView',
+      'ERR_DTYPE',
+      () => buildInputMetadata([{ ...one, slots: bad(new DataView(new ArrayBuffer(4))) }]),
+      'scheduled[0].slots: expected an array of integers, received DataView',
+    ],
+    [
+      'a text for blocks',
+      'ERR_DTYPE',
+      () => buildInputMetadata([{ ...one, blockTable: bad('x') }]),
+      'scheduled[0].blockTable: expected an array of integers, received "x"',
+    ],
+    [
+      'null for options',
+      'ERR_DTYPE',
+      () => buildInputMetadata([], bad(null)),
+      'options: expected an object, received null',
+    ],
+    [
+      'an unknown option',
+      'ERR_UNSUPPORTED',
+      () => buildInputMetadata([], bad({ shapes: {} })),
+      'options: expected only into, shape, received "shapes"',
+    ],
+    [
+      'null for shape',
+      'ERR_DTYPE',
+      () => buildInputMetadata([], { shape: bad(null) }),
+      'shape: expected an object, received null',
+    ],
+    [
+      'no sizes',
+      'ERR_RANGE',
+      () => buildInputMetadata([], { shape: bad({}) }),
+      'shape.tokens: expected an integer >= 0 and <= 268435456, received undefined',
+    ],
+    [
+      'a huge size',
+      'ERR_RANGE',
+      () => buildInputMetadata([], { shape: { tokens: 2 ** 40, sequences: 1, maxBlocks: 1 } }),
+      'shape.tokens: expected an integer >= 0 and <= 268435456, received 1099511627776',
+    ],
+    [
+      'a huge table',
+      'ERR_RANGE',
+      () => buildInputMetadata([], { shape: { tokens: 1, sequences: 2 ** 20, maxBlocks: 2 ** 20 } }),
+      'shape: expected sequences * maxBlocks <= 268435456, received 1099511627776',
+    ],
+    [
+      'an empty into',
+      'ERR_DTYPE',
+      () => buildInputMetadata([], { into: bad({}) }),
+      'into.slotMapping: expected a Tensor, received undefined',
+    ],
+    [
+      'both into and shape',
+      'ERR_UNSUPPORTED',
+      () => buildInputMetadata([], { into: bad({}), shape: { tokens: 1, sequences: 1, maxBlocks: 1 } }),
+      'options: expected either into or shape, received both',
+    ],
+  ])('rejects %s', (_title, code, call, message) => {
+    expectAttentionError(call, code, `[buildInputMetadata] ${message}`);
   });
 
   test('rejects a step that does not fit, and leaves the tensors as they were', () => {
@@ -175,7 +309,7 @@ describeOnBackends('buildInputMetadata', () => {
       expectAttentionError(() => buildInputMetadata(scheduled, { into }), 'ERR_SHAPE', text);
     };
     expectUnfit([{ ...one, slots: [1, 2], queryLength: 2 }], '1 tokens, received 2');
-    expectUnfit([{ ...one, slots: [], queryLength: 0 }, one], '1 sequences, received 2');
+    expectUnfit([one, { ...one, slots: [], queryLength: 0 }], '1 sequences, received 2');
     expectUnfit([{ ...one, blockTable: [1, 2, 3] }], '2 maxBlocks, received 3');
     expectAttentionError(
       () => buildInputMetadata([one], { shape: { tokens: 0, sequences: 1, maxBlocks: 2 } }),

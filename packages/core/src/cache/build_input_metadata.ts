@@ -1,8 +1,9 @@
 import { tensor1d, tensor2d, tidy } from '@tensorflow/tfjs-core';
-import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { Checks, countOf, describe } from '../checks.ts';
 import { assignStorage } from '../ops/assign_storage.ts';
-import type { MetadataTensorName, StepMetadata } from './input_metadata.ts';
+import { METADATA_TENSORS } from './input_metadata.ts';
+import type { MetadataTensorName, StepMetadata, StepTensors } from './input_metadata.ts';
+import { checkIntegerList } from './integer_list.ts';
 
 /** What one sequence does in a step. */
 export interface ScheduledSequence {
@@ -18,7 +19,7 @@ export interface ScheduledSequence {
 
 /** Sizes of a step's metadata. */
 export interface MetadataShape {
-  /** Tokens of the step, T. */
+  /** Tokens of the step, T. As many as sequences: a step of decodes. */
   tokens: number;
   /** Sequences, S. */
   sequences: number;
@@ -34,95 +35,145 @@ export interface BuildInputMetadataOptions {
   shape?: MetadataShape;
 }
 
+const OPTIONS = ['into', 'shape'] as const satisfies readonly (keyof BuildInputMetadataOptions)[];
+const SHAPE = ['tokens', 'sequences', 'maxBlocks'] as const satisfies readonly (keyof MetadataShape)[];
+const SCHEDULED = [
+  'slots',
+  'blockTable',
+  'contextLength',
+  'queryLength',
+] as const satisfies readonly (keyof ScheduledSequence)[];
+
+const MAX_INT32 = 2 ** 31 - 1;
+/** Elements per tensor: far more than any step has, and less than what exhausts the process's memory. */
+const MAX_ELEMENTS = 2 ** 28;
+
 const checks = new Checks('buildInputMetadata');
 
 /**
  * Makes the metadata of one step out of what is scheduled. The caller disposes it: `disposeInputMetadata`.
  *
- * With `into` or `shape` the tensors may be larger than the step needs. Padding tokens have slot −1 and position 0, and
- * lie past the last entry of `cuSeqlensQ`; padding sequences have context length 0 and no query tokens.
+ * A step of decodes, where every sequence has one query token, has no `cuSeqlensQ`: backends launch no prefill for it.
+ *
+ * With `into` or `shape` the tensors may be larger than the step needs. Padding sequences have context length 0, padding
+ * tokens slot −1 and position 0. In a step of decodes (`shape` with as many tokens as sequences) each padding
+ * sequence has one padding token. In other steps padding sequences have none, and padding tokens lie past the last
+ * entry of `cuSeqlensQ`.
  *
  * @param scheduled Sequences in the order in which their tokens are in the step.
  * @returns New metadata; or that of `into`, refilled.
- * @throws AttentionError `ERR_SHAPE` when numbers of slots and query tokens differ, or the step is larger than `into` or
- * `shape`; `ERR_RANGE` for a slot below −1, a length that is negative or larger than the context. Nothing is written then.
+ * @throws AttentionError `ERR_SHAPE` if numbers of slots and query tokens differ, the step is larger than `into` or
+ * `shape`, or `into` is of a step of decodes and `scheduled` is not; `ERR_RANGE` for a slot below −1, a length that is negative or larger than the context; `ERR_DTYPE` for a value
+ * of the wrong kind; `ERR_UNSUPPORTED` for an unknown option. Nothing is written then.
  */
 export function buildInputMetadata(
   scheduled: readonly ScheduledSequence[],
-  { into, shape }: BuildInputMetadataOptions = {},
+  options: BuildInputMetadataOptions = {},
 ): StepMetadata {
-  const needed = checkScheduled(scheduled);
-  const sizes = into ? sizesOf(into) : (shape ?? needed);
+  checks.keys('options', options, OPTIONS);
+  const { into, shape } = options;
+  const both = into !== undefined && shape !== undefined;
+  checks.expect(!both, 'ERR_UNSUPPORTED', 'options', 'either into or shape', 'both');
+  const needed = neededShape(scheduled);
+  const sizes = into !== undefined ? sizesOf(into) : shape !== undefined ? checkedShape(shape) : needed;
   checkFits(needed, sizes);
-  const values = fill(scheduled, sizes);
-  const { length } = scheduled;
+  const areDecodes = scheduled.every(({ queryLength }) => queryLength === 1);
+  const hasCuSeqlensQ = into
+    ? into.cuSeqlensQ !== undefined
+    : !areDecodes || sizes.tokens !== sizes.sequences;
+  const expected = 'decodes, one query token per sequence, as into has no cuSeqlensQ';
+  checks.expect(areDecodes || hasCuSeqlensQ, 'ERR_SHAPE', 'scheduled', expected, 'longer or empty queries');
+
+  const values = fill(scheduled, sizes, hasCuSeqlensQ);
   const hints = {
-    isPrefill: scheduled.some(({ queryLength }) => queryLength > 1),
-    maxSeqlenQ: length === 0 ? 0 : Math.max(...scheduled.map(({ queryLength }) => queryLength)),
+    isPrefill: needed.maxQuery > 1,
+    maxSeqlenQ: needed.maxQuery,
     maxSeqlenK: needed.maxContext,
     maxContextLen: needed.maxContext,
   };
   if (!into) return { ...makeTensors(values, sizes), ...hints };
-  for (const name of Object.keys(values) as MetadataTensorName[]) assignStorage(into[name], values[name]);
+  for (const name of METADATA_TENSORS) {
+    const [tensor, newValues] = [into[name], values[name]];
+    if (tensor && newValues) assignStorage(tensor, newValues);
+  }
   return Object.assign(into, hints);
 }
 
 interface NeededShape extends MetadataShape {
+  maxQuery: number;
   maxContext: number;
 }
 
-function checkScheduled(scheduled: readonly ScheduledSequence[]): NeededShape {
+/** What the step needs at least; throws for sequences that cannot be scheduled. */
+function neededShape(scheduled: readonly ScheduledSequence[]): NeededShape {
   const isList = Array.isArray(scheduled);
   checks.expect(isList, 'ERR_DTYPE', 'scheduled', 'an array of sequences', describe(scheduled));
-  const needed = { tokens: 0, sequences: scheduled.length, maxBlocks: 1, maxContext: 0 };
-  scheduled.forEach(({ slots, blockTable, contextLength, queryLength }, i) => {
-    checks.integer(`scheduled[${i}].contextLength`, contextLength, 0, 2 ** 31 - 1);
+  const needed = { tokens: 0, sequences: scheduled.length, maxBlocks: 1, maxQuery: 0, maxContext: 0 };
+  for (const [i, sequence] of scheduled.entries()) {
+    checks.keys(`scheduled[${i}]`, sequence, SCHEDULED);
+    const { slots, blockTable, contextLength, queryLength } = sequence;
+    checks.integer(`scheduled[${i}].contextLength`, contextLength, 0, MAX_INT32);
     checks.integer(`scheduled[${i}].queryLength`, queryLength, 0, contextLength);
+    checkIntegerList(checks, `scheduled[${i}].slots`, slots, -1);
+    checkIntegerList(checks, `scheduled[${i}].blockTable`, blockTable, -1);
     const expected = `${countOf(queryLength, 'slot')}, one per query token`;
     const count = slots.length;
     checks.expect(count === queryLength, 'ERR_SHAPE', `scheduled[${i}].slots`, expected, count);
-    checkIntegers(`scheduled[${i}].slots`, slots, -1);
-    checkIntegers(`scheduled[${i}].blockTable`, blockTable, -1);
     needed.tokens += queryLength;
     needed.maxBlocks = Math.max(needed.maxBlocks, blockTable.length);
+    needed.maxQuery = Math.max(needed.maxQuery, queryLength);
     needed.maxContext = Math.max(needed.maxContext, contextLength);
-  });
+  }
   return needed;
 }
 
-function checkIntegers(argument: string, values: ArrayLike<number>, minimum: number): void {
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    if (value !== (value | 0) || value < minimum)
-      checks.integer(`${argument}[${i}]`, value, minimum, 2 ** 31 - 1);
-  }
+function checkedShape(shape: MetadataShape): MetadataShape {
+  checks.keys('shape', shape, SHAPE);
+  for (const name of SHAPE) checks.integer(`shape.${name}`, shape[name], 0, MAX_ELEMENTS);
+  const elements = shape.sequences * shape.maxBlocks;
+  const expected = `sequences * maxBlocks <= ${MAX_ELEMENTS}`;
+  checks.expect(elements <= MAX_ELEMENTS, 'ERR_RANGE', 'shape', expected, elements);
+  return shape;
 }
 
 function sizesOf(into: StepMetadata): MetadataShape {
+  checks.object('into', into);
+  for (const name of METADATA_TENSORS) {
+    if (name !== 'cuSeqlensQ' || into.cuSeqlensQ !== undefined) checks.tensor(`into.${name}`, into[name]);
+  }
   const { slotMapping, contextLens, blockTables, positions, cuSeqlensQ, cuSeqlensK } = into;
-  const tensors = { slotMapping, contextLens, blockTables, positions, cuSeqlensQ, cuSeqlensK };
-  for (const [name, tensor] of Object.entries(tensors)) checks.tensor(`into.${name}`, tensor);
+  checks.shape('into.contextLens', contextLens, ['sequences']);
+  checks.shape('into.slotMapping', slotMapping, ['tokens']);
   const [tokens, sequences, maxBlocks] = [slotMapping.size, contextLens.size, blockTables.shape[1]];
   checks.shape('into.blockTables', blockTables, [sequences, 'maxBlocks'], ': one row per sequence');
   checks.shape('into.positions', positions, [tokens], ' to match slotMapping');
-  checks.shape('into.cuSeqlensQ', cuSeqlensQ, [sequences + 1], ': sequences + 1');
   checks.shape('into.cuSeqlensK', cuSeqlensK, [sequences + 1], ': sequences + 1');
+  if (cuSeqlensQ) checks.shape('into.cuSeqlensQ', cuSeqlensQ, [sequences + 1], ': sequences + 1');
+  else checks.shape('into.slotMapping', slotMapping, [sequences], ': one per sequence without cuSeqlensQ');
+  for (const name of METADATA_TENSORS) {
+    const tensor = into[name];
+    if (tensor) checks.dtype(`into.${name}`, tensor, 'int32');
+  }
   return { tokens, sequences, maxBlocks };
 }
 
 function checkFits(needed: MetadataShape, sizes: MetadataShape): void {
-  for (const name of ['tokens', 'sequences', 'maxBlocks'] as const) {
-    checks.integer(`shape.${name}`, sizes[name], 0);
+  for (const name of SHAPE) {
     const fits = needed[name] <= sizes[name];
     checks.expect(fits, 'ERR_SHAPE', 'scheduled', `at most ${sizes[name]} ${name}`, describe(needed[name]));
   }
 }
 
+type MetadataValues = Record<Exclude<MetadataTensorName, 'cuSeqlensQ'>, Int32Array> & {
+  cuSeqlensQ?: Int32Array;
+};
+
 /** The step's numbers by tensor. */
 function fill(
   scheduled: readonly ScheduledSequence[],
   { tokens, sequences, maxBlocks }: MetadataShape,
-): Record<MetadataTensorName, Int32Array> {
+  hasCuSeqlensQ: boolean,
+): MetadataValues {
   const slotMapping = new Int32Array(tokens).fill(-1);
   const positions = new Int32Array(tokens);
   const contextLens = new Int32Array(sequences);
@@ -141,20 +192,21 @@ function fill(
   });
   cuSeqlensQ.fill(token, scheduled.length + 1);
   cuSeqlensK.fill(keys, scheduled.length + 1);
-  return { slotMapping, positions, contextLens, cuSeqlensQ, cuSeqlensK, blockTables };
+  const values = { slotMapping, positions, contextLens, cuSeqlensK, blockTables };
+  return hasCuSeqlensQ ? { ...values, cuSeqlensQ } : values;
 }
 
 function makeTensors(
-  values: Record<MetadataTensorName, Int32Array>,
+  { blockTables, cuSeqlensQ, ...others }: MetadataValues,
   { sequences, maxBlocks }: MetadataShape,
-): Record<Exclude<MetadataTensorName, 'blockTables'>, Tensor1D> & { blockTables: Tensor2D } {
-  const { slotMapping, positions, contextLens, cuSeqlensQ, cuSeqlensK, blockTables } = values;
+): StepTensors {
+  const { slotMapping, positions, contextLens, cuSeqlensK } = others;
   return tidy(() => ({
     slotMapping: tensor1d(slotMapping, 'int32'),
     positions: tensor1d(positions, 'int32'),
     contextLens: tensor1d(contextLens, 'int32'),
-    cuSeqlensQ: tensor1d(cuSeqlensQ, 'int32'),
     cuSeqlensK: tensor1d(cuSeqlensK, 'int32'),
     blockTables: tensor2d(blockTables, [sequences, maxBlocks], 'int32'),
+    ...(cuSeqlensQ && { cuSeqlensQ: tensor1d(cuSeqlensQ, 'int32') }),
   }));
 }

@@ -16,7 +16,7 @@ export interface InputMetadata {
   blockTables?: Tensor;
   /** `[S]` tokens of each sequence in the cache, this step's included. Needed with a cache. */
   contextLens?: Tensor;
-  /** `[S + 1]` where each sequence's query tokens start, from 0; tokens past the last are padding. */
+  /** `[S + 1]` where each sequence's query tokens start, from 0; tokens past the last are padding. A step of decodes has none. */
   cuSeqlensQ?: Tensor;
   /** `[S + 1]` where each sequence's keys start when they are packed, without a cache. */
   cuSeqlensK?: Tensor;
@@ -31,28 +31,49 @@ export interface InputMetadata {
 }
 
 /** Names of the tensors of {@link StepMetadata}. */
-export type MetadataTensorName =
-  | 'slotMapping'
-  | 'positions'
-  | 'contextLens'
-  | 'cuSeqlensQ'
-  | 'cuSeqlensK'
-  | 'blockTables';
-
-/** {@link InputMetadata} of a step over a paged cache, complete. */
-export type StepMetadata = Required<Omit<InputMetadata, MetadataTensorName>> &
-  Record<Exclude<MetadataTensorName, 'blockTables'>, Tensor1D> & { blockTables: Tensor2D };
-
-const TENSOR_NAMES: readonly MetadataTensorName[] = [
+export const METADATA_TENSORS = [
   'slotMapping',
   'positions',
   'contextLens',
   'cuSeqlensQ',
   'cuSeqlensK',
   'blockTables',
+] as const satisfies readonly (keyof InputMetadata)[];
+
+/** Name of a tensor of {@link StepMetadata}. */
+export type MetadataTensorName = (typeof METADATA_TENSORS)[number];
+
+/** The tensors of {@link StepMetadata}. */
+export interface StepTensors {
+  /** `[T]`. */
+  slotMapping: Tensor1D;
+  /** `[T]`. */
+  positions: Tensor1D;
+  /** `[S]`. */
+  contextLens: Tensor1D;
+  /** `[S + 1]`; `undefined` in a step of decodes. */
+  cuSeqlensQ?: Tensor1D;
+  /** `[S + 1]`. */
+  cuSeqlensK: Tensor1D;
+  /** `[S, maxBlocks]`. */
+  blockTables: Tensor2D;
+}
+
+/** {@link InputMetadata} of a step over a paged cache: all of it, but for the `cuSeqlensQ` of a step of decodes. */
+export type StepMetadata = Required<Omit<InputMetadata, MetadataTensorName>> & StepTensors;
+
+/** Every property of {@link InputMetadata}. */
+export const INPUT_METADATA: readonly string[] = [
+  ...METADATA_TENSORS,
+  ...Object.keys({
+    isPrefill: true,
+    maxSeqlenQ: true,
+    maxSeqlenK: true,
+    maxContextLen: true,
+  } satisfies Record<Exclude<keyof InputMetadata, MetadataTensorName>, true>),
 ];
 
 /** Disposes the tensors of a step's metadata. */
 export function disposeInputMetadata(metadata: InputMetadata): void {
-  for (const name of TENSOR_NAMES) dispose(metadata[name]);
+  for (const name of METADATA_TENSORS) dispose(metadata[name]);
 }

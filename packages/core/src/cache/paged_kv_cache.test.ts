@@ -191,6 +191,11 @@ describeOnBackends('PagedKVCache', () => {
       'ERR_RANGE',
       '[PagedKVCache] layer: expected an integer >= 0 and <= 1, received 2',
     );
+    expectAttentionError(
+      () => cache.swapOut(cache, Int32Array.of(0, 1)),
+      'ERR_RANGE',
+      '[PagedKVCache] hostCache: expected another cache, received the cache itself',
+    );
     const layers = '[PagedKVCache] hostCache.numLayers: expected 2 to match this cache, received 1';
     expectAttentionError(() => cache.swapOut(host, Int32Array.of(0, 0)), 'ERR_SHAPE', layers);
     expectAttentionError(

@@ -207,6 +207,7 @@ export class PagedKVCache {
     this.#expectLive(method);
     const isCache = hostCache instanceof PagedKVCache;
     checks.expect(isCache, 'ERR_DTYPE', 'hostCache', 'a PagedKVCache', describe(hostCache));
+    checks.expect(hostCache !== this, 'ERR_RANGE', 'hostCache', 'another cache', 'the cache itself');
     hostCache.#expectLive(method);
     const { numLayers } = this;
     checks.expect(

@@ -1,5 +1,5 @@
-/** What a BlockManager keeps of one sequence. */
-export class Sequence {
+/** The blocks of one sequence, and how far a `BlockManager` has filled them. */
+export class SequenceBlocks {
   /** Separates prompts that must not share blocks. */
   readonly salt: string;
   /** Tokens that have slots. */
@@ -46,9 +46,9 @@ export class Sequence {
     return this.#blocks[--this.#numBlocks];
   }
 
-  clone(): Sequence {
+  clone(): SequenceBlocks {
     const { salt, length, committed, known, numIndexed } = this;
-    const clone = Object.assign(new Sequence(salt), { length, committed, known, numIndexed });
+    const clone = Object.assign(new SequenceBlocks(salt), { length, committed, known, numIndexed });
     for (const block of this.blockTable) clone.pushBlock(block);
     return clone;
   }

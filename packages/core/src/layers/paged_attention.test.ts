@@ -307,7 +307,14 @@ describeOnBackends('PagedAttention', () => {
       'missing metadata',
       'ERR_DTYPE',
       { metadata: undefined as unknown as InputMetadata },
-      'metadata: expected InputMetadata, received undefined',
+      'metadata: expected an object, received undefined',
+    ],
+    [
+      'an option beside the metadata',
+      'ERR_UNSUPPORTED',
+      () => ({ metadata: { ...oneSequence(4), isPrefill: true, softcap: 1 } as InputMetadata }),
+      'metadata: expected only slotMapping, positions, contextLens, cuSeqlensQ, cuSeqlensK, blockTables, isPrefill, ' +
+        'maxSeqlenQ, maxSeqlenK, maxContextLen, received "softcap"',
     ],
     [
       'missing slots',
@@ -445,6 +452,14 @@ describeOnBackends('PagedAttention', () => {
       'ERR_DTYPE',
       '[PagedAttention.forward] inputs: expected an object, received undefined',
     );
+    for (const name of ['softCap', 'slidingWindow']) {
+      expectAttentionError(
+        () => layer.forward({ [name]: 1 } as unknown as PagedAttentionForward),
+        'ERR_UNSUPPORTED',
+        '[PagedAttention.forward] inputs: expected only query, key, value, keyCache, valueCache, metadata, softcap, ' +
+          `attentionMask, received "${name}"`,
+      );
+    }
     expectAttentionError(
       () => new PagedAttention({ numHeads: 2, headSize: 8, window: 4 } as PagedAttentionOptions),
       'ERR_UNSUPPORTED',

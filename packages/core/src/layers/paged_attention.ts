@@ -1,5 +1,6 @@
 import { tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import { INPUT_METADATA } from '../cache/input_metadata.ts';
 import type { InputMetadata } from '../cache/input_metadata.ts';
 import type { LayerCache } from '../cache/paged_kv_cache.ts';
 import { Checks, describe } from '../checks.ts';
@@ -62,6 +63,17 @@ const OPTIONS = [
   'sinks',
 ] as const satisfies readonly (keyof PagedAttentionOptions)[];
 
+const FORWARD = [
+  'query',
+  'key',
+  'value',
+  'keyCache',
+  'valueCache',
+  'metadata',
+  'softcap',
+  'attentionMask',
+] as const satisfies readonly (keyof PagedAttentionForward)[];
+
 const checks = new Checks('PagedAttention');
 const forwardChecks = new Checks('PagedAttention.forward');
 
@@ -105,15 +117,15 @@ export class PagedAttention {
    * @returns Attention's output in the shape and storage type of `query`.
    * @throws AttentionError `ERR_SHAPE` for shapes that do not fit or leave open which token belongs to which sequence;
    * `ERR_DTYPE` when a tensor that is needed is missing or of another type; `ERR_UNSUPPORTED` for `attentionMask` with a
-   * cache; and those of `reshapeAndCache`, `pagedAttention` and `varlenAttention`.
+   * cache and an argument or a property of the metadata that does not exist; and those of `reshapeAndCache`, `pagedAttention` and `varlenAttention`.
    */
   forward(inputs: PagedAttentionForward): Tensor {
-    forwardChecks.object('inputs', inputs);
+    forwardChecks.keys('inputs', inputs, FORWARD);
     const { query, key, value, keyCache, valueCache, metadata, softcap, attentionMask } = inputs;
     checks.tensor('query', query);
     checks.tensor('key', key);
     checks.tensor('value', value);
-    if (!metadata) checks.fail('ERR_DTYPE', 'metadata', 'InputMetadata', describe(metadata));
+    checks.keys('metadata', metadata, INPUT_METADATA);
     const layout = headLayoutOf(checks, query, this.#numHeads, this.#headSize);
     checkHeadLayout(checks, 'key', key, layout, this.#numKvHeads, this.#headSize);
     checks.shape('value', value, key.shape, ' to match key');
@@ -123,12 +135,12 @@ export class PagedAttention {
     }
 
     return tidy(() => {
-      const step: Step = {
+      const packed: TokenTensors = {
         query: toTokens(query, layout, this.#numHeads, this.#headSize),
         key: toTokens(key, layout, this.#numKvHeads, this.#headSize),
         value: toTokens(value, layout, this.#numKvHeads, this.#headSize),
       };
-      const tokens = { query: step.query.shape[0], key: step.key.shape[0] };
+      const tokens = { query: packed.query.shape[0], key: packed.key.shape[0] };
       let output: Tensor3D;
       if (keyCache || valueCache) {
         const lengths = queryLengths(checks, metadata, query, layout, tokens.query);
@@ -138,11 +150,11 @@ export class PagedAttention {
         };
         const { scale, slidingWindow, alibiSlopes, sinks } = this.#options;
         const options = { scale, softcap, slidingWindow, alibiSlopes, sinks };
-        output = attendFromCache(step, cache, metadata, lengths, options);
+        output = attendFromCache(packed, cache, metadata, lengths, options);
       } else {
         const lengths = packedLengths(checks, metadata, { query, key }, layout, tokens);
         const options = { ...this.#options, softcap, attentionMask };
-        output = varlenAttention(step.query, step.key, step.value, lengths, options);
+        output = varlenAttention(packed.query, packed.key, packed.value, lengths, options);
       }
       return fromTokens(output, layout, query.shape);
     });
@@ -150,7 +162,7 @@ export class PagedAttention {
 }
 
 /** A call's tensors as `[tokens, heads, headSize]`. */
-interface Step {
+interface TokenTensors {
   query: Tensor3D;
   key: Tensor3D;
   value: Tensor3D;
@@ -162,7 +174,7 @@ function needed<T extends Tensor>(argument: string, tensor: T | undefined): T {
 }
 
 function attendFromCache(
-  { query, key, value }: Step,
+  { query, key, value }: TokenTensors,
   { keyCache, valueCache }: LayerCache,
   metadata: InputMetadata,
   { sequences, cuSeqlensQ, maxSeqlenQ }: QueryLengths,

@@ -273,6 +273,40 @@ describeOnBackends('PagedAttention over a BlockManager', (backendName) => {
     }
   });
 
+  test('a padded step of decodes gives what a step of its own size gives, and zeros for padding', () => {
+    using server = new Server({ numBlocks: 8 });
+    const random = new Random(7);
+    server.add('a', draw(random, 13));
+    server.add('b', draw(random, 20));
+    server.step({ a: 12, b: 19 });
+    const decodes = ['a', 'b'].map((id) => {
+      const { committed, length } = server.blocks.sequence(id);
+      const slots = server.blocks.slots(id, committed, length);
+      return { slots, blockTable: server.blocks.blockTable(id), contextLength: length, queryLength: 1 };
+    });
+    const shape = { tokens: 5, sequences: 5, maxBlocks: 4 };
+    const metadata = buildInputMetadata(decodes, { shape });
+    expect(metadata.cuSeqlensQ).toBeUndefined();
+    const tokens = (heads: number): tf.Tensor =>
+      tf.randomNormal([5, heads, HEAD_SIZE], 0, 1, 'float32', heads);
+    const [query, key, value] = [HEADS, KV_HEADS, KV_HEADS].map(tokens);
+    const untouched = server.cache.layer(0).keyCache.dataSync().slice();
+    const padded = layer.forward({ query, key, value, ...server.cache.layer(0), metadata });
+    const alone = buildInputMetadata(decodes);
+    const [q, k, v] = [query, key, value].map((x) => tf.slice(x, 0, 2));
+    const exact = layer.forward({ query: q, key: k, value: v, ...server.cache.layer(0), metadata: alone });
+    const values = padded.dataSync();
+    expectSame(values.subarray(0, exact.size) as Float32Array, exact.dataSync() as Float32Array);
+    expect(values.subarray(exact.size).every((x) => x === 0)).toBe(true);
+    const written = new Set(decodes.flatMap(({ slots }) => [...slots]));
+    const row = KV_HEADS * HEAD_SIZE;
+    const keys = server.cache.layer(0).keyCache.dataSync();
+    const changed = new Set(
+      [...keys.keys()].filter((i) => keys[i] !== untouched[i]).map((i) => Math.floor(i / row)),
+    );
+    expect(changed).toEqual(written);
+  });
+
   test('leaves no tensor behind', () => {
     const before = tf.memory().numTensors;
     const server = new Server({ numBlocks: 8 });

@@ -19,12 +19,7 @@ export type { MergeAttentionStatesInputs } from './merge_attention_states.ts';
 export { moeGemm, moeGemmOp } from './moe_gemm.ts';
 export type { MoeGemmAttributes, MoeGemmInputs, MoeGemmOptions } from './moe_gemm.ts';
 export { pagedAttention, pagedAttentionOp, pagedAttentionWithLse } from './paged_attention.ts';
-export type {
-  AttentionMetadata,
-  AttentionPlan,
-  PagedAttentionAttributes,
-  PagedAttentionInputs,
-} from './paged_attention.ts';
+export type { AttentionMetadata, PagedAttentionAttributes, PagedAttentionInputs } from './paged_attention.ts';
 export { reshapeAndCache, reshapeAndCacheOp } from './reshape_and_cache.ts';
 export type { ReshapeAndCacheInputs } from './reshape_and_cache.ts';
 export { rmsNorm, rmsNormOp } from './rms_norm.ts';

@@ -13,9 +13,6 @@ import type { AttentionAttributes, AttentionOptions, HeadInputs } from './attent
 import { checkCacheLayout } from './cache_layout.ts';
 import { checkPagedAttentionValues, pagedAttentionCpu } from './paged_attention.cpu.ts';
 
-/** How a backend splits a step's work; made by the backend, opaque to everyone else. */
-export type AttentionPlan = object;
-
 /** Which tokens of a step belong to which sequence, and where its cache blocks are. Made once a step for all layers. */
 export interface AttentionMetadata {
   /** `[sequences, maxBlocks]` int32: the cache blocks of each sequence in order; entries past its last are ignored. */
@@ -31,8 +28,6 @@ export interface AttentionMetadata {
   maxSeqlenQ?: number;
   /** Hint: the longest context. Too small is slower, never wrong. */
   maxContextLen?: number;
-  /** The backend's plan for this step; without it a backend plans in the kernel. */
-  plan?: AttentionPlan;
 }
 
 /** Inputs of {@link pagedAttention} by name. */
@@ -59,8 +54,6 @@ export interface PagedAttentionAttributes extends AttentionAttributes {
   maxSeqlenQ?: number;
   /** Hint: the longest context. */
   maxContextLen?: number;
-  /** The backend's plan for this step. */
-  plan?: AttentionPlan;
 }
 
 const checks = new Checks('pagedAttention');
@@ -108,10 +101,10 @@ function run(
   checks.tensor('query', query);
   checkAttentionOptions(checks, options);
   checks.object('metadata', metadata);
-  const { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen, plan } = metadata;
+  const { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen } = metadata;
   const shape: number[] = query.shape;
   const { scale, causal, softcap, slidingWindow } = attentionAttributes(options, shape[2]);
-  const attrs = { scale, causal, softcap, slidingWindow, withLse, maxSeqlenQ, maxContextLen, plan };
+  const attrs = { scale, causal, softcap, slidingWindow, withLse, maxSeqlenQ, maxContextLen };
   return withHeadTensors(checks, options, ({ alibiSlopes, sinks }) =>
     pagedAttentionOp(
       { query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, alibiSlopes, sinks },

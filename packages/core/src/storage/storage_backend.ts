@@ -6,6 +6,17 @@ import type { StorageMemory, StorageType } from './storage_types.ts';
 
 type DataId = TensorInfo['dataId'];
 
+/** Memory of a device, in bytes. */
+export interface DeviceMemoryInfo {
+  /**
+   * What tensors can still take, if what is in use grows again to the most that it was since the call before. So two calls
+   * with a step between them tell what that step leaves.
+   */
+  free: number;
+  /** All that the device has. */
+  total: number;
+}
+
 /**
  * What a tfjs backend implements to hold tensors of other storage types than float32. All tensors passed in live on
  * that backend; shapes, dtypes and lengths were checked.
@@ -21,6 +32,8 @@ export interface StorageBackend {
   bytes(tensor: TensorInfo): Promise<Uint8Array>;
   /** Overwrites `destination` in place, rounding to its storage type. From a tensor it is the op `AssignStorage`. */
   assign(destination: TensorInfo, source: Float32Array | Int32Array): void;
+  /** Memory of the device; `undefined` if it has none of its own to fill: a CPU, an emulator. */
+  memoryInfo?(): DeviceMemoryInfo | undefined;
 }
 
 function isStorageBackend(backend: object): backend is StorageBackend {
@@ -57,6 +70,12 @@ export function storageBackend(op: string, tensor?: Pick<TensorInfo, 'dataId'>):
 /** Storage type of a tensor: `float32` unless one of our ops or storage functions made it otherwise. */
 export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
   return findStorageBackend(ownerOf(tensor))?.storageOf(tensor.dataId) ?? 'float32';
+}
+
+/** Memory of the active backend's device; `undefined` if the backend does not know it, or has none of its own to fill. */
+export function memoryInfo(): DeviceMemoryInfo | undefined {
+  const { backend } = engine();
+  return backend && findStorageBackend(backend)?.memoryInfo?.();
 }
 
 const pinned = new WeakSet<DataId>();

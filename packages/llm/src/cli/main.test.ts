@@ -132,7 +132,7 @@ describe('attention-llm', () => {
       `[Engine.load] directory: expected a local Hugging Face folder, received "${nowhere}", which does not exist`,
     );
     const tooHot = await run('generate', '--prompt', 'x', '--raw', '--model', model, '--temperature=-1');
-    expect(tooHot.info).toMatch('[generate] temperature: expected a finite number >= 0, received -1');
+    expect(tooHot.info).toMatch('[generate] temperature: expected a float32 >= 0, received -1');
     expect(await run('demo', '--backend', 'abacus')).toMatchObject({
       code: 1,
       info: expect.stringMatching('@attention-js/backend-abacus'),

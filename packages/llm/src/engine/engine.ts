@@ -4,19 +4,23 @@ import { checkModelFolder } from '../check_model_folder.ts';
 import { LOAD_MODEL_OPTIONS, loadModel } from '../models/load_model.ts';
 import type { LoadModelOptions } from '../models/load_model.ts';
 import type { CausalLM } from '../models/index.ts';
+import { plural } from '../plural.ts';
 import { Tokenizer } from '../tokenizer/index.ts';
 import { ENGINE_LIMITS, checkBackend, checkEngineOptions, engineLimits } from './engine_options.ts';
 import type { EngineLimits, EngineOptions } from './engine_options.ts';
 import { EngineCounters } from './engine_stats.ts';
 import type { EngineStats } from './engine_stats.ts';
+import { cacheSize } from './cache_size.ts';
+import type { CacheSize } from './cache_size.ts';
 import { checkGenerateOptions, samplingParameters } from './generate_options.ts';
 import type { GenerateOptions, SamplingOptions } from './generate_options.ts';
 import type { FinishReason, GenerationStream } from './generation_stream.ts';
 import { loadGenerationConfig } from './generation_config.ts';
-import { promptTokens } from './prompt.ts';
+import { checkTokens, promptTokens } from './prompt.ts';
 import type { Prompt } from './prompt.ts';
 import { Request } from './request.ts';
-import { lengthLimits, stopStrings, tokensToGenerate } from './request_limits.ts';
+import { lengthLimits, specialStopTokens, stopStrings, tokensToGenerate } from './request_limits.ts';
+import type { LengthLimit } from './request_limits.ts';
 import { Scheduler } from './scheduler.ts';
 import type { ScheduledChunk } from './step_plan.ts';
 import { SignalListeners } from './signal_listeners.ts';
@@ -46,6 +50,7 @@ export class Engine {
   readonly tokenizer: Tokenizer | undefined;
 
   readonly #model: CausalLM;
+  readonly #cacheSize: CacheSize;
   readonly #cache: PagedKVCache;
   readonly #blocks: BlockManager;
   readonly #scheduler: Scheduler<Request>;
@@ -54,6 +59,9 @@ export class Engine {
   readonly #sampling: SamplingOptions;
   readonly #counters = new EngineCounters();
   readonly #signals = new SignalListeners();
+  readonly #limits: readonly LengthLimit[];
+  /** Requests whose prompts are being encoded. */
+  readonly #preparing = new Set<Request>();
   #ownsModel = false;
   #lastId = 0;
   #running = false;
@@ -63,18 +71,22 @@ export class Engine {
    * Makes an engine and its cache on the active tfjs backend.
    *
    * @throws AttentionError `ERR_DTYPE` without a model, `ERR_UNSUPPORTED` for an option that does not exist and where no
-   * tfjs backend was imported, `ERR_RANGE` for a limit below 1, and what `PagedKVCache` throws.
+   * tfjs backend was imported, `ERR_RANGE` for a limit or a sampling option outside its range, `ERR_OUT_OF_MEMORY` if the
+   * memory does not hold a cache for one full context, and what `PagedKVCache` throws.
    */
   constructor(options: EngineOptions) {
     checkEngineOptions(options);
     const { model, tokenizer, stopTokens = [], sampling = {}, ...givenLimits } = options;
-    const limits = engineLimits(givenLimits, model);
+    const limits = engineLimits(givenLimits);
     const eosTokenId = tokenizer?.eosTokenId ?? [];
     this.tokenizer = tokenizer;
     this.#model = model;
     this.#modelStopTokens = [...model.config.eosTokenIds, ...stopTokens, ...[eosTokenId].flat()];
     this.#sampling = sampling;
-    const { numBlocks, blockSize, prefixCache } = limits;
+    this.#cacheSize = cacheSize(model, limits);
+    const { numBlocks } = this.#cacheSize;
+    const { blockSize, prefixCache } = limits;
+    this.#limits = lengthLimits(model.config.maxPositions, numBlocks * blockSize);
     this.#cache = new PagedKVCache({ ...model.cacheShape, numBlocks, blockSize });
     this.#blocks = new BlockManager({ numBlocks, blockSize, prefixCache, watermark: 0.01 });
     this.#scheduler = new Scheduler<Request>(this.#blocks, limits, (request, error) =>
@@ -121,19 +133,16 @@ export class Engine {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
     checks.expect(!this.#disposed, 'ERR_DISPOSED', 'engine', 'a live engine', 'a disposed one');
-    const request = this.#makeRequest(prompt, options);
-    const { signal } = options;
-    if (signal?.aborted) {
-      this.#finish(request, 'abort');
-      return request.stream;
+    const request = this.#makeRequest(options);
+    const tokens = promptTokens(prompt, this.tokenizer, this.#limits);
+    const { signal, maxTokens } = options;
+    if (tokens instanceof Promise) {
+      void this.#startLater(request, tokens, maxTokens);
+    } else {
+      this.#setPrompt(request, tokens, maxTokens);
+      this.#start(request);
     }
-    if (signal) {
-      const abort = () => this.#finish(request, 'abort');
-      this.#signals.add(signal, abort);
-      request.stream.result.catch(() => {}).finally(() => this.#signals.remove(signal, abort));
-    }
-    this.#scheduler.add(request);
-    if (!this.#running) void this.#run();
+    if (signal) this.#abortWith(signal, request);
     return request.stream;
   }
 
@@ -144,7 +153,7 @@ export class Engine {
     const { total, used, cached } = this.#blocks.stats();
     return {
       requests: {
-        waiting: scheduler.waiting.length,
+        waiting: scheduler.waiting.length + this.#preparing.size,
         running: scheduler.running.length,
         finished: counters.finished,
         aborted: counters.aborted,
@@ -165,6 +174,8 @@ export class Engine {
         cachedBlocks: cached,
         blockBytes: this.#cache.byteLength / total,
         totalBytes: this.#cache.byteLength,
+        chosenBy: this.#cacheSize.chosenBy,
+        availableBytes: this.#cacheSize.availableBytes,
       },
     };
   }
@@ -175,7 +186,9 @@ export class Engine {
     this.#disposed = true;
     const message =
       '[Engine] expected requests to end before the engine is disposed, received a disposal meanwhile';
-    this.#failAll(new AttentionError('ERR_DISPOSED', message));
+    const error = new AttentionError('ERR_DISPOSED', message);
+    const { running, waiting } = this.#scheduler;
+    for (const request of [...running, ...waiting, ...this.#preparing]) this.#fail(request, error);
     this.#cache.dispose();
     if (this.#ownsModel) this.#model.dispose();
   }
@@ -185,24 +198,58 @@ export class Engine {
     this.dispose();
   }
 
-  #makeRequest(prompt: Prompt, options: GenerateOptions): Request {
+  #makeRequest(options: GenerateOptions): Request {
     checkGenerateOptions(options);
     const { tokenizer } = this;
-    const { maxPositions, vocabSize } = this.#model.config;
-    const { stopTokens = [], ignoreEos = false } = options;
-    const tokens = promptTokens(prompt, tokenizer, vocabSize);
-    const limits = lengthLimits(maxPositions, this.#blocks.numBlocks * this.#blocks.blockSize);
+    const { stopTokens = [], ignoreEos = false, salt } = options;
+    const stop = stopStrings(options.stop, tokenizer);
+    const endTokens = ignoreEos ? [] : this.#modelStopTokens;
     return new Request({
       id: ++this.#lastId,
-      prompt: tokens,
-      salt: options.salt,
+      salt,
       sampling: samplingParameters(options, this.#sampling),
-      maxTokens: tokensToGenerate(tokens.length, options.maxTokens, limits),
-      stopTokens: new Set([...(ignoreEos ? [] : this.#modelStopTokens), ...stopTokens]),
-      stop: stopStrings(options.stop, tokenizer !== undefined),
+      stopTokens: new Set([...endTokens, ...stopTokens, ...specialStopTokens(stop, tokenizer)]),
+      stop,
       tokenizer,
       onAbort: (request) => this.#finish(request, 'abort'),
     });
+  }
+
+  #setPrompt(request: Request, tokens: ArrayLike<number>, maxTokens: number | undefined): void {
+    const most = tokensToGenerate(tokens.length, maxTokens, this.#limits);
+    checkTokens(tokens, this.#model.config.vocabSize);
+    request.setPrompt(tokens, most);
+  }
+
+  #start(request: Request): void {
+    this.#scheduler.add(request);
+    if (!this.#running) void this.#run();
+  }
+
+  /** Starts a request once its prompt is encoded, unless it has ended by then. */
+  async #startLater(
+    request: Request,
+    encoding: Promise<number[]>,
+    maxTokens: number | undefined,
+  ): Promise<void> {
+    this.#preparing.add(request);
+    try {
+      const tokens = await encoding;
+      if (request.ended) return;
+      this.#setPrompt(request, tokens, maxTokens);
+      this.#start(request);
+    } catch (error) {
+      this.#fail(request, error);
+    } finally {
+      this.#preparing.delete(request);
+    }
+  }
+
+  #abortWith(signal: AbortSignal, request: Request): void {
+    const abort = () => this.#finish(request, 'abort');
+    if (signal.aborted) return abort();
+    this.#signals.add(signal, abort);
+    request.stream.result.catch(() => {}).finally(() => this.#signals.remove(signal, abort));
   }
 
   /** Runs steps until no request is left. Between them others have their turn. */
@@ -215,41 +262,59 @@ export class Engine {
         if (chunks.length === 0) return;
         await this.#step(chunks);
       }
-    } catch (error) {
-      this.#failAll(error);
     } finally {
       this.#running = false;
     }
   }
 
+  /** Runs a step. What fails in it ends the requests of the step; what fails for one of them ends that one only. */
   async #step(chunks: ScheduledChunk<Request>[]): Promise<void> {
     const start = performance.now();
     this.#counters.peakUsedBlocks = Math.max(this.#counters.peakUsedBlocks, this.#blocks.stats().used);
     try {
       const tokens = await this.#runner.run(chunks);
-      // Requests may have ended while the step ran.
-      chunks.forEach((chunk, i) => chunk.sequence.ended || this.#advance(chunk, tokens[i]));
-    } catch (error) {
+      chunks.forEach((chunk, i) => this.#advance(chunk, tokens[i]));
+    } catch (cause) {
+      const error = stepError(cause);
       for (const { sequence } of chunks) this.#fail(sequence, error);
     }
     this.#counters.steps++;
     this.#counters.stepMs += performance.now() - start;
   }
 
+  /** Takes a request's share of a step, unless it has ended while the step ran. */
   #advance(chunk: ScheduledChunk<Request>, token: number | undefined): void {
     const request = chunk.sequence;
-    this.#scheduler.complete(chunk);
-    if (token === undefined) return;
-    const isFirst = request.generatedTokens === 0;
-    const finishReason = request.accept(token);
-    this.#counters.generatedTokens++;
-    if (isFirst) this.#counters.firstToken(request.timeToFirstTokenMs as number);
-    if (finishReason) this.#finish(request, finishReason);
+    if (request.ended) return;
+    try {
+      if (token !== undefined) this.#checkSampled(request, token);
+      this.#scheduler.complete(chunk);
+      if (token === undefined) return;
+      const isFirst = request.generatedTokens === 0;
+      const finishReason = request.accept(token);
+      this.#counters.generatedTokens++;
+      if (isFirst) this.#counters.firstToken(request.timeToFirstTokenMs as number);
+      if (finishReason) this.#finish(request, finishReason);
+    } catch (error) {
+      this.#fail(request, error);
+    }
+  }
+
+  #checkSampled({ generatedTokens }: Request, token: number): void {
+    if (token >= 0 && token < this.#model.config.vocabSize) return;
+    const after = plural(generatedTokens, 'generated token');
+    checks.fail(
+      'ERR_RANGE',
+      'logits',
+      'numbers that a token can be sampled from',
+      `NaN, +Infinity or nothing but -Infinity, after ${after}`,
+    );
   }
 
   #finish(request: Request, finishReason: FinishReason): void {
     if (request.ended) return;
     this.#scheduler.remove(request);
+    this.#preparing.delete(request);
     this.#counters[finishReason === 'abort' ? 'aborted' : 'finished']++;
     request.finish(finishReason);
   }
@@ -257,12 +322,16 @@ export class Engine {
   #fail(request: Request, error: unknown): void {
     if (request.ended) return;
     this.#scheduler.remove(request);
+    this.#preparing.delete(request);
     this.#counters.failed++;
     request.fail(error);
   }
+}
 
-  #failAll(error: unknown): void {
-    for (const request of [...this.#scheduler.running, ...this.#scheduler.waiting])
-      this.#fail(request, error);
-  }
+/** What the requests of a failed step are rejected with. */
+function stepError(cause: unknown): AttentionError {
+  if (cause instanceof AttentionError) return cause;
+  const received = cause instanceof Error ? cause.message : String(cause);
+  const message = `[generate] step: expected the model to compute it, received "${received}"`;
+  return new AttentionError('ERR_DEVICE', message, { cause });
 }

@@ -117,6 +117,27 @@ describe('stopping', () => {
     }
   });
 
+  test('at a stop string that is a special token, which gives no text', async () => {
+    const model = new HistoryModel({ vocabSize: 260 });
+    const alone = letterEngine({ model });
+    const prompt = 'Tell us';
+    const long = await alone.generate(prompt, { maxTokens: 200, ignoreEos: true }).result;
+    alone.dispose();
+    const special = long.tokenIds.findIndex((token) => token >= 256);
+    expect(special).toBeGreaterThan(0);
+    const name = ['<s>', '</s>', '<|user|>', '<|assistant|>'][long.tokenIds[special] - 256];
+    using engine = letterEngine({ model });
+    for (const stop of [name, ['never', name]]) {
+      const { tokenIds, text, finishReason } = await engine.generate(prompt, { stop, ignoreEos: true })
+        .result;
+      expect({ tokenIds, finishReason }).toEqual({
+        tokenIds: long.tokenIds.slice(0, special + 1),
+        finishReason: 'stop',
+      });
+      expect(text).toBe(byteTokenizer().decode(tokenIds));
+    }
+  });
+
   test('at the most tokens, with the text that might have become a stop string', async () => {
     using engine = letterEngine();
     const { text } = await engine.generate('Tell me', { maxTokens: 40 }).result;
@@ -149,6 +170,38 @@ describe('aborting', () => {
       break;
     }
     expect(engine.stats()).toMatchObject({ requests: { running: 0, aborted: 1 }, cache: { usedBlocks: 0 } });
+  });
+
+  test.each([true, false])(
+    'leaving ends a request whose next piece is awaited (tokenizer: %p)',
+    async (hasTokenizer) => {
+      using engine = hasTokenizer ? letterEngine() : testEngine();
+      const stream = engine.generate(tokens(5), hasTokenizer ? { stop: 'never' } : {});
+      const reader = stream[Symbol.asyncIterator]();
+      const next = reader.next();
+      await nextTurn();
+      await nextTurn();
+      expect(engine.stats().requests.running).toBe(1);
+      const returned = reader.return?.();
+      expect(engine.stats()).toMatchObject({
+        requests: { running: 0, aborted: 1 },
+        cache: { usedBlocks: 0 },
+      });
+      expect(await returned).toEqual({ done: true, value: undefined });
+      expect((await next).done).toBe(!hasTokenizer);
+      expect(await reader.next()).toEqual({ done: true, value: undefined });
+      expect((await stream.result).finishReason).toBe('abort');
+    },
+  );
+
+  test('pieces go to the calls that await them, in their order', async () => {
+    using engine = letterEngine();
+    const reader = engine.generate('Hello', { maxTokens: 6 })[Symbol.asyncIterator]();
+    const ahead = Array.from({ length: 9 }, () => reader.next());
+    const pieces = (await Promise.all(ahead)).map(({ value }) => value);
+    const { text } = await engine.generate('Hello', { maxTokens: 6 }).result;
+    expect(pieces.join('')).toBe(text);
+    expect(pieces.slice(-3)).toEqual([undefined, undefined, undefined]);
   });
 
   test('a signal ends the stream; others go on undisturbed', async () => {
@@ -213,6 +266,72 @@ describe('aborting', () => {
     await stream.result;
     stream.abort();
     expect(engine.stats().requests).toMatchObject({ finished: 1, aborted: 0 });
+  });
+});
+
+function longModel(): HistoryModel {
+  return new HistoryModel({ vocabSize: 123, maxPositions: 40_000 });
+}
+
+describe('long texts', () => {
+  const text = 'long text, '.repeat(2000);
+
+  test('are encoded beside the steps of others, and give what their token ids give', async () => {
+    using engine = letterEngine({
+      model: longModel(),
+      numBlocks: 4000,
+      maxTokensPerStep: 30_000,
+      prefixCache: false,
+    });
+    const stream = engine.generate(text, { maxTokens: 4, seed: 1 });
+    expect(engine.stats().requests.waiting).toBe(1);
+    const other = await engine.generate('Hello', { maxTokens: 2 }).result;
+    expect(other.finishReason).toBe('length');
+    const { tokenIds, promptTokens } = await stream.result;
+    expect(promptTokens).toBe(text.length);
+    const ids = byteTokenizer().encode(text);
+    expect((await engine.generate(ids, { maxTokens: 4, seed: 1 }).result).tokenIds).toEqual(tokenIds);
+  });
+
+  test('may be aborted, or lose their engine, while they are encoded', async () => {
+    const engine = letterEngine({ model: longModel(), numBlocks: 4000 });
+    const controller = new AbortController();
+    const aborted = [
+      engine.generate(text),
+      engine.generate(text, { signal: controller.signal }),
+      engine.generate(text, { signal: AbortSignal.abort() }),
+    ];
+    aborted[0].abort();
+    controller.abort();
+    for (const { result } of aborted)
+      expect(await result).toMatchObject({ finishReason: 'abort', text: '', promptTokens: 0 });
+    const stream = engine.generate(text);
+    engine.dispose();
+    await expect(stream.result).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
+  });
+
+  test('of too many tokens are rejected once that is known; of too many characters at once', async () => {
+    const merges: [string, string][] = [['l', 'o']];
+    using engine = letterEngine({
+      model: new HistoryModel({ vocabSize: 260, maxPositions: 20_000 }),
+      tokenizer: byteTokenizer(merges), // its longest token is "<|assistant|>", of 13 characters
+      numBlocks: 4000,
+    });
+    const message =
+      "[generate] prompt: expected at most 19999 tokens, for the model's context has 20000, received 20000 tokens";
+    await expect(engine.generate(text).result).rejects.toMatchObject({ code: 'ERR_RANGE', message });
+    const characters = 13 * 19_999;
+    expect(() => engine.generate('x'.repeat(characters + 1))).toThrow(
+      expect.objectContaining({
+        code: 'ERR_RANGE',
+        message:
+          `[generate] prompt: expected at most ${characters} characters, for the model's context has 20000, ` +
+          `received ${characters + 1} characters`,
+      }),
+    );
+    const messages = [{ role: 'user', content: 'x'.repeat(characters + 1) }];
+    expect(() => engine.generate(messages)).toThrow(`at most ${characters} characters`);
+    expect(engine.stats().requests).toMatchObject({ waiting: 0, failed: 1 });
   });
 });
 
@@ -300,15 +419,15 @@ describe('errors', () => {
       'a',
       { temperature: -1 },
       'ERR_RANGE',
-      '[generate] temperature: expected a finite number >= 0, received -1',
+      '[generate] temperature: expected a float32 >= 0, received -1',
     ],
-    ['topP 0', 'a', { topP: 0 }, 'ERR_RANGE', '[generate] topP: expected a number in (0, 1], received 0'],
+    ['topP 0', 'a', { topP: 0 }, 'ERR_RANGE', '[generate] topP: expected a float32 in (0, 1], received 0'],
     [
       'minP above 1',
       'a',
       { minP: 2 },
       'ERR_RANGE',
-      '[generate] minP: expected a number in [0, 1], received 2',
+      '[generate] minP: expected a float32 in [0, 1], received 2',
     ],
     ['half a topK', 'a', { topK: 0.5 }, 'ERR_RANGE', '[generate] topK: expected an integer'],
     ['a seed that is no int32', 'a', { seed: 2 ** 31 }, 'ERR_RANGE', '[generate] seed: expected an integer'],
@@ -317,7 +436,7 @@ describe('errors', () => {
       'a',
       { repetitionPenalty: 0 },
       'ERR_RANGE',
-      '[generate] repetitionPenalty: expected a finite number > 0, received 0',
+      '[generate] repetitionPenalty: expected a float32 > 0, received 0',
     ],
     [
       'an empty stop string',
@@ -366,6 +485,57 @@ describe('errors', () => {
       'prompt[1].role: expected a text, received undefined',
     ],
     ['null for options', 'a', null, 'ERR_DTYPE', 'options: expected an object, received null'],
+    [
+      'null for maxTokens',
+      'a',
+      { maxTokens: null },
+      'ERR_RANGE',
+      'maxTokens: expected an integer >= 1, received null',
+    ],
+    [
+      'null for temperature',
+      'a',
+      { temperature: null },
+      'ERR_RANGE',
+      'temperature: expected a float32 >= 0, received null',
+    ],
+    [
+      'null for stop',
+      'a',
+      { stop: null },
+      'ERR_RANGE',
+      'stop: expected texts that are not empty, received [null]',
+    ],
+    [
+      'null for stopTokens',
+      'a',
+      { stopTokens: null },
+      'ERR_DTYPE',
+      'stopTokens: expected a list of token ids, received null',
+    ],
+    ['null for signal', 'a', { signal: null }, 'ERR_DTYPE', 'signal: expected an AbortSignal, received null'],
+    ['null for salt', 'a', { salt: null }, 'ERR_DTYPE', 'salt: expected a string, received null'],
+    [
+      'a bigint for topK',
+      'a',
+      { topK: 3n },
+      'ERR_RANGE',
+      'topK: expected an integer >= 0 and <= 2147483647, received 3',
+    ],
+    [
+      'token ids of bigint',
+      [1n],
+      {},
+      'ERR_RANGE',
+      'prompt[0]: expected an integer >= 0 and <= 122, received 1',
+    ],
+    [
+      'a BigInt64Array',
+      new BigInt64Array(2),
+      {},
+      'ERR_DTYPE',
+      'prompt: expected a text, an array of messages, or token ids',
+    ],
     [
       'an option that does not exist',
       'a',
@@ -434,6 +604,10 @@ describe('errors', () => {
       'options: expected only model, tokenizer, stopTokens, sampling, blockSize, numBlocks',
     ],
     [{ sampling: { top_k: 3 } }, 'sampling: expected only temperature, topK'],
+    [
+      { memory_fraction: 0.5 },
+      'options: expected only model, tokenizer, stopTokens, sampling, blockSize, numBlocks',
+    ],
   ])('an engine refuses the unknown option in %j', (options, message) => {
     expect(() => testEngine(options as object)).toThrow(
       expect.objectContaining({ code: 'ERR_UNSUPPORTED', message: expect.stringContaining(message) }),
@@ -546,6 +720,8 @@ describe('limits and statistics', () => {
         cachedBlocks: expect.any(Number),
         blockBytes: 2 * 8 * 8 * 4,
         totalBytes: 64 * 2 * 8 * 8 * 4,
+        chosenBy: 'numBlocks',
+        availableBytes: undefined,
       },
     });
     expect(stats.tokensPerSecond).toBeGreaterThan(0);

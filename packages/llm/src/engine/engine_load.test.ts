@@ -35,8 +35,8 @@ describe('Engine.load', () => {
     await expectRejection(
       Engine.load(FOLDER, options),
       'ERR_UNSUPPORTED',
-      '[Engine.load] options: expected only storage, onProgress, blockSize, numBlocks, maxTokensPerStep, maxSequences, ' +
-        'prefixCache, received "dtype"',
+      '[Engine.load] options: expected only storage, onProgress, blockSize, numBlocks, memoryFraction, maxTokensPerStep, ' +
+        'maxSequences, prefixCache, received "dtype"',
     );
     await expectRejection(Engine.load(FOLDER, null as unknown as object), 'ERR_DTYPE', 'options');
   });

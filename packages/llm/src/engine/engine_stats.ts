@@ -7,7 +7,7 @@ export interface EngineStats {
     /** Ended by a stop token, a stop string or their most tokens. */
     finished: number;
     aborted: number;
-    /** Rejected by a failing step, or by the engine's disposal. */
+    /** Rejected by a failing step, by logits that cannot be sampled, or by the engine's disposal. */
     failed: number;
   };
   /** Steps of the model. */
@@ -39,6 +39,10 @@ export interface EngineStats {
     blockBytes: number;
     /** Bytes of the whole cache. */
     totalBytes: number;
+    /** What set `totalBlocks`: the option `numBlocks`, `maxSequences` full contexts, or the memory that there was. */
+    chosenBy: 'numBlocks' | 'maxSequences' | 'memory';
+    /** Bytes that the cache could take; `undefined` if `numBlocks` was given. */
+    availableBytes: number | undefined;
   };
 }
 

@@ -40,30 +40,6 @@ export interface GenerateOptions extends SamplingOptions {
 /** Checked sampling options with nothing left out. */
 export type SamplingParameters = Readonly<Required<SamplingOptions>> & { readonly seed: number };
 
-/** Every sampling option. */
-export const SAMPLING_OPTIONS = Object.keys({
-  temperature: true,
-  topK: true,
-  topP: true,
-  minP: true,
-  repetitionPenalty: true,
-  presencePenalty: true,
-  frequencyPenalty: true,
-} satisfies Record<keyof SamplingOptions, true>);
-
-const GENERATE_OPTIONS = [
-  ...Object.keys({
-    maxTokens: true,
-    seed: true,
-    stop: true,
-    stopTokens: true,
-    ignoreEos: true,
-    salt: true,
-    signal: true,
-  } satisfies Record<Exclude<keyof GenerateOptions, keyof SamplingOptions>, true>),
-  ...SAMPLING_OPTIONS,
-];
-
 const MAX_INT32 = 2 ** 31 - 1;
 
 const checks = new Checks('generate');
@@ -91,15 +67,73 @@ function isAbortSignal(value: Partial<AbortSignal> | null): boolean {
   return typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function';
 }
 
+/** Ranges of the options that are numbers; kernels compute with all but `topK` in float32. */
+const RANGES: Record<keyof SamplingOptions, { expected: string; valid: (value: number) => boolean }> = {
+  temperature: { expected: 'a float32 >= 0', valid: (value) => isFloat32(value) && value >= 0 },
+  topK: {
+    expected: 'an integer >= 0 and <= 2147483647',
+    valid: (value) => value === (value | 0) && value >= 0,
+  },
+  topP: { expected: 'a float32 in (0, 1]', valid: (value) => isFloat32(value) && value > 0 && value <= 1 },
+  minP: { expected: 'a float32 in [0, 1]', valid: (value) => isFloat32(value) && value >= 0 && value <= 1 },
+  repetitionPenalty: { expected: 'a float32 > 0', valid: (value) => isFloat32(value) && value > 0 },
+  presencePenalty: { expected: 'a float32', valid: (value) => isFloat32(value) },
+  frequencyPenalty: { expected: 'a float32', valid: (value) => isFloat32(value) },
+};
+
+const SAMPLING_OPTIONS = Object.keys(RANGES) as (keyof SamplingOptions)[];
+
+const GENERATE_OPTIONS = [
+  ...Object.keys({
+    maxTokens: true,
+    seed: true,
+    stop: true,
+    stopTokens: true,
+    ignoreEos: true,
+    salt: true,
+    signal: true,
+  } satisfies Record<Exclude<keyof GenerateOptions, keyof SamplingOptions>, true>),
+  ...SAMPLING_OPTIONS,
+];
+
+/** Whether a number stays what it is in float32, but for rounding: neither infinite, nor 0 without being 0. */
+function isFloat32(value: number): boolean {
+  const rounded = Math.fround(value);
+  return Number.isFinite(rounded) && (rounded !== 0 || value === 0);
+}
+
 /**
- * Checks sampling options and fills in what is left out.
+ * Checks an object of sampling options.
  *
+ * @param argument Name of the object in errors.
+ * @throws AttentionError `ERR_DTYPE` if it is not an object, `ERR_UNSUPPORTED` for an option that does not exist, `ERR_RANGE`
+ * for a value outside its range.
+ */
+export function checkSamplingOptions(at: Checks, argument: string, options: SamplingOptions): void {
+  at.keys(argument, options, SAMPLING_OPTIONS);
+  checkRanges(at, `${argument}.`, options);
+}
+
+function checkRanges(at: Checks, prefix: string, options: SamplingOptions): void {
+  for (const name of SAMPLING_OPTIONS) {
+    const value: unknown = options[name];
+    const { expected, valid } = RANGES[name];
+    const isValid = value === undefined || (typeof value === 'number' && valid(value));
+    at.expect(isValid, 'ERR_RANGE', prefix + name, expected, summarize(value));
+  }
+}
+
+/**
+ * Checks the sampling options of a request and fills in what is left out.
+ *
+ * @param defaults Checked options that the request's own go before.
  * @throws AttentionError `ERR_RANGE` for a value outside its range.
  */
 export function samplingParameters(
   options: SamplingOptions & { seed?: number },
   defaults: SamplingOptions,
 ): SamplingParameters {
+  checkRanges(checks, '', options);
   const {
     temperature = 0,
     topK = 0,
@@ -110,15 +144,6 @@ export function samplingParameters(
     frequencyPenalty = 0,
     seed = Math.floor(Math.random() * MAX_INT32),
   } = { ...defaults, ...withoutUndefined(options) };
-  const inRange = (name: string, value: number, valid: boolean, expected: string) =>
-    checks.expect(Number.isFinite(value) && valid, 'ERR_RANGE', name, expected, value);
-  inRange('temperature', temperature, temperature >= 0, 'a finite number >= 0');
-  checks.integer('topK', topK, 0, MAX_INT32);
-  inRange('topP', topP, topP > 0 && topP <= 1, 'a number in (0, 1]');
-  inRange('minP', minP, minP >= 0 && minP <= 1, 'a number in [0, 1]');
-  checks.finite('repetitionPenalty', repetitionPenalty, 0);
-  checks.finite('presencePenalty', presencePenalty);
-  checks.finite('frequencyPenalty', frequencyPenalty);
   checks.integer('seed', seed, -(2 ** 31), MAX_INT32);
   return { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed };
 }

@@ -8,12 +8,13 @@ export class PieceStream implements GenerationStream {
   readonly #abort: () => void;
   readonly #settle: PromiseSettlers<GenerationResult>;
   readonly #pieces: string[] = [];
+  /** Calls of `next` that wait for a piece, in their order. */
+  readonly #waiting: (() => void)[] = [];
   #hasReader = false;
   #ended = false;
   #error: unknown;
-  #wake = (): void => {};
 
-  /** @param abort Called when the reader wants no more, or has read all. */
+  /** @param abort Called when the reader wants no more. */
   constructor(abort: () => void) {
     this.#abort = abort;
     const { promise, ...settle } = settlers<GenerationResult>();
@@ -26,32 +27,50 @@ export class PieceStream implements GenerationStream {
     this.#abort();
   }
 
-  [Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<string, undefined> {
     if (this.#hasReader) {
       const message =
         '[GenerationStream] expected one reader, received a second; await result for the whole text';
       throw new AttentionError('ERR_UNSUPPORTED', message);
     }
     this.#hasReader = true;
-    return this.#read();
+    // Not an async generator: its `return` would wait for a `next` that is pending.
+    const reader: AsyncIterableIterator<string, undefined> = {
+      next: () => this.#next(),
+      return: async () => {
+        this.#leave();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => reader,
+    };
+    return reader;
   }
 
-  async *#read(): AsyncGenerator<string, void, undefined> {
-    try {
-      for (;;) {
-        const piece = this.#pieces.shift();
-        if (piece !== undefined) yield piece;
-        else if (!this.#ended) await new Promise<void>((resolve) => (this.#wake = resolve));
-        else if (this.#error !== undefined) throw this.#error;
-        else return;
-      }
-    } finally {
-      this.#abort();
+  async #next(): Promise<IteratorResult<string, undefined>> {
+    for (;;) {
+      const piece = this.#pieces.shift();
+      if (piece !== undefined) return { done: false, value: piece };
+      if (this.#ended) break;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+    const error = this.#error;
+    this.#error = undefined; // it comes once
+    if (error !== undefined) throw error;
+    return { done: true, value: undefined };
+  }
+
+  /** Ends the generation for its reader, whatever comes yet. */
+  #leave(): void {
+    this.#ended = true;
+    this.#error = undefined;
+    this.#pieces.length = 0;
+    this.#abort();
+    this.#wake();
   }
 
   /** Hands out text. */
   push(piece: string): void {
+    if (this.#ended) return;
     this.#pieces.push(piece);
     this.#wake();
   }
@@ -65,10 +84,14 @@ export class PieceStream implements GenerationStream {
 
   /** Ends the text with an error, after the pieces that were handed out. */
   fail(error: unknown): void {
+    if (!this.#ended) this.#error = error;
     this.#ended = true;
-    this.#error = error;
     this.#settle.reject(error);
     this.#wake();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
 

@@ -9,11 +9,8 @@ import { TokenPenalties } from './token_penalties.ts';
 /** What a {@link Request} is made of; everything was checked. */
 export interface RequestOptions {
   id: number;
-  prompt: readonly number[];
   salt: string | undefined;
   sampling: SamplingParameters;
-  /** Most tokens to generate, at least 1. */
-  maxTokens: number;
   stopTokens: ReadonlySet<number>;
   stop: readonly string[];
   tokenizer: Tokenizer | undefined;
@@ -24,36 +21,36 @@ export interface RequestOptions {
 /** One call of `generate`: its tokens, its text, and the stream that hands it out. */
 export class Request extends Sequence {
   readonly sampling: SamplingParameters;
-  readonly penalties: TokenPenalties | undefined;
   readonly stream: PieceStream;
   /** Milliseconds from the call to the first token. */
   timeToFirstTokenMs: number | undefined;
 
-  readonly #maxTokens: number;
   readonly #stopTokens: ReadonlySet<number>;
   readonly #output: OutputText | undefined;
   readonly #startTime = performance.now();
+  #penalties: TokenPenalties | undefined;
+  #maxTokens = 0;
   #ended = false;
 
-  constructor({
-    id,
-    prompt,
-    salt,
-    sampling,
-    maxTokens,
-    stopTokens,
-    stop,
-    tokenizer,
-    onAbort,
-  }: RequestOptions) {
-    super(id, prompt, salt);
+  constructor({ id, salt, sampling, stopTokens, stop, tokenizer, onAbort }: RequestOptions) {
+    super(id, [], salt);
     this.sampling = sampling;
-    this.penalties = TokenPenalties.from(sampling, prompt);
     this.stream = new PieceStream(() => onAbort(this));
-    this.#maxTokens = maxTokens;
     this.#stopTokens = stopTokens;
     this.#output =
       tokenizer && new OutputText(tokenizer.detokenizer(), stop, (piece) => this.stream.push(piece));
+  }
+
+  /** Gives the request its prompt, and the most tokens to generate, at least 1. */
+  setPrompt(tokens: ArrayLike<number>, maxTokens: number): void {
+    this.extendPrompt(tokens);
+    this.#maxTokens = maxTokens;
+    this.#penalties = TokenPenalties.from(this.sampling, this.tokens);
+  }
+
+  /** Penalties of tokens so far; `undefined` without any. */
+  get penalties(): TokenPenalties | undefined {
+    return this.#penalties;
   }
 
   /** Whether it has its result or its error. */
@@ -70,7 +67,7 @@ export class Request extends Sequence {
   accept(token: number): FinishReason | undefined {
     this.timeToFirstTokenMs ??= performance.now() - this.#startTime;
     this.tokens.push(token);
-    this.penalties?.add(token);
+    this.#penalties?.add(token);
     if (this.#stopTokens.has(token) || this.#output?.push(token)) return 'stop';
     return this.generatedTokens === this.#maxTokens ? 'length' : undefined;
   }

@@ -1,9 +1,11 @@
 import { Checks } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
 import { plural } from '../plural.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
+import type { GenerateOptions } from './generate_options.ts';
 
 /** A limit on the tokens of a request, prompt and generated ones together. */
-interface LengthLimit {
+export interface LengthLimit {
   tokens: number;
   code: AttentionErrorCode;
   reason: string;
@@ -45,11 +47,20 @@ export function tokensToGenerate(
 }
 
 /** Checks stop strings, which may be one or several; they need a tokenizer. */
-export function stopStrings(stop: string | readonly string[] | undefined, hasTokenizer: boolean): string[] {
-  const strings = [stop ?? []].flat();
-  const usable = strings.length === 0 || hasTokenizer;
-  checks.expect(usable, 'ERR_UNSUPPORTED', 'stop', 'none, for the engine has no tokenizer', strings);
+export function stopStrings(stop: GenerateOptions['stop'] = [], tokenizer?: Tokenizer): string[] {
+  const strings = [stop].flat();
   const filled = strings.every((text) => typeof text === 'string' && text !== '');
   checks.expect(filled, 'ERR_RANGE', 'stop', 'texts that are not empty', strings);
+  const usable = strings.length === 0 || tokenizer !== undefined;
+  checks.expect(usable, 'ERR_UNSUPPORTED', 'stop', 'none, for the engine has no tokenizer', strings);
   return strings;
+}
+
+/** The tokens of stop strings that are special tokens: those give no text in which the strings could be found. */
+export function specialStopTokens(stop: readonly string[], tokenizer: Tokenizer | undefined): number[] {
+  return stop.flatMap((text) => {
+    const tokens = tokenizer?.encode(text, { addSpecialTokens: false }) ?? [];
+    const isSpecial = tokens.length === 1 && tokenizer?.decode(tokens) === '';
+    return isSpecial && tokenizer.decode(tokens, { skipSpecialTokens: false }) === text ? tokens : [];
+  });
 }

@@ -2,6 +2,7 @@ import { BlockManager } from '@attention-js/core';
 import { describe, expect, test } from '@jest/globals';
 import { Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
+import { isLastChunk } from './step_plan.ts';
 
 const BLOCK_SIZE = 8;
 const NEXT_TOKEN = 99;
@@ -31,12 +32,11 @@ function scheduling(numBlocks: number, maxTokensPerStep: number, maxSequences = 
       const slots = chunks.flatMap((chunk) => [...chunk.slots]);
       expect(new Set(slots).size).toBe(slots.length);
       for (const chunk of chunks) {
-        const { sequence, count } = chunk;
-        expect([...blocks.slots(sequence.id, sequence.computed, sequence.computed + count)]).toEqual([
-          ...chunk.slots,
-        ]);
+        const { sequence, start, count } = chunk;
+        expect(start).toBe(blocks.sequence(sequence.id).committed);
+        expect([...blocks.slots(sequence.id, start, start + count)]).toEqual([...chunk.slots]);
         scheduler.complete(chunk);
-        if (sequence.pending === 0) sequence.tokens.push(NEXT_TOKEN);
+        if (isLastChunk(chunk)) sequence.tokens.push(NEXT_TOKEN);
       }
       return chunks.map(({ sequence, count }) => [sequence.id, count]);
     },
@@ -59,6 +59,43 @@ describe('Scheduler', () => {
     expect(failures).toEqual([[2, expect.objectContaining({ code: 'ERR_DTYPE' })]]);
     expect(scheduler.waiting).toEqual([]);
     expect(blocks.stats().used).toBe(2);
+  });
+
+  test('gives up a running sequence that cannot be scheduled, and goes on with the others', () => {
+    const { add, blocks, failures, scheduler, step } = scheduling(100, 10);
+    const [first, second, third] = [add([1, 2]), add([3, 4]), add([5, 6])];
+    step();
+    second.tokens[2] = Number.NaN;
+    const fourth = add([7]);
+    expect(step()).toEqual([
+      [1, 1],
+      [3, 1],
+      [4, 1],
+    ]);
+    expect(failures).toEqual([[2, expect.objectContaining({ code: 'ERR_RANGE' })]]);
+    expect(scheduler.running).toEqual([first, third, fourth]);
+    expect(blocks.has(2)).toBe(false);
+  });
+
+  test('passes on the copies that a shared block takes, and those of a preempted sequence no more', () => {
+    const { add, blocks, scheduler, step } = scheduling(4, 100);
+    add(prompt(12, 0));
+    add(prompt(9, 100));
+    step();
+    const [, last] = blocks.blockTable(1);
+    blocks.fork(1, 'fork'); // which takes the last block, too
+    blocks.free(2);
+    blocks.allocate(2, prompt(8, 100)); // one block is left
+    blocks.commit(2, 8);
+    const [{ sequence, copies }] = scheduler.schedule();
+    expect([sequence.id, ...copies]).toEqual([1, last, blocks.blockTable(1)[1]]);
+    expect(last).not.toBe(blocks.blockTable(1)[1]);
+  });
+
+  test('takes sequences in the order of their ids, in whichever order they are added', () => {
+    const { scheduler, step } = scheduling(100, 100);
+    for (const id of [2, 3, 1]) scheduler.add(new Sequence(id, [id]));
+    expect(step().map(([id]) => id)).toEqual([1, 2, 3]);
   });
 
   test('takes decodes first, then begun prefills, then new sequences, in the order of arrival', () => {
@@ -146,7 +183,7 @@ describe('Scheduler', () => {
   });
 
   test('preempts the newest sequence and computes it anew before those that came later', () => {
-    const { scheduler, add, step } = scheduling(4, 100);
+    const { blocks, scheduler, add, step } = scheduling(4, 100);
     const first = add(prompt(16, 0));
     const second = add(prompt(14, 100));
     expect(step()).toEqual([
@@ -157,7 +194,7 @@ describe('Scheduler', () => {
     // The first needs a third block: the second has to go, and nobody comes in this step.
     expect(step()).toEqual([[1, 1]]);
     expect([scheduler.running, scheduler.waiting]).toEqual([[first], [second, third]]);
-    expect([scheduler.preemptions, second.preemptions, second.computed]).toEqual([1, 1, 0]);
+    expect([scheduler.preemptions, second.preemptions, blocks.has(second.id)]).toEqual([1, 1, false]);
     expect(step()).toEqual([[1, 1]]);
     scheduler.remove(first);
     // Its first block was kept.

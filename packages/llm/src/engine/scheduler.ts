@@ -3,6 +3,8 @@ import type { Sequence } from './sequence.ts';
 import { StepPlan } from './step_plan.ts';
 import type { ScheduledChunk } from './step_plan.ts';
 
+const NO_COPIES = new Int32Array(0);
+
 /** Limits of a {@link Scheduler}. */
 export interface SchedulerOptions {
   /** Most tokens in one step, prefill chunks and decodes together. */
@@ -35,7 +37,7 @@ export class Scheduler<S extends Sequence> {
   readonly #waiting: S[] = [];
   readonly #running: S[] = [];
 
-  /** @param onFailure Called with a sequence that cannot be admitted; it is removed, and the others go on. */
+  /** @param onFailure Called with a sequence that cannot be scheduled; it is removed, and the others go on. */
   constructor(
     blocks: BlockManager,
     options: SchedulerOptions,
@@ -56,9 +58,9 @@ export class Scheduler<S extends Sequence> {
     return this.#running;
   }
 
-  /** Adds a sequence, newer than all others. */
+  /** Adds a sequence, to take its turns in the order of the ids. */
   add(sequence: S): void {
-    this.#waiting.push(sequence);
+    insertById(this.#waiting, sequence);
   }
 
   /** Forgets a sequence and frees its blocks. Does nothing for one that is gone already. */
@@ -67,38 +69,66 @@ export class Scheduler<S extends Sequence> {
     if (removeFrom(this.#running, sequence)) this.#blocks.free(sequence.id);
   }
 
-  /** Chooses the next step's chunks and gives them slots. Empty only when no sequence is left. */
+  /**
+   * Chooses the next step's chunks and gives them slots. Empty only when no sequence is left. A sequence that cannot be
+   * scheduled is given up; the others go on.
+   */
   schedule(): ScheduledChunk<S>[] {
     const plan = new StepPlan<S>(this.#options.maxTokensPerStep);
-    const running = [...this.#running];
-    for (const sequence of running) if (sequence.pending === 1) this.#continue(sequence, plan);
-    for (const sequence of running) if (sequence.pending > 1) this.#continue(sequence, plan);
+    const running = this.#running.map((sequence) => ({ sequence, isDecode: this.#pending(sequence) === 1 }));
+    for (const isDecode of [true, false]) {
+      for (const turn of running) {
+        if (turn.isDecode !== isDecode) continue;
+        this.#attempt(turn.sequence, () => this.#continue(turn.sequence, plan));
+      }
+    }
     this.#admitWaiting(plan);
     return plan.chunks;
   }
 
   /** Records that a chunk's keys and values are in the cache. */
   complete({ sequence, count }: ScheduledChunk<S>): void {
-    sequence.computed += count;
     this.#blocks.commit(sequence.id, count);
+  }
+
+  /** Tokens of a running sequence that have keys and values in the cache. */
+  #computed({ id }: S): number {
+    return this.#blocks.sequence(id).committed;
+  }
+
+  /** Tokens of a running sequence to compute before the next one can be sampled: 1 in decode, more in prefill. */
+  #pending(sequence: S): number {
+    return sequence.tokens.length - this.#computed(sequence);
+  }
+
+  /** Gives up `sequence` alone if `turn` throws. */
+  #attempt<T>(sequence: S, turn: () => T): T | undefined {
+    try {
+      return turn();
+    } catch (error) {
+      this.remove(sequence);
+      this.#onFailure(sequence, error);
+      return undefined;
+    }
   }
 
   /** Schedules the next tokens of a running sequence, unless it was or has to be preempted. */
   #continue(sequence: S, plan: StepPlan<S>): void {
-    const count = Math.min(sequence.pending, plan.budget);
-    if (count === 0 || !this.#running.includes(sequence)) return;
-    while (!this.#blocks.canAppend(sequence.id, count)) {
+    if (plan.budget === 0 || !this.#running.includes(sequence)) return;
+    const { id, tokens } = sequence;
+    const start = this.#computed(sequence);
+    const count = Math.min(tokens.length - start, plan.budget);
+    while (!this.#blocks.canAppend(id, count)) {
       if (this.#preemptNewest(plan) === sequence) return;
     }
-    const ids = sequence.tokens.slice(sequence.computed, sequence.computed + count);
-    plan.add({ sequence, count, slots: this.#blocks.append(sequence.id, ids).slots });
+    const { slots, copies } = this.#blocks.append(id, tokens.slice(start, start + count));
+    plan.add({ sequence, start, count, slots, copies });
   }
 
   #preemptNewest(plan: StepPlan<S>): S {
     const victim = this.#running.pop() as S;
     this.#blocks.free(victim.id);
     plan.drop(victim);
-    victim.computed = 0;
     victim.preemptions++;
     this.preemptions++;
     insertById(this.#waiting, victim);
@@ -110,13 +140,8 @@ export class Scheduler<S extends Sequence> {
     const candidates = this.#waiting.slice();
     for (const sequence of candidates) {
       if (plan.budget === 0 || this.#running.length === this.#options.maxSequences) return;
-      if (this.#options.prefixCache && this.#prefixIsBeingComputed(sequence)) continue;
-      try {
-        if (!this.#admit(sequence, plan)) return;
-      } catch (error) {
-        this.remove(sequence);
-        this.#onFailure(sequence, error);
-      }
+      const turn = this.#attempt(sequence, () => this.#admit(sequence, plan));
+      if (turn === 'no room') return;
     }
   }
 
@@ -124,33 +149,41 @@ export class Scheduler<S extends Sequence> {
    * Lets a sequence in if there are blocks for all its tokens, though it takes only those of its first chunk: otherwise
    * long prompts would push each other out half-way.
    */
-  #admit(sequence: S, plan: StepPlan<S>): boolean {
+  #admit(sequence: S, plan: StepPlan<S>): 'admitted' | 'waits' | 'no room' {
+    if (this.#options.prefixCache && this.#prefixIsBeingComputed(sequence)) return 'waits';
     const { id, tokens, salt } = sequence;
-    if (!this.#blocks.canAllocate(tokens, { salt })) return false;
-    const { cachedTokens } = this.#blocks.allocate(id, tokens, { salt, reserve: plan.budget });
-    sequence.computed = cachedTokens;
-    if (sequence.preemptions === 0) this.#countPrompt(sequence);
+    if (!this.#blocks.canAllocate(tokens, { salt })) return 'no room';
+    const { cachedTokens: start } = this.#blocks.allocate(id, tokens, { salt, reserve: plan.budget });
+    if (sequence.preemptions === 0) this.#countPrompt(sequence, start);
     removeFrom(this.#waiting, sequence);
     insertById(this.#running, sequence);
-    const count = Math.min(sequence.pending, plan.budget);
-    plan.add({ sequence, count, slots: this.#blocks.slots(id, cachedTokens, cachedTokens + count) });
-    return true;
+    const count = Math.min(tokens.length - start, plan.budget);
+    plan.add({
+      sequence,
+      start,
+      count,
+      slots: this.#blocks.slots(id, start, start + count),
+      copies: NO_COPIES,
+    });
+    return 'admitted';
   }
 
-  #countPrompt(sequence: S): void {
-    sequence.cachedTokens = sequence.computed;
+  #countPrompt(sequence: S, cachedTokens: number): void {
+    sequence.cachedTokens = cachedTokens;
     this.promptTokens += sequence.promptLength;
-    this.cachedPromptTokens += sequence.computed;
+    this.cachedPromptTokens += cachedTokens;
   }
 
   /** Whether a sequence in prefill is about to compute blocks that this one then finds in the prefix cache. */
   #prefixIsBeingComputed({ tokens, salt }: S): boolean {
     const { blockSize } = this.#blocks;
     return this.#running.some((other) => {
-      if (other.pending === 1 || other.salt !== salt) return false;
+      if (other.salt !== salt) return false;
+      const computed = this.#computed(other);
+      if (computed >= other.tokens.length - 1) return false; // in decode
       const length = Math.min(tokens.length - 1, other.tokens.length);
       const shared = Math.floor(commonLength(tokens, other.tokens, length) / blockSize) * blockSize;
-      return shared > other.computed;
+      return shared > computed;
     });
   }
 }
@@ -169,6 +202,7 @@ function removeFrom<S extends Sequence>(sequences: S[], sequence: S): boolean {
 }
 
 function insertById<S extends Sequence>(sequences: S[], sequence: S): void {
-  const newer = sequences.findIndex(({ id }) => id > sequence.id);
-  sequences.splice(newer === -1 ? sequences.length : newer, 0, sequence);
+  let index = sequences.length; // from the end: most sequences are the newest
+  while (index > 0 && sequences[index - 1].id > sequence.id) index--;
+  sequences.splice(index, 0, sequence);
 }

@@ -1,9 +1,10 @@
 import { buildInputMetadata, sampleTokens } from '@attention-js/core';
-import type { BlockManager, PagedKVCache } from '@attention-js/core';
+import type { BlockManager, PagedKVCache, StepMetadata } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D } from '@tensorflow/tfjs-core';
 import type { CausalLM } from '../models/index.ts';
 import type { Request } from './request.ts';
+import { isLastChunk } from './step_plan.ts';
 import type { ScheduledChunk } from './step_plan.ts';
 import { applyPenalties } from './token_penalties.ts';
 
@@ -22,15 +23,17 @@ export class StepRunner {
   /**
    * Computes the chunks, writes their keys and values to the cache, and samples.
    *
-   * @returns The next token of each chunk that reaches the end of its sequence; `undefined` for the others.
+   * @returns The next token of each chunk that reaches the end of its sequence, −1 if its logits cannot be sampled;
+   * `undefined` for the other chunks.
    */
   async run(chunks: readonly ScheduledChunk<Request>[]): Promise<(number | undefined)[]> {
-    const sampled = chunks.filter(isLast);
+    for (const { copies } of chunks) if (copies.length > 0) this.#cache.apply(copies);
+    const sampled = chunks.filter(isLastChunk);
     const tokens = tf.tidy(() => this.#forward(chunks, sampled));
     if (!tokens) return chunks.map(() => undefined);
     try {
       const values = (await tokens.data<'int32'>()).values();
-      return chunks.map((chunk) => (isLast(chunk) ? values.next().value : undefined));
+      return chunks.map((chunk) => (isLastChunk(chunk) ? values.next().value : undefined));
     } finally {
       tokens.dispose();
     }
@@ -40,8 +43,8 @@ export class StepRunner {
     chunks: readonly ScheduledChunk<Request>[],
     sampled: readonly ScheduledChunk<Request>[],
   ): Tensor1D | undefined {
-    const tokenIds = chunks.flatMap(({ sequence: { tokens, computed }, count }) =>
-      tokens.slice(computed, computed + count),
+    const tokenIds = chunks.flatMap(({ sequence: { tokens }, start, count }) =>
+      tokens.slice(start, start + count),
     );
     const rows = logitRows(chunks);
     const logits = this.#model.forward({
@@ -67,12 +70,12 @@ export class StepRunner {
     });
   }
 
-  #metadata(chunks: readonly ScheduledChunk<Request>[]) {
+  #metadata(chunks: readonly ScheduledChunk<Request>[]): StepMetadata {
     return buildInputMetadata(
-      chunks.map(({ sequence, count, slots }) => ({
+      chunks.map(({ sequence, start, count, slots }) => ({
         slots,
         blockTable: this.#blocks.blockTable(sequence.id),
-        contextLength: sequence.computed + count,
+        contextLength: start + count,
         queryLength: count,
       })),
     );
@@ -83,18 +86,13 @@ function int32(values: readonly number[]): Tensor1D {
   return tf.tensor1d(values as number[], 'int32');
 }
 
-/** Whether the chunk ends with the sequence's last token, so that the next one can be sampled. */
-function isLast({ sequence, count }: ScheduledChunk<Request>): boolean {
-  return count === sequence.pending;
-}
-
 /** The last row of each chunk that is sampled. */
 function logitRows(chunks: readonly ScheduledChunk<Request>[]): number[] {
   const rows: number[] = [];
   let end = 0;
   for (const chunk of chunks) {
     end += chunk.count;
-    if (isLast(chunk)) rows.push(end - 1);
+    if (isLastChunk(chunk)) rows.push(end - 1);
   }
   return rows;
 }

@@ -40,7 +40,9 @@ export class HistoryModel implements CausalLM {
     reshapeAndCache(toHeads(tokenIds), toHeads(step.positions), keyCache, valueCache, step.slotMapping);
 
     const [keys, values] = [keyCache.dataSync(), valueCache.dataSync()];
-    const [contextLens, cuSeqlensQ] = [step.contextLens.dataSync(), step.cuSeqlensQ.dataSync()];
+    const contextLens = step.contextLens.dataSync();
+    const cuSeqlensQ =
+      step.cuSeqlensQ?.dataSync() ?? Int32Array.from({ length: contextLens.length + 1 }, (_, i) => i);
     const tables = step.blockTables.arraySync();
     const blockSize = keyCache.shape[1] as number;
     const wanted = [...(logitRows?.dataSync() ?? tokenIds.dataSync().keys())];

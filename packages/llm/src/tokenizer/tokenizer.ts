@@ -5,6 +5,7 @@ import { readOptionalText } from '../read_optional_text.ts';
 import { ChatTemplate, defaultChatTemplate } from './chat_template.ts';
 import type { ChatMessage, ChatOptions, ChatTemplateConfig } from './chat_template.ts';
 import { Detokenizer } from './detokenizer.ts';
+import { EncodingWorker } from './encoding_worker.ts';
 
 /** What is read of tokenizer_config.json. */
 export interface TokenizerConfig {
@@ -20,6 +21,8 @@ export class Tokenizer {
   readonly #specialIds: ReadonlySet<number>;
   readonly #specialTokens: Readonly<Record<string, string>>;
   readonly #chatTemplate: ChatTemplate | undefined;
+  readonly #worker: EncodingWorker;
+  #longestToken: number | undefined;
 
   /**
    * @param tokenizer Content of tokenizer.json.
@@ -39,6 +42,7 @@ export class Tokenizer {
       const message = `[Tokenizer] tokenizer.json: expected a supported tokenizer, received "${received}"`;
       throw new AttentionError('ERR_UNSUPPORTED', message, { cause });
     }
+    this.#worker = new EncodingWorker(tokenizer, config);
     const added = [...this.#tokenizer.get_added_tokens_decoder()];
     this.#specialIds = new Set(added.filter(([, token]) => token.special).map(([id]) => id));
     this.#specialTokens = specialTokens(config);
@@ -93,8 +97,25 @@ export class Tokenizer {
     return this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids;
   }
 
+  /** {@link encode} in a thread of its own, for long texts: the event loop goes on. */
+  encodeInWorker(
+    text: string,
+    { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {},
+  ): Promise<number[]> {
+    return this.#worker.encode(text, addSpecialTokens);
+  }
+
+  /** Characters of the longest token: no text has fewer tokens than its characters divided by this. */
+  get longestToken(): number {
+    if (this.#longestToken !== undefined) return this.#longestToken;
+    let longest = 1;
+    for (const token of this.#tokenizer.get_vocab().keys()) longest = Math.max(longest, token?.length ?? 0);
+    this.#longestToken = longest;
+    return longest;
+  }
+
   /**
-   * Token ids to text.
+   * Token ids to text. Ids that the tokenizer does not have give none.
    *
    * @param options `skipSpecialTokens`: leave out markers such as the end of the text. Default: true.
    */
@@ -102,7 +123,10 @@ export class Tokenizer {
     tokenIds: readonly number[],
     { skipSpecialTokens = true }: { skipSpecialTokens?: boolean } = {},
   ): string {
-    const ids = tokenIds.filter((id) => !skipSpecialTokens || !this.#specialIds.has(id));
+    const ids = tokenIds.filter(
+      (id) =>
+        this.#tokenizer.id_to_token(id) !== undefined && !(skipSpecialTokens && this.#specialIds.has(id)),
+    );
     if (ids.length === 0) return '';
     return this.#tokenizer.decode(ids, { clean_up_tokenization_spaces: false });
   }
