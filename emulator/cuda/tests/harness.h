@@ -52,3 +52,4 @@ struct Memory {
 void test_results();
 void test_defects();
 void test_runtime();
+void test_attention_decode_work();

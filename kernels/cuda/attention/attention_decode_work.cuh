@@ -1,8 +1,26 @@
 #pragma once
-// How decode attention is divided among blocks. An item is what one block could do alone: some rows of one sequence and
-// one KV head. Its keys are cut into tiles. The costs of all items stand in one row, in tiles, and every block takes an
-// equal share of that row: so bytes are balanced whatever the lengths, and a block shares at most two items, its first
-// and its last, with others. Their parts are merged by the block that is last to finish one.
+// How decode attention is divided among blocks. An item is the smallest unit of output: some rows of one sequence and
+// one KV head. Its keys are cut into tiles. All items are laid end to end on one line of costs, measured in tiles, and
+// every block takes an equal share of that line. Blocks therefore read equal numbers of bytes whatever the context
+// lengths, and a block shares at most two items with other blocks: its first and its last. If an item is split into
+// parts, the block that finishes its part last merges them.
+//
+// Example: one KV head, 3 sequences of context lengths 5, 1000 and 64 on 4 blocks, with tiles of 64 keys and 3 stages.
+//
+//   sequence   tiles   cost = item_cost + tiles   on the line   its tiles on the line
+//          0       1                          2         0..1                     1
+//          1      16                         17        2..18                 3..18
+//          2       1                          2       19..20                    20
+//
+// The total is 21, so a share is ceil(21 / 4) = 6:
+//
+//   block   share    segments
+//       0    0..5    sequence 0: 1 tile, keys 0..4; sequence 1, part 0 of 4: tiles 0..2, keys 0..191
+//       1   6..11    sequence 1, part 1 of 4: tiles 3..8, keys 192..575
+//       2  12..17    sequence 1, part 2 of 4: tiles 9..14, keys 576..959
+//       3  18..20    sequence 1, part 3 of 4: tile 15, keys 960..999; sequence 2: 1 tile, keys 0..63
+//
+// emulator/cuda/tests/attention_decode_work_test.cc checks this example.
 
 #include "attention/attention_rows.cuh"
 #include "common/block_reduce.cuh"
@@ -20,18 +38,18 @@ struct DecodeConfig {
   int forced_parts;  // 0: equal shares; else so many blocks for every item
 };
 
-/// What an item costs besides its tiles, in tiles: reading the queries, merging the slices, writing the output.
+/// The fixed cost of an item, in tiles: reading the queries, merging the slices, writing the output.
 constexpr int item_cost = 1;
-/// Tiles begin at multiples of so many keys, so that eight keys from a multiple of eight lie in one block of the cache.
+/// Tiles begin at multiples of this many keys, so that eight keys from a multiple of eight are in one block of the cache.
 constexpr int key_alignment = 16;
 
-/// A sequence as decode sees it.
+/// The work of one sequence.
 struct SequenceWork {
   QueryRange query;
   int context;
-  KeyRange keys;  // that some row keeps
+  KeyRange keys;  // kept by at least one row
   int first_key;  // of tile 0
-  int tiles;      // -1: not served here
+  int tiles;      // -1: the prefill kernel handles this sequence
 };
 
 __device__ __forceinline__ SequenceWork sequence_work(const AttentionParams& params, const DecodeConfig& config,
@@ -57,7 +75,7 @@ __device__ __forceinline__ int items_per_sequence(const AttentionParams& params,
   return params.kv_heads * config.row_tiles;
 }
 
-/// Tiles of one item that one block computes.
+/// The tiles of one item that one block computes.
 struct Segment {
   int sequence;
   int item;  // of the sequence
@@ -68,14 +86,14 @@ struct Segment {
   int parts;
 };
 
-/// Walks the segments of a block. Costs count from the beginning of the block's share.
+/// Walks the segments of a block. Positions on the line of costs are relative to the beginning of the block's share.
 struct WorkCursor {
   int sequence;
   int item;
-  int item_begin;  // in the row of costs; negative where the item began in an earlier block
+  int item_begin;  // on the line; negative if the item began in an earlier block
   int position;
   int end;
-  int share;  // of every block
+  int share;  // size of every block's share
 
   __device__ __forceinline__ bool next(Segment& segment, const AttentionParams& params, const DecodeConfig& config) {
     if (config.forced_parts > 0) return next_forced(segment, params, config);
@@ -86,7 +104,7 @@ struct WorkCursor {
         item = 0;
         continue;
       }
-      const int first_tile = item_begin + item_cost;  // its place in the row
+      const int first_tile = item_begin + item_cost;  // its position on the line
       const int item_end = first_tile + work.tiles;
       const int until = min(end, item_end);
       const int begin_tile = max(position - first_tile, 0);
@@ -129,12 +147,12 @@ struct WorkCursor {
   }
 };
 
-/// Division that is fast for what costs are, all but always.
+/// Divides in 32 bits, which is faster, if the cost fits: almost always.
 __device__ __forceinline__ int64_t divide_cost(int64_t cost, int divisor) {
   return cost >> 32 == 0 ? int64_t(uint32_t(cost) / uint32_t(divisor)) : cost / divisor;
 }
 
-/// The share of this block. All threads call it; `position == end` where there is none.
+/// The share of this block. All threads must call it. If the block has no share, `position == end`.
 __device__ __forceinline__ WorkCursor find_share(const AttentionParams& params, const DecodeConfig& config) {
   __shared__ int64_t warp_costs[warp_size];
   __shared__ WorkCursor found;
@@ -144,7 +162,7 @@ __device__ __forceinline__ WorkCursor find_share(const AttentionParams& params, 
     return {item / items, item % items, 0, 0, 1, 1};
   }
 
-  // The costs up to the thread's sequences, which follow each other.
+  // Each thread adds the costs of a run of consecutive sequences; a prefix sum over the threads follows.
   const int sequences_per_thread = (params.sequences + int(blockDim.x) - 1) / int(blockDim.x);
   const int first = min(int(threadIdx.x) * sequences_per_thread, params.sequences);
   const int last = min(first + sequences_per_thread, params.sequences);
@@ -170,12 +188,13 @@ __device__ __forceinline__ WorkCursor find_share(const AttentionParams& params, 
     total += warp_costs[i];
   }
 
-  // No less than the pipeline loads at once, unless items are shorter: parts that are smaller cost more to merge.
+  // A share has at least as many tiles as the pipeline loads ahead, unless the average item is shorter: merging smaller
+  // parts costs more than it gains.
   const int64_t average = divide_cost(total, params.sequences * items);
   const int64_t smallest = min(average, int64_t(config.stages - 1));
   const int64_t share = max(divide_cost(total + gridDim.x - 1, gridDim.x), smallest);
   const int64_t begin = share * blockIdx.x;
-  if (begin >= total) return {0, 0, 0, 0, 0, 1};  // the whole block
+  if (begin >= total) return {0, 0, 0, 0, 0, 1};  // all threads of the block return here
   if (begin >= cost_before && begin < cost_before + cost) {
     for (int sequence = first; sequence < last; sequence++) {
       const int tiles = sequence_work(params, config, sequence).tiles;
@@ -195,15 +214,15 @@ __device__ __forceinline__ WorkCursor find_share(const AttentionParams& params, 
   return found;
 }
 
-/// Where the parts of a segment's item are stored. With equal shares, part 0 is the last thing its block does, and any
-/// other part the first: two places a block.
+/// The slot that stores a part of a segment's item. With equal shares, part 0 is the last segment of its block, and any
+/// other part is the first: two slots per block.
 __device__ __forceinline__ int64_t part_slot(const Segment& segment, int part, const DecodeConfig& config) {
   if (config.forced_parts > 0) return int64_t(blockIdx.x) - segment.part + part;
   const int block = int(blockIdx.x) - segment.part + part;
   return int64_t(block) * 2 + (part == 0 ? 1 : 0);
 }
 
-/// The counter of the parts of a segment's item that are there.
+/// The slot of the counter of finished parts of a segment's item.
 __device__ __forceinline__ int64_t arrival_slot(const Segment& segment, const DecodeConfig& config) {
   const int first_block = int(blockIdx.x) - segment.part;
   return config.forced_parts > 0 ? first_block / config.forced_parts : first_block;
