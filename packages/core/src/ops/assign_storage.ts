@@ -19,7 +19,7 @@ function checkDestination(destination: TensorInfo): void {
   checks.dtype('destination', destination, 'float32', 'int32');
 }
 
-/** The op behind {@link assignStorage} from a tensor, for packages that bring a kernel. */
+/** The op behind {@link assignStorage} from a tensor, for packages that add a kernel. */
 export const assignStorageOp = defineOp<AssignStorageInputs, object>({
   name: 'AssignStorage',
   check({ destination, source }) {
@@ -34,14 +34,14 @@ export const assignStorageOp = defineOp<AssignStorageInputs, object>({
 
 /**
  * Overwrites a tensor **in place**, rounding to its storage type. Tensors that share its data (`clone`, `reshape`) change
- * with it. `tf.Variable.assign` is not the same: it replaces the data.
+ * too. `tf.Variable.assign`, in contrast, replaces the data.
  *
  * @param destination Float32 tensor in any storage type, or int32 tensor.
  * @param source A tensor of the same shape and dtype in any storage type, or a typed array with as many elements:
  * `Float32Array` for float32, `Int32Array` for int32.
- * @throws AttentionError `ERR_DTYPE` when the dtypes differ or are others, `ERR_SHAPE` when shapes or lengths differ,
- * `ERR_DISPOSED` for a disposed tensor, `ERR_UNSUPPORTED` while a gradient is recorded, when the backend has no storage
- * types, or on `cpu` for a `destination` that `tf.cast` made from int32 or bool (the two share memory).
+ * @throws AttentionError `ERR_DTYPE` if the dtypes differ or are neither float32 nor int32, `ERR_SHAPE` if shapes or lengths
+ * differ, `ERR_DISPOSED` for a disposed tensor, `ERR_UNSUPPORTED` while a gradient is recorded, if the backend has no
+ * storage types, or on `cpu` for a `destination` that `tf.cast` made from int32 or bool (the two share memory).
  */
 export function assignStorage(destination: Tensor, source: Tensor | Float32Array | Int32Array): void {
   if (source instanceof Tensor) {

@@ -1,20 +1,20 @@
 /**
  * Attention on typed arrays: FlashAttention-2's loop (Dao, 2023) over tiles of the context, in float64.
  *
- * Memory is that of a tile, whatever the context. Tiles start at multiples of {@link TILE_KEYS} from the context's
- * start and every row adds up its keys in ascending order, so a row's bits depend on its own sequence alone: batched,
- * chunked and prefix-cached calls agree exactly.
+ * It needs memory for one tile, however long the context. Tiles start at multiples of {@link TILE_KEYS} from the context's
+ * start, and every row adds its keys in ascending order, so a row's bits depend only on its own sequence: batched, chunked
+ * and prefix-cached calls agree exactly.
  */
 
-const { exp, log, max, tanh } = Math; // a global costs a slow lookup a call in a vm context, as in jest
+const { exp, log, max, tanh } = Math; // in a vm context, as in jest, every use of a global is a slow lookup
 
 /** Keys per tile. */
 const TILE_KEYS = 64;
 
-/** Rows per tile: the heads that share a KV head count as rows of their own. Even, because rows go in pairs. */
+/** Rows per tile: each head of a KV head's group counts as a row. Even, because rows are scored in pairs. */
 const TILE_ROWS = 32;
 
-/** Copies keys and values `[from, to)` of a sequence, one KV head, to row 0 and on of `keys` and `values`. */
+/** Copies keys and values `[from, to)` of one sequence and KV head to `keys` and `values`, from row 0 on. */
 export type GatherKeyValue = (
   sequence: number,
   kvHead: number,
@@ -24,17 +24,17 @@ export type GatherKeyValue = (
   values: Float64Array,
 ) => void;
 
-/** The query rows of one sequence and how many keys they may see. */
+/** The query rows of one sequence, and its number of keys. */
 export interface AttentionSequence {
   /** First query row in the batch. */
   queryStart: number;
   /** Number of query rows. */
   queryLength: number;
-  /** Number of keys; the last query row stands at the last key. */
+  /** Number of keys; the last query row is at the last key. */
   contextLength: number;
 }
 
-/** A batch of attention problems over a common source of keys and values. */
+/** A batch of attention problems that share a source of keys and values. */
 export interface AttentionProblem {
   query: Float32Array;
   numHeads: number;
@@ -55,8 +55,8 @@ export interface AttentionProblem {
 }
 
 /**
- * Fills `output` `[T, H, D]` and, where given, `lse` `[T, H]`. Rows that no sequence covers stay as they are in
- * `output`; in `lse` they become −∞.
+ * Fills `output` `[T, H, D]` and, if given, `lse` `[T, H]`. Rows that belong to no sequence are left as they are in
+ * `output`, and set to −∞ in `lse`.
  */
 export function attention(problem: AttentionProblem, output: Float32Array, lse?: Float32Array): void {
   lse?.fill(Number.NEGATIVE_INFINITY);
@@ -96,7 +96,7 @@ class AttentionTile {
     this.#values = new Float64Array(TILE_KEYS * problem.headSize);
   }
 
-  /** Attends `count` rows of a sequence and KV head, from `firstRow` on; row = query row · group + head in group. */
+  /** Computes `count` rows of a sequence and KV head, from `firstRow` on; row = query row · group + head in group. */
   run(sequence: number, kvHead: number, firstRow: number, count: number): void {
     const { headSize, sequences, gather } = this.#problem;
     const { queryStart, queryLength, contextLength } = sequences[sequence];
@@ -122,7 +122,7 @@ class AttentionTile {
     this.#store(rows);
   }
 
-  /** Range of keys that causality and the sliding window leave to the query at `position`. */
+  /** Range of keys that causality and the sliding window keep for the query at `position`. */
   #keptKeys(position: number, contextLength: number): { from: number; to: number } {
     const { causal, slidingWindow } = this.#problem;
     const to = causal ? Math.min(contextLength, max(0, position + 1)) : contextLength;
@@ -140,7 +140,7 @@ class AttentionTile {
     });
   }
 
-  /** Online softmax: folds the scored keys `[from, to)` of the tile into row `r`. */
+  /** Online softmax: adds the scored keys `[from, to)` of the tile to row `r`. */
   #accumulate(row: TileRow, r: number, sequence: number, from: number, to: number): void {
     const { headSize } = this.#problem;
     const begin = max(from, row.from);
@@ -231,7 +231,7 @@ interface TileRow {
   to: number;
 }
 
-/** Scores of two query rows against `count` keys. Blocks of 2 × 4 keep V8's registers busy with one load a product. */
+/** Scores two query rows against `count` keys. Blocks of 2 × 4 use V8's registers well: less than one load per product. */
 function scorePair(
   query: Float64Array,
   row0: number,
@@ -243,7 +243,7 @@ function scorePair(
 ): void {
   const row1 = row0 + headSize;
   const scores1 = scores0 + TILE_KEYS;
-  // Past `count` the block reads keys of an earlier tile; those scores are never looked at.
+  // Past `count`, the block reads keys of an earlier tile; nothing reads those scores.
   for (let key = 0; key < count; key += 4) {
     let s00 = 0;
     let s01 = 0;

@@ -4,17 +4,17 @@ import { describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
 /**
- * What both attention ops can do beside softmax(scale · q · k) · v, in this order. An array of slopes or sinks is uploaded
- * at every call: give a tensor where the call is repeated.
+ * Options of both attention ops, applied in this order. An array of slopes or sinks is uploaded in every call: pass a
+ * tensor if the call is repeated.
  */
 export interface AttentionOptions {
   /** Factor of every score; 1 / √headSize by default. */
   scale?: number;
-  /** Whether a query sees only keys at its own position and before; `true` by default. */
+  /** Whether a query attends only to keys at or before its own position; `true` by default. */
   causal?: boolean;
-  /** `softcap · tanh(score / softcap)`, as in Gemma 2; off where `undefined` or 0. */
+  /** `softcap · tanh(score / softcap)`, as in Gemma 2; `undefined` and 0 turn it off. */
   softcap?: number;
-  /** Number of newest keys a query sees, its own included, as in Mistral; all by default. */
+  /** Number of newest keys a query attends to, including its own, as in Mistral; all by default. */
   slidingWindow?: number;
   /** `[heads]` float32: adds `slope · (key position − query position)`, as in BLOOM. Press et al., 2021. */
   alibiSlopes?: Tensor | number[];
@@ -22,15 +22,15 @@ export interface AttentionOptions {
   sinks?: Tensor | number[];
 }
 
-/** {@link AttentionOptions} as kernels get them: numbers as attributes, `[heads]` tensors as inputs. */
+/** {@link AttentionOptions} as kernels receive them: numbers as attributes, `[heads]` tensors as inputs. */
 export interface AttentionAttributes {
   /** Factor of every score. */
   scale: number;
-  /** Whether a query sees only keys at its own position and before. */
+  /** Whether a query attends only to keys at or before its own position. */
   causal: boolean;
   /** Cap of the scores; 0 for none. */
   softcap: number;
-  /** Number of newest keys a query sees; 0 for all. */
+  /** Number of newest keys a query attends to; 0 for all. */
   slidingWindow: number;
 }
 
@@ -42,7 +42,7 @@ export interface HeadInputs {
   sinks?: TensorInfo;
 }
 
-/** Fills in defaults. `headSize` is only read where `scale` is not given. */
+/** Fills in defaults. `headSize` is read only if `scale` is not given. */
 export function attentionAttributes(options: AttentionOptions, headSize: number): AttentionAttributes {
   const { scale = 1 / Math.sqrt(headSize), causal = true, softcap = 0, slidingWindow } = options;
   return { scale, causal, softcap, slidingWindow: slidingWindow ?? 0 };
@@ -58,9 +58,9 @@ const OPTIONS = [
 ] as const satisfies readonly (keyof AttentionOptions)[];
 
 /**
- * Checks options as the user gave them.
+ * Checks options as the user passed them.
  *
- * @param others Names of the op's options beside those of {@link AttentionOptions}.
+ * @param others Names of the op's options in addition to {@link AttentionOptions}.
  */
 export function checkAttentionOptions(
   checks: Checks,
@@ -101,7 +101,7 @@ function checkHeadInput(
 }
 
 /**
- * Runs `call` with the `[heads]` options as tensors; those made here from arrays are disposed afterwards.
+ * Runs `call` with the `[heads]` options as tensors. Tensors made here from arrays are disposed afterwards.
  *
  * @returns What `call` returns.
  */

@@ -1,7 +1,7 @@
 import type { CpuTensor } from '../cpu_kernel.ts';
 import { assertWritable } from '../storage/cpu_storage.ts';
 
-/** Copies blocks of `source` to blocks of `destination`, which `op` calls `argument`. */
+/** Copies blocks of `source` to blocks of `destination`, which error messages call `argument`. */
 export function copyBlockPairs(
   op: string,
   argument: string,

@@ -1,13 +1,13 @@
 import type { Checks } from '../checks.ts';
 import { describe } from '../checks.ts';
 
-/** What `copyBlocks` and `swapBlocks` have in common: which block is copied to which. */
+/** The attribute that `copyBlocks` and `swapBlocks` share: which block is copied where. */
 export interface BlockPairsAttributes {
   /** Source block, destination block, source block, … */
   pairs: Int32Array;
 }
 
-/** `pairs` is a list of (source, destination) blocks that exist. */
+/** Checks that `pairs` lists existing (source, destination) blocks. */
 export function checkBlockPairs(
   checks: Checks,
   pairs: Int32Array,
@@ -26,8 +26,8 @@ export function checkBlockPairs(
 }
 
 /**
- * Cuts `pairs` into runs whose copies do not depend on each other, so that a kernel may copy a run in any order and the
- * runs one after another give what the pairs one after another give. There is always a first run, which may be empty.
+ * Cuts `pairs` into runs of independent copies: a kernel may copy the pairs of a run in any order, and the runs one after
+ * another give the same result as the pairs one after another. There is always a first run, which may be empty.
  *
  * @param within Whether sources and destinations are blocks of the same tensor.
  */
@@ -51,7 +51,7 @@ export function independentRuns(pairs: Int32Array, within: boolean): Int32Array[
   return [...runs, pairs.subarray(start)];
 }
 
-/** `pairs` is one run of {@link independentRuns}. */
+/** Checks that `pairs` is one run of {@link independentRuns}. */
 export function checkIndependent(checks: Checks, pairs: Int32Array, within: boolean): void {
   if (independentRuns(pairs, within).length === 1) return;
   checks.fail('ERR_RANGE', 'pairs', 'copies that do not depend on each other', [...pairs]);

@@ -5,46 +5,46 @@ import { storageOf } from '../storage/storage_backend.ts';
 import { BYTES_PER_ELEMENT } from '../storage/storage_types.ts';
 
 /**
- * Where a cache tensor holds its elements: the steps, in elements, that {@link headAddress} and
- * {@link elementOffset} add up. For `vllm` the elements of a key's head lie in chunks of x.
+ * The strides of a cache tensor, in elements, from which {@link headAddress} and {@link elementOffset} compute addresses.
+ * In layout `vllm` the elements of a key's head are stored in chunks of x.
  */
 export interface CacheStrides {
-  /** From a block to the next. */
+  /** From one block to the next. */
   block: number;
-  /** From a slot to the next one of its block. */
+  /** From one slot to the next in its block. */
   offset: number;
-  /** From a KV head to the next. */
+  /** From one KV head to the next. */
   head: number;
-  /** Elements of a head that lie `element` apart. */
+  /** Number of elements per chunk, `element` apart. */
   chunkSize: number;
-  /** From a chunk to the next. */
+  /** From one chunk to the next. */
   chunk: number;
-  /** From an element to the next one of its chunk. */
+  /** From one element to the next in its chunk. */
   element: number;
 }
 
-/** The sizes of a KV cache, and where keys and values lie in it. */
+/** The sizes of a KV cache, and the strides of its keys and values. */
 export interface CacheLayout {
   /** `flash`: keys and values `[numBlocks, blockSize, kvHeads, headSize]`. `vllm`: vLLM's layout, keys of rank 5. */
   layout: 'flash' | 'vllm';
-  /** Blocks in the cache. */
+  /** Number of blocks. */
   numBlocks: number;
-  /** Slots in a block. */
+  /** Slots per block. */
   blockSize: number;
-  /** KV heads. */
+  /** Number of KV heads. */
   numKvHeads: number;
-  /** Elements of a head. */
+  /** Elements per head. */
   headSize: number;
-  /** Where keys lie. */
+  /** Strides of the keys. */
   key: CacheStrides;
-  /** Where values lie. */
+  /** Strides of the values. */
   value: CacheStrides;
 }
 
 const BLOCK_SIZES = { flash: [8, 16, 32, 64, 128, 256], vllm: [8, 16, 32, 64] } as const;
 
 /**
- * The layout of a cache that {@link checkCacheLayout} accepted, told apart by the keys' rank: `flash`, both
+ * The layout of a cache that {@link checkCacheLayout} accepted. The rank of the keys decides: `flash`, both
  * `[numBlocks, blockSize, kvHeads, headSize]`, or `vllm`, keys `[numBlocks, kvHeads, headSize / x, blockSize, x]` and
  * values `[numBlocks, kvHeads, headSize, blockSize]`.
  */
@@ -78,13 +78,13 @@ export function cacheLayout(
   };
 }
 
-/** Where the first element of `head` at `slot` lies. Numbers, not int32: caches pass 2³¹ elements. */
+/** Index of the first element of `head` at `slot`. A float64, not an int32: caches exceed 2³¹ elements. */
 export function headAddress(strides: CacheStrides, blockSize: number, slot: number, head: number): number {
   const offset = slot % blockSize;
   return ((slot - offset) / blockSize) * strides.block + offset * strides.offset + head * strides.head;
 }
 
-/** How far element `d` of a head lies from its first, see {@link headAddress}. */
+/** Offset of element `d` of a head from its first element, see {@link headAddress}. */
 export function elementOffset(strides: CacheStrides, d: number): number {
   const inChunk = d % strides.chunkSize;
   return ((d - inChunk) / strides.chunkSize) * strides.chunk + inChunk * strides.element;
@@ -115,7 +115,7 @@ export function checkCacheLayout(checks: Checks, keyCache: TensorInfo, valueCach
   return found;
 }
 
-/** `blockSize` is one that every backend's kernels support in `layout`. */
+/** Checks that every backend's kernels support `blockSize` in `layout`. */
 export function checkBlockSize(
   checks: Checks,
   argument: string,
@@ -128,7 +128,7 @@ export function checkBlockSize(
   checks.fail('ERR_UNSUPPORTED', argument, expected, describe(blockSize));
 }
 
-/** `headSize` is one that every backend's attention supports. */
+/** Checks that every backend's attention supports `headSize`. */
 export function checkHeadSize(checks: Checks, argument: string, headSize: number): void {
   const isMultiple = Number.isInteger(headSize) && headSize > 0 && headSize % 8 === 0;
   if (isMultiple && (headSize <= 256 || headSize === 512)) return;

@@ -20,13 +20,13 @@ export interface CastStorageAttributes {
 
 const checks = new Checks('castStorage');
 
-/** The op behind {@link castStorage}, for packages that bring a kernel. */
+/** The op behind {@link castStorage}, for packages that add a kernel. */
 export const castStorageOp = defineOp<CastStorageInputs, CastStorageAttributes>({
   name: 'CastStorage',
   check({ x }, { storage }) {
     checks.dtype('x', x, 'float32');
     checks.oneOf('storage', storage, STORAGE_TYPES);
-    if (storage !== 'float32') storageBackend('castStorage'); // says more than that there is no kernel
+    if (storage !== 'float32') storageBackend('castStorage'); // its error says more than "no kernel"
   },
   outputs: ({ x }, { storage }) => [{ shape: x.shape, dtype: 'float32', storage }],
   kernels: { cpu: castStorageCpu },
@@ -37,9 +37,9 @@ export const castStorageOp = defineOp<CastStorageInputs, CastStorageAttributes>(
  *
  * @param x Float32 tensor in any storage type, any shape.
  * @param storage Storage type of the copy; may be that of `x`.
- * @returns A tensor of the shape of `x`, with memory of its own.
- * @throws AttentionError `ERR_DTYPE` when `x` is not float32, `ERR_RANGE` for an unknown storage type,
- * `ERR_UNSUPPORTED` when the active backend has no storage types.
+ * @returns A tensor of the shape of `x`, in its own memory.
+ * @throws AttentionError `ERR_DTYPE` if `x` is not float32, `ERR_RANGE` for an unknown storage type,
+ * `ERR_UNSUPPORTED` if the active backend has no storage types.
  */
 export function castStorage(x: Tensor, storage: StorageType): Tensor {
   return castStorageOp({ x }, { storage })[0];

@@ -17,8 +17,8 @@ export interface CopyBlocksInputs {
 const checks = new Checks('copyBlocks');
 
 /**
- * The op behind {@link copyBlocks}, for packages that bring a kernel: copies within the caches of one layer, in any order,
- * for no block that is written to is in another of the op's `pairs`.
+ * The op behind {@link copyBlocks}, for packages that add a kernel: copies within the caches of one layer, in any order,
+ * because no block that is written to is in another of the op's `pairs`.
  */
 export const copyBlocksOp = defineOp<CopyBlocksInputs, BlockPairsAttributes>({
   name: 'CopyBlocks',
@@ -33,14 +33,15 @@ export const copyBlocksOp = defineOp<CopyBlocksInputs, BlockPairsAttributes>({
 });
 
 /**
- * Copies blocks within the caches of all layers, **in place**: the copy of copy-on-write when sequences share blocks.
+ * Copies blocks within the caches of all layers, **in place**: copy-on-write for sequences that share blocks.
  *
- * @param keyCaches Key cache of each layer, all of one shape, layout `flash` or `vllm` as `reshapeAndCache` takes them.
+ * @param keyCaches Key cache of each layer, all of the same shape, in layout `flash` or `vllm` (see `reshapeAndCache`).
  * @param valueCaches Value cache of each layer.
- * @param pairs Source block, destination block, source block, … The result is that of copying one pair after another:
- * a destination may be the source of a later pair.
- * @throws AttentionError `ERR_DTYPE` when `pairs` is no `Int32Array`, `ERR_SHAPE` when its length is odd or layers differ,
- * `ERR_RANGE` for a block outside the cache, `ERR_UNSUPPORTED` while a gradient is recorded. Nothing was copied then.
+ * @param pairs Source block, destination block, source block, … The result is as if the pairs were copied one after
+ * another: a destination may be the source of a later pair.
+ * @throws AttentionError `ERR_DTYPE` if `pairs` is not an `Int32Array`, `ERR_SHAPE` if its length is odd or layers differ,
+ * `ERR_RANGE` for a block outside the cache, `ERR_UNSUPPORTED` while a gradient is recorded. If it throws, nothing was
+ * copied.
  * @see vLLM's `copy_blocks`.
  */
 export function copyBlocks(
@@ -58,7 +59,7 @@ export function copyBlocks(
   }
 }
 
-/** So that a fault of a later layer shows before the first layer is written. */
+/** Checks all layers, so that an error in a later layer is thrown before the first layer is written. */
 function checkLayers(keyCaches: readonly Tensor[], valueCaches: readonly Tensor[]): void {
   const lists = { keyCaches, valueCaches };
   for (const [name, caches] of Object.entries(lists)) {

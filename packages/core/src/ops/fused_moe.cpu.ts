@@ -8,7 +8,7 @@ import { checkExpertIds, sortPairsByExpert } from './sort_tokens_by_expert.cpu.t
 
 const checks = new Checks('fusedMoe');
 
-/** Pairs of one expert that are computed at a time; bounds the memory for what lies between the two products. */
+/** Number of an expert's pairs that are computed at a time; bounds the memory for values between the two products. */
 const TILE = 64;
 
 const ACTIVATIONS: Record<MoeActivation, (gate: number) => number> = { silu, gelu, gelu_tanh: geluTanh };
@@ -71,7 +71,7 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
   },
 );
 
-/** Every id is an expert's. */
+/** Checks that every id is that of an expert. */
 export function checkFusedMoeValues({ topkIds, downWeights }: CpuTensors<FusedMoeInputs>): void {
   checkExpertIds(checks, 'topkIds', topkIds.values, downWeights.shape[0]);
 }

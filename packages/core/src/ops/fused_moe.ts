@@ -18,7 +18,7 @@ export interface FusedMoeInputs {
   topkIds: TensorInfo;
 }
 
-/** What an expert applies to its gate: {@link siluAndMul}, or {@link geluAndMul} without and with `tanh`. */
+/** The activation of an expert's gate: that of {@link siluAndMul}, or of {@link geluAndMul} without or with `tanh`. */
 export type MoeActivation = 'silu' | 'gelu' | 'gelu_tanh';
 
 /** Attributes of {@link fusedMoe}. */
@@ -29,7 +29,7 @@ export interface FusedMoeAttributes {
 
 const checks = new Checks('fusedMoe');
 
-/** The op behind {@link fusedMoe}, for packages that bring a kernel. */
+/** The op behind {@link fusedMoe}, for packages that add a kernel. */
 export const fusedMoeOp = defineOp<FusedMoeInputs, FusedMoeAttributes>({
   name: 'FusedMoe',
   check({ x, gateUpWeights, downWeights, topkWeights, topkIds }, { activation }) {
@@ -54,13 +54,13 @@ export const fusedMoeOp = defineOp<FusedMoeInputs, FusedMoeAttributes>({
 
 /**
  * The feed-forward part of a mixture of experts in one op. Each expert is a gated MLP,
- * `down · (activation(gate · x) * (up · x))`; a token gets the sum of its experts' outputs, each times its weight. It
- * is what {@link sortTokensByExpert}, {@link moeGemm}, {@link siluAndMul} or {@link geluAndMul}, and `moeGemm` again
- * compute together.
+ * `down · (activation(gate · x) * (up · x))`; a token's result is the weighted sum of its experts' outputs. It
+ * computes the same as {@link sortTokensByExpert}, {@link moeGemm}, {@link siluAndMul} or {@link geluAndMul}, and `moeGemm`
+ * again.
  *
- * Sums are computed in float32 or better, those over a token's experts in a fixed order. On `cpu` values between the
- * two products are float32 and only the result is rounded to its storage type; a device may round the activated
- * values to the storage type as well. An expert without tokens costs nothing.
+ * Sums are computed in float32 or better, over a token's experts in a fixed order. On `cpu`, values between the two
+ * products are float32, and only the result is rounded to its storage type; a device may round the activated values to
+ * the storage type, too. An expert with no tokens costs nothing.
  *
  * @param x `[tokens, hidden]` float32 in any storage type.
  * @param gateUpWeights `[experts, 2 * intermediate, hidden]` in the storage type of `x`, gate rows first.
@@ -70,7 +70,7 @@ export const fusedMoeOp = defineOp<FusedMoeInputs, FusedMoeAttributes>({
  * @param options `activation`, `silu` by default.
  * @returns `[tokens, hidden]` in the storage type of `x`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, and on `cpu` `ERR_RANGE`
- * for an expert id out of range. A device gives a token with such an id NaN.
+ * for an expert id out of range. On a device, a token with such an id gives NaN.
  * @see Jiang et al., "Mixtral of Experts", 2024; vLLM's `fused_experts`.
  */
 export function fusedMoe(

@@ -18,7 +18,7 @@ export interface GeluAndMulAttributes {
 
 const checks = new Checks('geluAndMul');
 
-/** The op behind {@link geluAndMul}, for packages that bring a kernel. */
+/** The op behind {@link geluAndMul}, for packages that add a kernel. */
 export const geluAndMulOp = defineOp<GeluAndMulInputs, GeluAndMulAttributes>({
   name: 'GeluAndMul',
   check({ x }, { approximate }) {
@@ -30,14 +30,14 @@ export const geluAndMulOp = defineOp<GeluAndMulInputs, GeluAndMulAttributes>({
 });
 
 /**
- * GeGLU's elementwise half: `gelu(gate) * up`. The options are named as PyTorch's `gelu` names them:
+ * GeGLU's elementwise half: `gelu(gate) * up`. The options have the names of PyTorch's `gelu`:
  *
  * - `approximate: 'none'` (default): `gelu(g) = g/2 · (1 + erf(g / √2))`.
  * - `approximate: 'tanh'`: `gelu(g) = g/2 · (1 + tanh(√(2/π) · (g + 0.044715 g³)))`; Gemma's `gelu_pytorch_tanh`.
  *
  * @param x `[.., 2n]` float32 in any storage type: the gate's n elements, then the up projection's.
  * @returns `[.., n]` in the storage type of `x`.
- * @throws AttentionError `ERR_SHAPE` when the last dimension is odd or `x` is a scalar, `ERR_DTYPE` when not float32,
+ * @throws AttentionError `ERR_SHAPE` if the last dimension is odd or `x` is a scalar, `ERR_DTYPE` if `x` is not float32,
  * `ERR_RANGE` for another `approximate`.
  * @see Shazeer, "GLU Variants Improve Transformer", 2020; vLLM's `gelu_and_mul` and `gelu_tanh_and_mul`.
  */

@@ -1,4 +1,4 @@
-const { min } = Math; // a global costs a slow lookup a call in a vm context, as in jest
+const { min } = Math; // in a vm context, as in jest, every use of a global is a slow lookup
 
 type Values = Float32Array | Int32Array;
 
@@ -20,13 +20,13 @@ export interface GemmRows {
   outputRows: Int32Array;
 }
 
-/** Rows that go through a matrix together: their inputs stay in the processor's cache. */
+/** Rows that are multiplied by a matrix together, so that their inputs stay in the processor's cache. */
 const TILE_ROWS = 64;
 
 /**
- * Multiplies rows by the transpose of a matrix. Two rows by four columns at a time: each element loaded serves
- * several sums, and a row of weights is read once for a tile of input rows. Every sum runs over its elements in order,
- * in double precision, so a row's result does not depend on the rows beside it.
+ * Multiplies rows by the transpose of a matrix, two rows by four columns at a time: each loaded element is used in several
+ * sums, and a row of weights is read once per tile of input rows. Every sum adds its elements in order, in double
+ * precision, so a row's result does not depend on the other rows.
  */
 export function gemmRows(gemm: GemmRows): void {
   const { inputRows } = gemm;

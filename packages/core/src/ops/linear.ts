@@ -16,7 +16,7 @@ export interface LinearInputs {
 
 const checks = new Checks('linear');
 
-/** The op behind {@link linear}, for packages that bring a kernel. */
+/** The op behind {@link linear}, for packages that add a kernel. */
 export const linearOp = defineOp<LinearInputs, object>({
   name: 'Linear',
   optional: ['bias'],
@@ -38,7 +38,7 @@ export const linearOp = defineOp<LinearInputs, object>({
 });
 
 /**
- * `x · weightᵀ + bias`: a projection in the layout in which PyTorch and safetensors store it. Unlike tfjs's `matMul` it
+ * `x · weightᵀ + bias`: a projection, with the weight in the layout of PyTorch and safetensors. Unlike tfjs's `matMul`, it
  * keeps the storage type on every backend; sums are float32 or better, and the result is rounded once.
  *
  * @param x `[.., inputs]` float32 in any storage type; the leading dimensions are rows.

@@ -20,7 +20,7 @@ export const mergeAttentionStatesCpu = cpuKernel<MergeAttentionStatesInputs, obj
       for (let d = 0; d < headSize; d++) {
         let sum = 0;
         for (let part = 0; part < parts; part++) {
-          // An empty part weighs nothing, whatever its output holds.
+          // Skips empty parts: their output may hold NaN.
           if (weights[part] !== 0) sum += weights[part] * outputs.values[(part * rows + row) * headSize + d];
         }
         output[row * headSize + d] = sum / denominator;

@@ -14,7 +14,7 @@ export interface MergeAttentionStatesInputs {
 
 const checks = new Checks('mergeAttentionStates');
 
-/** The op behind {@link mergeAttentionStates}, for packages that bring a kernel. */
+/** The op behind {@link mergeAttentionStates}, for packages that add a kernel. */
 export const mergeAttentionStatesOp = defineOp<MergeAttentionStatesInputs, object>({
   name: 'MergeAttentionStates',
   check({ outputs, lses }) {
@@ -32,13 +32,13 @@ export const mergeAttentionStatesOp = defineOp<MergeAttentionStatesInputs, objec
 });
 
 /**
- * Joins attention over parts of the keys into attention over all of them: a prefix that many sequences share is
- * attended to once (cascade attention), or a context is split.
+ * Merges attention over parts of the keys into attention over all of them: for a prefix that many sequences share and that
+ * is attended to once (cascade attention), or for a context that is split.
  *
  * @param outputs `[parts, tokens, heads, headSize]`: the outputs over each part.
- * @param lses `[parts, tokens, heads]` float32: their log-sum-exps (natural logarithm); −∞ where a part has no key.
- * @returns `output` `[tokens, heads, headSize]` in the storage type of `outputs`, zeros where no part has a key; and
- * `lse` `[tokens, heads]` float32, −∞ there.
+ * @param lses `[parts, tokens, heads]` float32: their log-sum-exps (natural logarithm); −∞ for a part with no key.
+ * @returns `output` `[tokens, heads, headSize]` in the storage type of `outputs`, and `lse` `[tokens, heads]` float32. A row
+ * with no key in any part gives zeros and −∞.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` for arguments that do not fit, naming them.
  * @see Ye et al., "Cascade Inference", 2024; FlashInfer's `merge_states`.
  */

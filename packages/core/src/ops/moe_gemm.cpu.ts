@@ -33,7 +33,7 @@ export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>((inputs, {
   });
 });
 
-/** Every pair occurs once and every expert exists, in ascending order. */
+/** Checks that every pair occurs exactly once, and that expert ids are in range and ascending. */
 export function checkMoeGemmValues({ weights, sortedTokenIds, expertIds }: CpuTensors<MoeGemmInputs>): void {
   const pairs = sortedTokenIds.values as Int32Array;
   const experts = expertIds.values as Int32Array;

@@ -23,8 +23,8 @@ export interface MoeGemmAttributes {
   /** Experts per token: pair `p` belongs to token `floor(p / topk)`. */
   topk: number;
   /**
-   * What the rows of `x` are. `tokens`: one row a token, which all its pairs read (gate and up projection); `pairs`: one
-   * row a pair (down projection).
+   * The rows of `x`. `tokens`: one row per token, which all its pairs read (gate and up projections); `pairs`: one row per
+   * pair (down projection).
    */
   input: 'tokens' | 'pairs';
 }
@@ -37,7 +37,7 @@ export interface MoeGemmOptions extends MoeGemmAttributes {
 
 const checks = new Checks('moeGemm');
 
-/** The op behind {@link moeGemm}, for packages that bring a kernel. */
+/** The op behind {@link moeGemm}, for packages that add a kernel. */
 export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
   name: 'MoeGemm',
   check({ x, weights, sortedTokenIds, expertIds, topkWeights }, { topk, input }) {
@@ -70,7 +70,7 @@ export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
 
 /**
  * Grouped matrix product of a mixture of experts: the row of each (token, expert) pair times the transposed matrix of
- * its expert. An expert without pairs costs nothing.
+ * its expert. An expert with no pairs costs nothing.
  *
  * Sums are computed in float32 or better, multiplied by `topkWeights`, and rounded once.
  *
@@ -82,8 +82,8 @@ export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
  * @param options `topk`, `input` and, optionally, `topkWeights`.
  * @returns `[pairs, N]` in the storage type of `x`: row `p` is pair `p`, whatever the order of `sortedTokenIds`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, and on `cpu` `ERR_RANGE`
- * for a pair that is missing or an expert out of range or order. A device gives NaN rows for expert −1, which is what
- * {@link sortTokensByExpert} makes of an id out of range.
+ * for a missing pair, or an expert id out of range or order. On a device, expert −1, to which
+ * {@link sortTokensByExpert} maps an id out of range, gives NaN rows.
  * @see vLLM's `fused_moe` kernel; Gale et al., "MegaBlocks", 2022.
  */
 export function moeGemm(

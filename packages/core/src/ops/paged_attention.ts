@@ -13,7 +13,7 @@ import type { AttentionAttributes, AttentionOptions, HeadInputs } from './attent
 import { checkCacheLayout } from './cache_layout.ts';
 import { checkPagedAttentionValues, pagedAttentionCpu } from './paged_attention.cpu.ts';
 
-/** Which tokens of a step belong to which sequence, and where its cache blocks are. Made once a step for all layers. */
+/** Which tokens of a step belong to which sequence, and where its cache blocks are. Made once per step, for all layers. */
 export interface AttentionMetadata {
   /** `[sequences, maxBlocks]` int32: the cache blocks of each sequence in order; entries past its last are ignored. */
   blockTables: Tensor;
@@ -21,7 +21,7 @@ export interface AttentionMetadata {
   contextLens: Tensor;
   /**
    * `[sequences + 1]` int32: where each sequence's query rows start, non-decreasing from 0. Rows past the last are
-   * padding. Absent: one query row a sequence (decode).
+   * padding. Absent: one query row per sequence (decode).
    */
   cuSeqlensQ?: Tensor;
   /** Hint: the longest query. Too small is slower, never wrong. */
@@ -58,7 +58,7 @@ export interface PagedAttentionAttributes extends AttentionAttributes {
 
 const checks = new Checks('pagedAttention');
 
-/** The op behind {@link pagedAttention} and {@link pagedAttentionWithLse}, for packages that bring a kernel. */
+/** The op behind {@link pagedAttention} and {@link pagedAttentionWithLse}, for packages that add a kernel. */
 export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAttributes>({
   name: 'PagedAttention',
   check(inputs) {
@@ -117,8 +117,8 @@ function run(
  * Attention of a step's queries over a paged KV cache: prefill, chunked prefill, decode, and batches that mix them.
  *
  * This step's keys and values must be in the cache already (`reshapeAndCache`). Query i of a sequence with n queries
- * and context length L stands at position L − n + i. Rows without a key to see, padding rows and sequences of length 0
- * give zeros. Scores and softmax are float32 or better whatever the storage type.
+ * and context length L is at position L − n + i. Rows with no key to attend to, padding rows and sequences of length 0
+ * give zeros. Scores and softmax are float32 or better for every storage type.
  *
  * @param query `[tokens, heads, headSize]`, heads a multiple of the cache's KV heads (GQA, MQA).
  * @param keyCache Keys: `[numBlocks, blockSize, kvHeads, headSize]`, or vLLM's layout
@@ -128,9 +128,8 @@ function run(
  * @param options See {@link AttentionOptions}.
  * @returns `[tokens, heads, headSize]` in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them; `ERR_RANGE`
- * on `cpu` for a block table entry that is needed and out of range, and for a context other than 0 that is shorter than
- * its query; `ERR_UNSUPPORTED` for a block or head size that no kernel has and
- * an unknown option.
+ * on `cpu` for a block table entry that is needed and out of range, and for a context length that is not 0 and smaller
+ * than the query length; `ERR_UNSUPPORTED` for an unsupported block or head size, and for an unknown option.
  * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; Dao,
  * "FlashAttention-2", 2023; the semantics of flash-attn's `flash_attn_varlen_func` with `block_table`.
  */
@@ -148,7 +147,7 @@ export function pagedAttention(
  * {@link pagedAttention} that also returns the log-sum-exp of each row, for `mergeAttentionStates`.
  *
  * @returns `output` `[tokens, heads, headSize]`, and `lse` `[tokens, heads]` float32: the natural logarithm of the
- * softmax's denominator, sinks included; −∞ for a row without a key to see.
+ * softmax's denominator, sinks included; −∞ for a row with no key to attend to.
  * @throws AttentionError as {@link pagedAttention}.
  */
 export function pagedAttentionWithLse(

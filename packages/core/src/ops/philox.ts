@@ -12,8 +12,8 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /**
- * Philox 4x32-10, a counter-based random number generator: turns the four 32-bit words of a counter into four random
- * ones, in place. It keeps no state, so any word of any stream can be computed by itself, on any device alike.
+ * Philox 4x32-10, a counter-based random number generator: replaces the four 32-bit words of a counter by four random
+ * words, in place. It has no state, so any word of any stream can be computed independently, on any device.
  *
  * @param words The counter, four unsigned words; then the result.
  * @param key0 First word of the key, unsigned.

@@ -1,6 +1,6 @@
 import type { Checks } from '../checks.ts';
 
-/** Checks that `cuSeqlens` starts at 0, never falls and ends within `rows`. */
+/** Checks that `cuSeqlens` starts at 0, never decreases and ends within `rows`. */
 export function checkCuSeqlens(
   checks: Checks,
   argument: string,

@@ -24,7 +24,7 @@ export const reshapeAndCacheCpu = cpuKernel<ReshapeAndCacheInputs, object>((inpu
   for (const { cache, strides, rows } of caches) store(rows, cache, strides, layout, slots);
 });
 
-/** Every slot is -1, or one of the cache that no other token has. */
+/** Checks that every slot is -1, or a slot of the cache that no other token has. */
 export function checkReshapeAndCacheValues({
   keyCache,
   valueCache,

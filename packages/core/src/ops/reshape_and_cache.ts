@@ -11,9 +11,9 @@ export interface ReshapeAndCacheInputs {
   key: TensorInfo;
   /** Shape and storage type of `key`. */
   value: TensorInfo;
-  /** Layout `flash` or `vllm`, see `cacheLayout`; overwritten at the slots. */
+  /** Layout `flash` or `vllm`, see `cacheLayout`; overwritten in the given slots. */
   keyCache: TensorInfo;
-  /** Layout and storage type of `keyCache`; overwritten at the slots. */
+  /** Layout and storage type of `keyCache`; overwritten in the given slots. */
   valueCache: TensorInfo;
   /** Int32 `[tokens]`. */
   slotMapping: TensorInfo;
@@ -21,7 +21,7 @@ export interface ReshapeAndCacheInputs {
 
 const checks = new Checks('reshapeAndCache');
 
-/** The op behind {@link reshapeAndCache}, for packages that bring a kernel. */
+/** The op behind {@link reshapeAndCache}, for packages that add a kernel. */
 export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
   name: 'ReshapeAndCache',
   check({ key, value, keyCache, valueCache, slotMapping }) {
@@ -51,11 +51,11 @@ export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
  * @param keyCache `[numBlocks, blockSize, kvHeads, headSize]` (layout `flash`), or
  * `[numBlocks, kvHeads, headSize / x, blockSize, x]` with x = 16 / bytes per element (layout `vllm`).
  * @param valueCache Shape of `keyCache` (`flash`), or `[numBlocks, kvHeads, headSize, blockSize]` (`vllm`).
- * @param slotMapping Int32 `[tokens]`: `block · blockSize + offset` for each token; −1 for one that is not stored.
- * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for what does not fit; `ERR_UNSUPPORTED` for block and head sizes
- * outside of the specification, for one cache as both, and while a gradient is recorded; on `cpu` `ERR_RANGE` for a slot outside the cache or
- * given to two tokens, before anything is stored. A device does not store tokens whose slot is outside the cache; which of
- * two tokens with one slot it stores is undefined.
+ * @param slotMapping Int32 `[tokens]`: `block · blockSize + offset` of each token; −1 for a token that is not stored.
+ * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for arguments that do not fit; `ERR_UNSUPPORTED` for an unsupported
+ * block or head size, for one tensor as both caches, and while a gradient is recorded; on `cpu`, `ERR_RANGE` for a slot
+ * that is outside the cache or has two tokens, before anything is stored. A device does not store tokens whose slot is
+ * outside the cache; which of two tokens with the same slot it stores is undefined.
  * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; vLLM's
  * `reshape_and_cache` and `reshape_and_cache_flash`.
  */

@@ -35,7 +35,7 @@ export interface RmsNormOptions {
 
 const checks = new Checks('rmsNorm');
 
-/** The op behind {@link rmsNorm}, for packages that bring a kernel. Given a residual, the second output is the sum. */
+/** The op behind {@link rmsNorm}, for packages that add a kernel. With a residual, the second output is the sum. */
 export const rmsNormOp = defineOp<RmsNormInputs, RmsNormAttributes>({
   name: 'RmsNorm',
   check({ x, weight, residual }, { epsilon, addUnitOffset }) {
@@ -59,17 +59,17 @@ export const rmsNormOp = defineOp<RmsNormInputs, RmsNormAttributes>({
 });
 
 /**
- * Root-mean-square normalization of rows, with the residual connection before it in the same pass:
+ * Root-mean-square normalization of rows, optionally after a residual connection in the same pass:
  * `x / sqrt(mean(x²) + epsilon) · weight`. Sums are float32 or better in every storage type.
  *
- * With a residual, `residualSum = x + residual` is rounded to the storage type first and that rounded sum is normalized,
- * as Hugging Face's models and vLLM's `fused_add_rms_norm` kernel do.
+ * With a residual, `residualSum = x + residual` is first rounded to the storage type, and the rounded sum is normalized, as
+ * in Hugging Face's models and vLLM's `fused_add_rms_norm` kernel.
  *
  * @param x `[.., n]` float32 in any storage type.
  * @param weight `[n]`, float32 or the storage type of `x`.
- * @returns The normalized rows; given a residual, `[normed, residualSum]`. Both of the shape and storage type of `x`.
+ * @returns The normalized rows, or `[normed, residualSum]` with a residual. Both have the shape and storage type of `x`.
  * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit `x`, `ERR_RANGE` for an `epsilon` that is
- * not a number above 0.
+ * not a finite number above 0.
  * @see Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019; vLLM's `rms_norm` and `fused_add_rms_norm`.
  */
 export function rmsNorm(

@@ -13,7 +13,7 @@ export const rotaryEmbeddingCpu = cpuKernel<RotaryEmbeddingInputs, RotaryEmbeddi
   },
 );
 
-/** Every position has a row in the tables. */
+/** Checks that every position has a row in the tables. */
 export function checkRotaryEmbeddingValues(inputs: CpuTensors<RotaryEmbeddingInputs>): void {
   const positions = inputs.positions.values;
   const [maxPosition] = inputs.cos.shape;

@@ -20,15 +20,15 @@ export interface RotaryEmbeddingInputs {
 
 /** Attributes of {@link rotaryEmbedding} by name. */
 export interface RotaryEmbeddingAttributes {
-  /** Whether neighbours are rotated with each other, instead of the halves. */
+  /** Whether a pair is two adjacent elements, instead of one element from each half. */
   interleaved: boolean;
-  /** How many elements of a head are rotated, from the first on. */
+  /** Number of elements of a head that are rotated, from the first on. */
   rotaryDim: number;
 }
 
 const checks = new Checks('rotaryEmbedding');
 
-/** The op behind {@link rotaryEmbedding}, for packages that bring a kernel. */
+/** The op behind {@link rotaryEmbedding}, for packages that add a kernel. */
 export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbeddingAttributes>({
   name: 'RotaryEmbedding',
   check({ query, key, positions, cos, sin }, { interleaved, rotaryDim }) {
@@ -63,21 +63,21 @@ export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbedding
 
 /**
  * Rotary position embedding of queries and keys. Each pair of elements (a, b) of a head becomes
- * `(a · cos − b · sin, b · cos + a · sin)`, with `cos` and `sin` of the token's position and the pair's index i:
+ * `(a · cos − b · sin, b · cos + a · sin)`, with `cos` and `sin` at the token's position and the pair's index i:
  *
  * - `interleaved: false` (default; Llama, GPT-NeoX, "rotate half"): elements i and i + rotaryDim/2.
  * - `interleaved: true` (GPT-J): elements 2i and 2i + 1.
  *
- * Elements from `rotaryDim` on (default: the head size) stay as they are. `query` and `key` are not changed.
+ * Elements from `rotaryDim` on (default: the head size) are copied as they are. `query` and `key` themselves do not change.
  *
  * @param query `[tokens, heads, headSize]` float32 in any storage type.
  * @param key `[tokens, kvHeads, headSize]` in the storage type of `query`.
  * @param positions Int32 `[tokens]`: position of each token in its sequence.
- * @param cos `[maxPosition, rotaryDim / 2]`, stored as float32: the cosines of each position, with all scaling in them.
+ * @param cos `[maxPosition, rotaryDim / 2]`, stored as float32: the cosines of each position, including any scaling.
  * @param sin Shape and storage of `cos`: the sines.
  * @returns `[query, key]`, rotated, in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit; `ERR_RANGE` for a `rotaryDim` that is
- * odd or exceeds the head size, and on `cpu` for a position outside of the table.
+ * odd or exceeds the head size, and on `cpu` for a position outside the table.
  * @see Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021; vLLM's `rotary_embedding`.
  */
 export function rotaryEmbedding(

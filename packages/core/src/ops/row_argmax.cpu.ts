@@ -1,8 +1,8 @@
 import type { Checks } from '../checks.ts';
 
 /**
- * Index in `values` of the largest element of row `row` of `width` elements, the first of equals. Throws `ERR_RANGE`
- * for a row whose softmax is undefined: one that holds NaN or infinity, or nothing above -infinity.
+ * Index in `values` of the largest element of row `row` of `width` elements; the first one if several are equal. Throws
+ * `ERR_RANGE` for a row whose softmax is undefined: one with NaN or infinity, or with only -infinity.
  */
 export function rowArgmax(
   checks: Checks,
@@ -14,7 +14,7 @@ export function rowArgmax(
   const start = row * width;
   let best = start;
   for (let i = start; i < start + width; i++) {
-    if (values[i] <= values[best]) continue; // false for a NaN, too
+    if (values[i] <= values[best]) continue; // false for NaN, too
     best = i;
     if (Number.isNaN(values[i])) break;
   }

@@ -12,7 +12,7 @@ const { exp, log, log1p } = Math;
 
 const checks = new Checks('sampleTokens');
 
-/** Every row has a softmax, as {@link rowArgmax} tells it; the kernel finds out by itself. */
+/** Checks that the softmax of every row is defined (see {@link rowArgmax}). The cpu kernel checks this as it goes. */
 export function checkSampleTokensValues({ logits }: CpuTensors<SampleTokensInputs>): void {
   const [rows, width] = logits.shape;
   const { values } = logits;
@@ -36,7 +36,7 @@ export const sampleTokensCpu = cpuKernel<SampleTokensInputs, object>(
   },
 );
 
-/** The token with the greatest sum of scaled logit and noise among those that the filters keep. */
+/** The token with the largest sum of scaled logit and noise among those that the filters keep. */
 function sampleRow(
   logits: Float32Array,
   mostLikely: number,
@@ -53,7 +53,7 @@ function sampleRow(
     const logit = logits[token];
     if (logit < threshold) continue;
     const scaled = (logit - maximum) / temperature;
-    if (scaled + LARGEST_NOISE < bestScore) continue; // no noise could lift it: most tokens end here
+    if (scaled + LARGEST_NOISE < bestScore) continue; // no noise is large enough: true for most tokens
     const score = scaled + noise.at(token);
     if (score > bestScore || (score === bestScore && token < best)) {
       best = token;
@@ -63,7 +63,7 @@ function sampleRow(
   return best;
 }
 
-/** The smallest logit that top-k, top-p and min-p keep: each of them keeps the tokens from some probability up. */
+/** The smallest logit that top-k, top-p and min-p keep: each filter keeps the tokens above some probability. */
 function keptThreshold(
   logits: Float32Array,
   maximum: number,
@@ -114,7 +114,7 @@ class GumbelNoise {
   }
 }
 
-/** Gumbel noise from 32 random bits. Small numbers make large noise, so that its tail has all their precision. */
+/** Gumbel noise from 32 random bits. Small numbers give large noise, so that its tail has their full precision. */
 function gumbel(bits: number): number {
   return -log(-log1p(-(bits + 0.5) * 2 ** -32));
 }

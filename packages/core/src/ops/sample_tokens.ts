@@ -12,7 +12,7 @@ export interface SampleTokensInputs {
   logits: TensorInfo;
   /**
    * `[6, rows]` int32, one upload for all parameters: the bits of the float32 temperature, topP and minP, then topK, seed
-   * and position as int32. {@link sampleTokens} has checked them.
+   * and position as int32. {@link sampleTokens} checks them.
    */
   parameters: TensorInfo;
 }
@@ -26,11 +26,11 @@ function checkLogits(logits: TensorInfo): void {
 }
 
 /**
- * The op behind {@link sampleTokens}, for packages that bring a kernel.
+ * The op behind {@link sampleTokens}, for packages that add a kernel.
  *
  * Every kernel draws the same random bits. Token `t` of a row takes word `t mod 4` of Philox 4x32-10 with counter
  * `(floor(t / 4), position, 0, 0)` and key `(seed, 0)`, all unsigned. A word `b` becomes the noise
- * `-ln(-ln(1 - (b + 0.5) / 2^32))`, and the row's result is the first token that is kept and has the greatest
+ * `-ln(-ln(1 - (b + 0.5) / 2^32))`, and the row's result is the first token that is kept and has the largest
  * `(logit - maximum) / temperature + noise`, in float32 or better.
  */
 export const sampleTokensOp = defineOp<SampleTokensInputs, object>({
@@ -46,21 +46,21 @@ export const sampleTokensOp = defineOp<SampleTokensInputs, object>({
 });
 
 /**
- * Samples a token for each row of logits. Every parameter is a number for all rows or an array with one for each.
+ * Samples a token for each row of logits. Every parameter is a number for all rows, or an array with one number per row.
  *
- * The filters work in Hugging Face's order: the logits are divided by the temperature; top-k keeps the k most likely tokens;
- * top-p, on the probabilities of the rest scaled to sum to 1, keeps a token if those more likely than it sum to less
- * than `topP`; min-p keeps a token if it is at least `minP` times as likely as the most likely one. (vLLM applies min-p
- * first, so that its top-p sees only the rest of that.) Each keeps tokens of equal logits together: top-k may
- * keep more than k. The most likely token is always kept.
+ * The filters are applied in Hugging Face's order: the logits are divided by the temperature; top-k keeps the k most likely
+ * tokens; top-p, on the remaining probabilities scaled to sum to 1, keeps a token if the more likely ones sum to less than
+ * `topP`; min-p keeps a token if it is at least `minP` times as likely as the most likely one. (vLLM applies min-p first, so
+ * its top-p sees only the tokens that min-p keeps.) Tokens of equal logits are kept or dropped together, so top-k may keep
+ * more than k. The most likely token is always kept.
  *
- * The draw is the Gumbel-max trick with noise that depends on seed, position and token id alone: a row gets the same
- * token whatever other rows are in the batch, in any order, and on any run. Backends agree too, but for rows whose best
- * two scores, or a filter's boundary, differ by no more than rounding.
+ * The draw is the Gumbel-max trick with noise that depends only on seed, position and token id: a row gets the same token
+ * whatever other rows are in the batch, in any order, and in any run. Backends agree too, except for rows whose best two
+ * scores, or a filter's boundary, differ by no more than rounding.
  *
  * @param logits `[rows, vocabulary]` float32 in any storage type; -Infinity excludes a token.
  * @param parameters Parameters by row. `seeds` and `positions` are required unless every temperature is 0.
- * @returns `[rows]` int32 token ids. At temperature 0 the token with the largest logit, of equal ones the lowest id.
+ * @returns `[rows]` int32 token ids. At temperature 0, the token with the largest logit; ties go to the lowest id.
  * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_SHAPE` for a parameter with another number
  * of rows, `ERR_RANGE` for a value out of range or missing, and on `cpu` `ERR_RANGE` for a row of logits that holds
  * NaN or has no finite maximum. A device gives −1 for such a row.

@@ -1,10 +1,10 @@
 import { countOf, describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
-/** A number for all rows, or one for each row. */
+/** A number for all rows, or one per row. */
 export type PerRow = number | ArrayLike<number>;
 
-/** How {@link sampleTokens} chooses a token, for each row. */
+/** How {@link sampleTokens} chooses each row's token. */
 export interface SamplingParameters {
   /** Divides the logits; 0 takes the most likely token. Default 1. */
   temperature?: PerRow;
@@ -17,7 +17,7 @@ export interface SamplingParameters {
   /** Seed of a row's noise, any int32. Required unless every temperature is 0. */
   seeds?: PerRow;
   /**
-   * Position of the token to sample in its sequence, int32 ≥ 0: it gives every step of a sequence noise of its own.
+   * Position in its sequence of the token to sample, int32 ≥ 0: it gives every step of a sequence different noise.
    * Required unless every temperature is 0.
    */
   positions?: PerRow;
@@ -26,7 +26,7 @@ export interface SamplingParameters {
 interface Field {
   name: keyof SamplingParameters;
   type: 'float32' | 'int32';
-  /** What is taken where nothing is given; `undefined` for what random rows cannot do without. */
+  /** Default value; `undefined` if random rows require the parameter. */
   fallback: number | undefined;
   expected: string;
   valid: (value: number) => boolean;
@@ -74,7 +74,7 @@ const FIELDS: readonly Field[] = [
   },
 ];
 
-/** Number of rows of the packed parameters. */
+/** Number of rows in the packed parameters. */
 export const NUM_SAMPLING_FIELDS = FIELDS.length;
 
 /**
@@ -92,7 +92,7 @@ export function packSamplingParameters(
     const given = parameters[name] ?? fallback;
     const start = field * rows;
     if (given === undefined) {
-      // `temperature` is the first field, so it is there already.
+      // `temperature` is the first field, so it is packed already.
       const greedy = floats.subarray(0, rows).every((temperature) => temperature === 0);
       if (!greedy) checks.fail('ERR_RANGE', name, `${expected} if any temperature is above 0`, 'undefined');
       return;
@@ -123,7 +123,7 @@ export interface RowSamplingParameters {
   position: number;
 }
 
-/** Row `row` of what {@link packSamplingParameters} packed. */
+/** Reads row `row` of the parameters that {@link packSamplingParameters} packed. */
 export function unpackSamplingParameters(packed: Int32Array, row: number): RowSamplingParameters {
   const floats = new Float32Array(packed.buffer, packed.byteOffset, packed.length);
   const rows = packed.length / NUM_SAMPLING_FIELDS;

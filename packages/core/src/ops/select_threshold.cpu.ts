@@ -1,6 +1,6 @@
 /**
- * The largest of `values[0..length)` such that it and all larger ones together weigh at least `target`; the smallest of
- * them if all together weigh less. Quickselect: linear in `length` on average; reorders `values`.
+ * The largest of `values[0..length)` such that it and all larger values together weigh at least `target`; the smallest
+ * value if all together weigh less. Quickselect: linear in `length` on average; reorders `values`.
  */
 export function selectThreshold(
   values: Float32Array,

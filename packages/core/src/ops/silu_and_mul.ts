@@ -12,7 +12,7 @@ export interface SiluAndMulInputs {
 
 const checks = new Checks('siluAndMul');
 
-/** The op behind {@link siluAndMul}, for packages that bring a kernel. */
+/** The op behind {@link siluAndMul}, for packages that add a kernel. */
 export const siluAndMulOp = defineOp<SiluAndMulInputs, object>({
   name: 'SiluAndMul',
   check: ({ x }) => checkGated(checks, x),
@@ -25,7 +25,7 @@ export const siluAndMulOp = defineOp<SiluAndMulInputs, object>({
  *
  * @param x `[.., 2n]` float32 in any storage type: the gate's n elements, then the up projection's.
  * @returns `[.., n]` in the storage type of `x`.
- * @throws AttentionError `ERR_SHAPE` when the last dimension is odd or `x` is a scalar, `ERR_DTYPE` when not float32.
+ * @throws AttentionError `ERR_SHAPE` if the last dimension is odd or `x` is a scalar, `ERR_DTYPE` if `x` is not float32.
  * @see Shazeer, "GLU Variants Improve Transformer", 2020; vLLM's `silu_and_mul`.
  */
 export function siluAndMul(x: Tensor): Tensor {

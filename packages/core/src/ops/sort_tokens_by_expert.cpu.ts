@@ -13,7 +13,7 @@ export const sortTokensByExpertCpu = cpuKernel<SortTokensByExpertInputs, SortTok
   },
 );
 
-/** Every id is an expert's. */
+/** Checks that every id is that of an expert. */
 export function checkSortTokensByExpertValues(
   { ids }: CpuTensors<SortTokensByExpertInputs>,
   { numExperts }: SortTokensByExpertAttributes,
@@ -21,7 +21,7 @@ export function checkSortTokensByExpertValues(
   checkExpertIds(opChecks, 'ids', ids.values, numExperts);
 }
 
-/** Throws `ERR_RANGE` for an id that is no expert's. */
+/** Throws `ERR_RANGE` for an id that is not an expert's. */
 export function checkExpertIds(
   checks: Checks,
   argument: string,
@@ -37,8 +37,8 @@ export function checkExpertIds(
 }
 
 /**
- * Counting sort of the pairs `0..ids.length` by expert, of which all exist, into `sorted`, stable. Returns where the
- * pairs of each expert end in it.
+ * Stable counting sort of the pairs `0..ids.length` by expert into `sorted`; all ids must be in range. Returns the end of
+ * each expert's pairs in `sorted`.
  */
 export function sortPairsByExpert(
   ids: ArrayLike<number>,

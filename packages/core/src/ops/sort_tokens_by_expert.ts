@@ -11,21 +11,21 @@ export interface SortTokensByExpertInputs {
 
 /** Attributes of {@link sortTokensByExpertOp}. */
 export interface SortTokensByExpertAttributes {
-  /** Number of experts; ids are below it. */
+  /** Number of experts; ids are less than it. */
   numExperts: number;
 }
 
-/** Pairs of token and expert in the order of their experts, as {@link sortTokensByExpert} returns them. */
+/** (token, expert) pairs sorted by expert, as {@link sortTokensByExpert} returns them. */
 export interface ExpertOrder {
   /** `[pairs]` int32: pair indices; pair `token * k + j` is choice `j` of the token. */
   sortedTokenIds: Tensor1D;
-  /** `[pairs]` int32: the expert of each of them, ascending. */
+  /** `[pairs]` int32: the expert of each of these pairs, ascending. */
   expertIds: Tensor1D;
 }
 
 const checks = new Checks('sortTokensByExpert');
 
-/** The op behind {@link sortTokensByExpert}, for packages that bring a kernel. Outputs: sortedTokenIds, expertIds. */
+/** The op behind {@link sortTokensByExpert}, for packages that add a kernel. Outputs: sortedTokenIds, expertIds. */
 export const sortTokensByExpertOp = defineOp<SortTokensByExpertInputs, SortTokensByExpertAttributes>({
   name: 'SortTokensByExpert',
   check({ ids }, { numExperts }) {
@@ -46,9 +46,9 @@ export const sortTokensByExpertOp = defineOp<SortTokensByExpertInputs, SortToken
 
 /**
  * Sorts the (token, expert) pairs of a routing by expert, so that {@link moeGemm} reads each expert's weights once. The
- * sort is stable: pairs of one expert stay in token order.
+ * sort is stable: the pairs of an expert stay in token order.
  *
- * @param ids `[tokens, k]` int32 expert ids, as {@link topkSoftmax} returns them. They make `tokens * k` pairs.
+ * @param ids `[tokens, k]` int32 expert ids, as {@link topkSoftmax} returns them: `tokens * k` pairs.
  * @param numExperts Number of experts.
  * @returns `sortedTokenIds` and `expertIds`, each `[tokens * k]` int32.
  * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other ids, `ERR_RANGE` for `numExperts` below 1, and on `cpu`

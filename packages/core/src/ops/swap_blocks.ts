@@ -9,7 +9,7 @@ import { swapBlocksCpu } from './swap_blocks.cpu.ts';
 export interface SwapBlocksInputs {
   /** `[numBlocks, …]`: a key cache or a value cache. */
   source: TensorInfo;
-  /** `[numBlocks of its own, …]`, its blocks of the shape and storage type of the source's; overwritten. */
+  /** `[its own numBlocks, …]`; blocks have the shape and storage type of the source's; overwritten. */
   destination: TensorInfo;
 }
 
@@ -36,8 +36,8 @@ function checkCaches(source: TensorInfo, destination: TensorInfo): void {
 }
 
 /**
- * The op behind {@link swapBlocks}, for packages that bring a kernel: copies in any order, for each destination block is
- * in the op's `pairs` once.
+ * The op behind {@link swapBlocks}, for packages that add a kernel: copies in any order, because each destination
+ * block is in the op's `pairs` only once.
  */
 export const swapBlocksOp = defineOp<SwapBlocksInputs, BlockPairsAttributes>({
   name: 'SwapBlocks',
@@ -52,21 +52,22 @@ export const swapBlocksOp = defineOp<SwapBlocksInputs, BlockPairsAttributes>({
 });
 
 /**
- * Copies blocks of one cache tensor to another one, **in place**: between a device cache and a host cache of the same
- * backend (`zerosWithStorage(shape, storage, {memory: 'host'})`), to make room for other sequences and to bring them back.
+ * Copies blocks of one cache tensor to another, **in place**: between a device cache and a host cache of the same backend
+ * (`zerosWithStorage(shape, storage, {memory: 'host'})`), to swap sequences out and back in.
  *
  * @param source Key or value cache of a layer, `[numBlocks, …]`, float32 in any storage type.
  * @param destination Cache with the same block shape and storage type; the number of blocks may differ.
- * @param pairs Block of `source`, block of `destination`, block of `source`, … Of two pairs with one destination the later counts.
- * @throws AttentionError `ERR_DTYPE` when `pairs` is no `Int32Array` or the storage types differ, `ERR_SHAPE` when its
+ * @param pairs Block of `source`, block of `destination`, block of `source`, … If two pairs have the same
+ * destination, the later one wins.
+ * @throws AttentionError `ERR_DTYPE` if `pairs` is not an `Int32Array` or the storage types differ, `ERR_SHAPE` if its
  * length is odd or the block shapes differ, `ERR_RANGE` for a block outside its cache, `ERR_UNSUPPORTED` while a gradient
- * is recorded and when `source` and `destination` share their data. Nothing was copied then.
+ * is recorded, and if `source` and `destination` share their data. If it throws, nothing was copied.
  * @see vLLM's `swap_blocks`.
  */
 export function swapBlocks(source: Tensor, destination: Tensor, pairs: Int32Array): void {
   checks.tensor('source', source);
   checks.tensor('destination', destination);
   checkCaches(source, destination);
-  checkBlockPairs(checks, pairs, source.shape[0], destination.shape[0]); // all of them, before the first run is copied
+  checkBlockPairs(checks, pairs, source.shape[0], destination.shape[0]); // checks all pairs before the first run is copied
   for (const run of independentRuns(pairs, false)) swapBlocksOp({ source, destination }, { pairs: run });
 }

@@ -6,7 +6,7 @@ import type { TopkSoftmaxAttributes, TopkSoftmaxInputs } from './topk_softmax.ts
 
 const checks = new Checks('topkSoftmax');
 
-/** Every row has a softmax, as {@link rowArgmax} tells it; the kernel finds out by itself. */
+/** Checks that the softmax of every row is defined (see {@link rowArgmax}). The cpu kernel checks this as it goes. */
 export function checkTopkSoftmaxValues({ routerLogits }: CpuTensors<TopkSoftmaxInputs>): void {
   const [rows, width] = routerLogits.shape;
   const { values } = routerLogits;
@@ -47,7 +47,7 @@ function selectLargest(
 ): void {
   for (let id = 0; id < width; id++) {
     const value = values[start + id];
-    // Insertion from the end: a later element never passes an equal one, so ties keep the lower id in front.
+    // Inserts from the end: a later element never passes an equal one, so ties keep the lower id first.
     let rank = Math.min(id, k);
     while (rank > 0 && values[start + ids[first + rank - 1]] < value) {
       if (rank < k) ids[first + rank] = ids[first + rank - 1];

@@ -11,7 +11,7 @@ export interface TopkSoftmaxInputs {
 
 /** Attributes of {@link topkSoftmaxOp}. */
 export interface TopkSoftmaxAttributes {
-  /** Experts a token is routed to. */
+  /** Number of experts per token. */
   k: number;
   /** Whether the weights of a token's `k` experts are scaled to sum to 1. */
   renormalize: boolean;
@@ -27,7 +27,7 @@ export interface ExpertRouting {
 
 const checks = new Checks('topkSoftmax');
 
-/** The op behind {@link topkSoftmax}, for packages that bring a kernel. Outputs: weights, ids. */
+/** The op behind {@link topkSoftmax}, for packages that add a kernel. Outputs: weights, ids. */
 export const topkSoftmaxOp = defineOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>({
   name: 'TopkSoftmax',
   check({ routerLogits }, { k, renormalize }) {
@@ -48,16 +48,16 @@ export const topkSoftmaxOp = defineOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>(
 });
 
 /**
- * Routes tokens to experts: softmax over all experts, then the `k` largest of each token. Of equal logits the lower
- * expert id comes first. The softmax is computed in float32 or better whatever the storage type of the logits.
+ * Routes tokens to experts: softmax over all experts, then the `k` largest of each token. Ties go to the lower expert id.
+ * The softmax is computed in float32 or better for every storage type of the logits.
  *
- * @param routerLogits `[tokens, experts]` float32 in any storage type. -Infinity closes an expert to a token.
+ * @param routerLogits `[tokens, experts]` float32 in any storage type. -Infinity excludes an expert for a token.
  * @param k Experts per token, 1 to `experts`.
  * @param options `renormalize`: divide the weights of a token's experts by their sum (`norm_topk_prob` in Hugging Face
  * configurations; Mixtral always does). Default `false`.
  * @returns `weights` `[tokens, k]` float32 in descending order and `ids` `[tokens, k]` int32.
  * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_RANGE` for a `k` out of range, and on `cpu`
- * `ERR_RANGE` for a token whose logits hold NaN or have no finite maximum. A device gives such a token NaN weights
+ * `ERR_RANGE` for a token whose logits hold NaN or have no finite maximum. On a device, such a token gets NaN weights
  * and ids within range.
  * @see Jiang et al., "Mixtral of Experts", 2024; vLLM's `topk_softmax`.
  */

@@ -37,7 +37,7 @@ export const varlenAttentionCpu = cpuKernel<VarlenAttentionInputs, VarlenAttenti
   },
 );
 
-/** The starts of sequences rise from 0 to at most the number of rows. */
+/** Checks that the starts of sequences never decrease, from 0 to at most the number of rows. */
 export function checkVarlenAttentionValues(inputs: CpuTensors<VarlenAttentionInputs>): void {
   const { query, key, cuSeqlensQ, cuSeqlensK } = inputs;
   checkCuSeqlens(checks, 'cuSeqlensQ', cuSeqlensQ.values, query.shape[0]);

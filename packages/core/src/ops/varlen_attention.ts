@@ -13,7 +13,7 @@ import type { AttentionAttributes, AttentionOptions, HeadInputs } from './attent
 import { checkHeadSize } from './cache_layout.ts';
 import { checkVarlenAttentionValues, varlenAttentionCpu } from './varlen_attention.cpu.ts';
 
-/** Where each sequence's rows start in packed queries and packed keys. */
+/** Where each sequence's rows start in the packed queries and the packed keys. */
 export interface VarlenMetadata {
   /** `[sequences + 1]` int32: non-decreasing from 0; query rows past the last are padding. */
   cuSeqlensQ: Tensor;
@@ -25,7 +25,7 @@ export interface VarlenMetadata {
   maxSeqlenK?: number;
 }
 
-/** {@link AttentionOptions}, and a mask, which only contiguous keys can have. */
+/** {@link AttentionOptions}, and a mask, which is supported only for contiguous keys. */
 export interface VarlenAttentionOptions extends AttentionOptions {
   /**
    * float32, broadcastable to `[heads, query rows, key rows]` of the packed batch: added to the scores, after softcap
@@ -60,7 +60,7 @@ export interface VarlenAttentionAttributes extends AttentionAttributes {
 
 const checks = new Checks('varlenAttention');
 
-/** The op behind {@link varlenAttention}, for packages that bring a kernel. */
+/** The op behind {@link varlenAttention}, for packages that add a kernel. */
 export const varlenAttentionOp = defineOp<VarlenAttentionInputs, VarlenAttentionAttributes>({
   name: 'VarlenAttention',
   check(inputs) {
@@ -104,7 +104,7 @@ function checkMask(mask: TensorInfo, full: number[]): void {
 /**
  * Attention over contiguous keys and values of several sequences packed one after another, without a cache.
  *
- * The last query row of a sequence stands at its last key. Everything else is as in `pagedAttention`.
+ * The last query row of a sequence is at its last key. Everything else is as in `pagedAttention`.
  *
  * @param query `[query rows, heads, headSize]`, heads a multiple of KV heads.
  * @param key `[key rows, kvHeads, headSize]` in the storage type of `query`.
@@ -113,8 +113,8 @@ function checkMask(mask: TensorInfo, full: number[]): void {
  * @param options See {@link VarlenAttentionOptions}.
  * @returns `[query rows, heads, headSize]` in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE`, `ERR_RANGE` for arguments that do not fit, naming them; `ERR_RANGE`
- * on `cpu` for starts that fall or pass the last row; `ERR_UNSUPPORTED` for a head size that no kernel has and an
- * unknown option.
+ * on `cpu` for starts that decrease or exceed the number of rows; `ERR_UNSUPPORTED` for an unsupported head size, and for
+ * an unknown option.
  * @see Dao, "FlashAttention-2", 2023; the semantics of flash-attn's `flash_attn_varlen_func`.
  */
 export function varlenAttention(

@@ -6,15 +6,15 @@ import type { StorageType } from './storage_types.ts';
 
 type DataId = TensorInfo['dataId'];
 
-/** What our kernels use of tfjs's `cpu` backend. */
+/** The part of tfjs's `cpu` backend that our kernels use. */
 export interface CpuBackend extends KernelBackend {
   /** Values by data id. */
   data: DataStorage<{ values: unknown }>;
-  /** Makes a tensor from values. */
+  /** Creates a tensor from values. */
   makeTensorInfo(shape: number[], dtype: string, values?: Float32Array | Int32Array): TensorInfo;
 }
 
-/** Storage types of data on `cpu`, whose values are float32 throughout and were rounded when they were written. */
+/** Storage types of data on `cpu`. The values themselves are float32, rounded when they are written. */
 const storageTypes = new WeakMap<DataId, StorageType>();
 
 /** Records that the values behind `dataId` are rounded to `storage`. */
@@ -22,7 +22,7 @@ export function tagCpuStorage(dataId: DataId, storage: StorageType): void {
   if (storage !== 'float32') storageTypes.set(dataId, storage);
 }
 
-/** The values of a tensor on `cpu` itself, not a copy: writing to them changes the tensor. */
+/** The memory of a tensor on `cpu`, not a copy: writing to it changes the tensor. */
 export function cpuValues(backend: CpuBackend, tensor: TensorInfo): Float32Array | Int32Array {
   return backend.data.get(tensor.dataId).values as Float32Array | Int32Array;
 }
@@ -43,9 +43,9 @@ function makeTensor(
 }
 
 /**
- * Throws unless `values`, the memory of a tensor of `dtype`, can be written to. `tf.cast` on `cpu` makes a float32 tensor
- * that shares the memory of an int32 one, an int32 tensor that of a bool one: writing would truncate, and change the
- * other tensor too.
+ * Throws unless `values`, the memory of a tensor of `dtype`, can be written to. On `cpu`, `tf.cast` makes a float32 tensor
+ * share the memory of its int32 input, and an int32 tensor that of its bool input: writing would truncate values and change
+ * the other tensor too.
  */
 export function assertWritable(
   op: string,

@@ -7,7 +7,7 @@ const bitsView = new Uint32Array(floatView.buffer);
 export function encodeBfloat16(value: number): number {
   floatView[0] = value;
   const bits = bitsView[0];
-  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40; // NaN stays NaN when its low bits are cut
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40; // keeps NaN a NaN without its low bits
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
@@ -26,8 +26,8 @@ export function encodeFloat16(value: number): number {
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x47800000) return sign | 0x7c00; // 65536 and above, infinity included
   if (magnitude < 0x38800000) {
-    // Below 2^-14 a half is a multiple of 2^-24. Adding 0.5 puts that bit last in a float32, so the
-    // addition rounds to nearest even and leaves the half's pattern in the low bits.
+    // Below 2^-14 a half is a multiple of 2^-24. Adding 0.5 makes that the last bit of the float32, so the addition
+    // rounds to nearest even and leaves the half's pattern in the low bits.
     bitsView[0] = magnitude;
     floatView[0] += 0.5;
     return sign | (bitsView[0] - 0x3f000000);
@@ -81,7 +81,7 @@ export function roundArrayToStorage(
   for (let i = start; i < end; i++) values[i] = decode(encode(values[i]));
 }
 
-/** The little-endian bytes of `values` in `storage`. */
+/** Encodes `values` in `storage`, as little-endian bytes. */
 export function encodeStorageBytes(values: Float32Array | Int32Array, storage: StorageType): Uint8Array {
   if (storage === 'float32') return new Uint8Array(new Float32Array(values).buffer);
   const { encode } = codecs[storage];
@@ -90,9 +90,9 @@ export function encodeStorageBytes(values: Float32Array | Int32Array, storage: S
   return new Uint8Array(patterns.buffer);
 }
 
-/** The values of little-endian `bytes` in `storage`; `bytes` may start at any offset of its buffer. */
+/** Decodes little-endian `bytes` in `storage`; `bytes` may start at any offset of its buffer. */
 export function decodeStorageBytes(bytes: Uint8Array, storage: StorageType): Float32Array {
-  const aligned = new Uint8Array(bytes).buffer; // not slice(), which for a Node Buffer copies nothing
+  const aligned = new Uint8Array(bytes).buffer; // not slice(): that of a Node Buffer does not copy
   if (storage === 'float32') return new Float32Array(aligned);
   const { decode } = codecs[storage];
   const patterns = new Uint16Array(aligned);

@@ -18,19 +18,19 @@ export interface DeviceMemoryInfo {
 }
 
 /**
- * What a tfjs backend implements to hold tensors of other storage types than float32. All tensors passed in live on
- * that backend; shapes, dtypes and lengths were checked.
+ * What a tfjs backend implements to store tensors in storage types other than float32. All tensors passed in live on that
+ * backend; callers have checked shapes, dtypes and lengths.
  */
 export interface StorageBackend {
   /** Storage type of the data behind `dataId`. */
   storageOf(dataId: DataId): StorageType;
-  /** Makes a float32 tensor of zeros that is stored as `storage` in `memory`. */
+  /** Creates a float32 tensor of zeros that is stored as `storage` in `memory`. */
   zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo;
-  /** Makes a float32 tensor from little-endian bytes that already are in `storage`. */
+  /** Creates a float32 tensor from little-endian bytes that are already in `storage`. */
   fromBytes(bytes: Uint8Array, shape: number[], storage: StorageType): TensorInfo;
   /** Copies out the little-endian bytes of `tensor`, float32 or int32, as it is stored. */
   bytes(tensor: TensorInfo): Promise<Uint8Array>;
-  /** Overwrites `destination` in place, rounding to its storage type. From a tensor it is the op `AssignStorage`. */
+  /** Overwrites `destination` in place, rounding to its storage type. (The op `AssignStorage` assigns from a tensor.) */
   assign(destination: TensorInfo, source: Float32Array | Int32Array): void;
   /** Memory of the device; `undefined` if it has none of its own to fill: a CPU, an emulator. */
   memoryInfo?(): DeviceMemoryInfo | undefined;
@@ -42,7 +42,7 @@ function isStorageBackend(backend: object): backend is StorageBackend {
 
 const cpuStorages = new WeakMap<KernelBackend, StorageBackend>();
 
-/** The {@link StorageBackend} behind a tfjs backend, or `undefined` where it holds float32 only. */
+/** The {@link StorageBackend} of a tfjs backend, or `undefined` if it stores only float32. */
 function findStorageBackend(backend: KernelBackend): StorageBackend | undefined {
   const known = cpuStorages.get(backend);
   if (known) return known;
@@ -57,7 +57,7 @@ function ownerOf(tensor: Pick<TensorInfo, 'dataId'>): KernelBackend {
   return engine().state.tensorInfo.get(tensor.dataId)?.backend ?? engine().backend;
 }
 
-/** The {@link StorageBackend} that `tensor` lives on, or the active one; `ERR_UNSUPPORTED` where it has none. */
+/** The {@link StorageBackend} of the backend that `tensor` lives on, or of the active one. `ERR_UNSUPPORTED` if none. */
 export function storageBackend(op: string, tensor?: Pick<TensorInfo, 'dataId'>): StorageBackend {
   const backend = tensor ? ownerOf(tensor) : engine().backend;
   const found = findStorageBackend(backend);
@@ -67,7 +67,7 @@ export function storageBackend(op: string, tensor?: Pick<TensorInfo, 'dataId'>):
   throw new AttentionError('ERR_UNSUPPORTED', `[${op}] tfjs backend ${name} has no storage types`);
 }
 
-/** Storage type of a tensor: `float32` unless one of our ops or storage functions made it otherwise. */
+/** Storage type of a tensor: `float32` unless one of our ops or storage functions gave it another. */
 export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
   return findStorageBackend(ownerOf(tensor))?.storageOf(tensor.dataId) ?? 'float32';
 }
@@ -80,7 +80,7 @@ export function memoryInfo(): DeviceMemoryInfo | undefined {
 
 const pinned = new WeakSet<DataId>();
 
-/** Forbids tfjs to move `tensor` to another backend: a cache that is copied away is no longer the cache. */
+/** Forbids tfjs to move `tensor` to another backend: a copy of a cache is no longer the cache. */
 export function pinToBackend(tensor: Pick<TensorInfo, 'dataId'>): void {
   guardMoves();
   pinned.add(tensor.dataId);
@@ -89,8 +89,8 @@ export function pinToBackend(tensor: Pick<TensorInfo, 'dataId'>): void {
 let guarded: unknown;
 
 /**
- * tfjs moves a tensor without a word when another backend touches it, as float32. For half precision and cache
- * tensors that would be a silent copy and a loss of precision, so it throws instead.
+ * When another backend touches a tensor, tfjs silently moves it there as float32. For half precision and cache tensors,
+ * that would lose precision or write to a copy, so this makes it throw instead.
  */
 export function guardMoves(): void {
   const current = engine();

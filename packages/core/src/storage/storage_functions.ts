@@ -19,14 +19,14 @@ function checkShape(checks: Checks, shape: readonly number[]): number {
 const tensorFromStorageChecks = new Checks('tensorFromStorage');
 
 /**
- * Makes a tensor from bytes that already are in a storage type, e.g. from a safetensors file, without widening them.
+ * Creates a tensor from bytes that are already in a storage type, e.g. from a safetensors file, without widening them.
  *
  * @param bytes Little-endian elements in row-major order; they are copied.
  * @param shape Shape of the tensor.
  * @param storage Storage type of `bytes` and of the tensor.
  * @returns A float32 tensor stored as `storage` on the active backend.
- * @throws AttentionError `ERR_SHAPE` when the bytes do not fill the shape, `ERR_DTYPE` when they are no `Uint8Array`,
- * `ERR_RANGE` for an unknown storage type or a length below 0, `ERR_UNSUPPORTED` when the backend has no storage types.
+ * @throws AttentionError `ERR_SHAPE` if the bytes do not fill the shape, `ERR_DTYPE` if they are not a `Uint8Array`,
+ * `ERR_RANGE` for an unknown storage type or a negative length, `ERR_UNSUPPORTED` if the backend has no storage types.
  */
 export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: StorageType): Tensor {
   tensorFromStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
@@ -46,13 +46,13 @@ export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: S
 const zerosWithStorageChecks = new Checks('zerosWithStorage');
 
 /**
- * Makes a tensor of zeros on the active backend, in its memory from the start: KV caches of many GB are made this way.
+ * Creates a tensor of zeros directly in the active backend's memory, so that KV caches of many GB need no host copy.
  *
  * @param shape Shape of the tensor.
  * @param storage Storage type of the tensor.
  * @param options `memory`: `device` (default), or `host` for a cache that blocks are swapped out to.
  * @returns A float32 tensor stored as `storage`.
- * @throws AttentionError `ERR_RANGE` for an unknown storage type or memory, `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED` when the
+ * @throws AttentionError `ERR_RANGE` for an unknown storage type or memory, `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED` if the
  * backend has no storage types.
  */
 export function zerosWithStorage(
@@ -69,12 +69,12 @@ export function zerosWithStorage(
 const storageBytesChecks = new Checks('storageBytes');
 
 /**
- * Reads a tensor as it is stored, without widening it: what {@link tensorFromStorage} takes.
+ * Reads a tensor as it is stored, without widening it, in the form that {@link tensorFromStorage} takes.
  *
  * @param x A float32 tensor in any storage type, or an int32 tensor.
  * @returns Its little-endian elements in row-major order, copied from the backend that `x` lives on.
  * @throws AttentionError (the promise rejects) `ERR_DTYPE` for another dtype, `ERR_DISPOSED` for a disposed tensor,
- * `ERR_UNSUPPORTED` when the backend has no storage types.
+ * `ERR_UNSUPPORTED` if the backend has no storage types.
  */
 export async function storageBytes(x: Tensor): Promise<Uint8Array> {
   storageBytesChecks.tensor('x', x);

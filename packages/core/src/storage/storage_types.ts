@@ -1,6 +1,6 @@
 /**
- * How a backend stores the elements of a `float32` tensor. tfjs has no half precision and cannot be given a new
- * dtype, so `dtype` stays `float32` and the storage type is kept beside it, per data id.
+ * How a backend stores the elements of a `float32` tensor. tfjs has no half precision and cannot be given a new dtype, so
+ * `dtype` stays `float32` and the backend keeps the storage type separately, per data id.
  */
 export type StorageType = 'float32' | 'float16' | 'bfloat16';
 
@@ -14,5 +14,5 @@ export const BYTES_PER_ELEMENT: Readonly<Record<StorageType, number>> = {
 /** Every storage type. */
 export const STORAGE_TYPES = Object.keys(BYTES_PER_ELEMENT) as readonly StorageType[];
 
-/** Which memory a tensor is made in: the device's own, or (for swapping) the host's. On `cpu` both are the same. */
+/** The memory a tensor is created in: the device's own, or (for swapping) the host's. On `cpu` both are the same. */
 export type StorageMemory = 'device' | 'host';
