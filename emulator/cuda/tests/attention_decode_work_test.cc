@@ -56,9 +56,9 @@ std::vector<Expected> partition(const Case& c, int threads) {
   for (int i = 0; i < sequences; i++) context_lens[i] = c.context_lengths[i];
   for (size_t i = 0; i < c.query_starts.size(); i++) cu_seqlens_q[i] = c.query_starts[i];
   AttentionParams params{};
-  params.block_tables = block_tables.data;
-  params.context_lens = context_lens.data;
-  params.cu_seqlens_q = c.query_starts.empty() ? nullptr : cu_seqlens_q.data;
+  params.block_tables = {block_tables.data};
+  params.context_lens = {context_lens.data};
+  params.cu_seqlens_q = {c.query_starts.empty() ? nullptr : cu_seqlens_q.data};
   params.tokens = c.query_starts.empty() ? sequences : c.query_starts.back();
   params.sequences = sequences;
   params.heads = c.kv_heads * 4;
