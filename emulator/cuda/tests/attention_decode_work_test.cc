@@ -106,8 +106,11 @@ const std::vector<Case> cases = {
       {3, 2, 0, 0, 1, 0, 1}}},
     // Costs 3 + 3 = 6, share 3: the first item ends where the share does.
     {"items that fill their shares", {128, 128}, 2, {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 2, 0, 1}}},
-    // Costs 3 + 5 = 8, share 4. The last place of block 0 is the fixed cost of sequence 1, whose tiles all go to block 1.
-    {"a share that ends after an item's fixed cost", {128, 256}, 2, {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 4, 0, 1}}},
+    // Costs 3 + 9 = 12, share 4. Block 0 ends with the fixed cost of sequence 1, all of whose tiles go to blocks 1 and 2.
+    {"a share that ends after an item's fixed cost",
+     {128, 512},
+     3,
+     {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 4, 0, 2}, {2, 1, 0, 256, 4, 1, 2}}},
     // 2 tiles make 1 item of cost 3, a share of at least stages - 1 = 2 even for 4 blocks. Block 0 has the fixed cost and
     // tile 0, block 1 tile 1; blocks 2 and 3 have nothing.
     {"more blocks than work", {128}, 4, {{0, 0, 0, 0, 1, 0, 2}, {1, 0, 0, 64, 1, 1, 2}}},
