@@ -12,7 +12,7 @@ const GROUP = HEADS / KV_HEADS;
 const headsFirst = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [1, 0, 2]);
 
 /** One step of a sequence, for both ways. */
-interface Step {
+interface BatchStep {
   query: tf.Tensor3D;
   key: tf.Tensor3D;
   value: tf.Tensor3D;
@@ -38,23 +38,23 @@ function plainAttention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, mask
   return headsFirst(tf.matMul(weights, v));
 }
 
-function plainPrefill({ query, key, value }: Step): tf.Tensor {
+function plainPrefill({ query, key, value }: BatchStep): tf.Tensor {
   const rows = tf.expandDims(tf.range(0, CONTEXT), 1);
   const mask = tf.where(tf.lessEqual(tf.range(0, CONTEXT), rows), 0, Number.NEGATIVE_INFINITY);
   return plainAttention(query, key, value, mask);
 }
 
-function plainDecode({ query, pastKey, pastValue, key, value }: Step): tf.Tensor {
+function plainDecode({ query, pastKey, pastValue, key, value }: BatchStep): tf.Tensor {
   return plainAttention(query, tf.concat([pastKey, key]), tf.concat([pastValue, value]));
 }
 
-function pagedStep({ query, key, value, slots, keyCache, valueCache, metadata }: Step): tf.Tensor {
+function pagedStep({ query, key, value, slots, keyCache, valueCache, metadata }: BatchStep): tf.Tensor {
   tf.reshapeAndCache(key, value, keyCache, valueCache, slots);
   return tf.pagedAttention(query, keyCache, valueCache, metadata);
 }
 
 /** Last `tokens` of a sequence of CONTEXT tokens: the same numbers for both ways. */
-function makeStep(tokens: number): Step {
+function makeStep(tokens: number): BatchStep {
   const draw = (heads: number) => tf.randomNormal<tf.Rank.R3>([CONTEXT, heads, HEAD_SIZE]);
   const [keys, values] = [draw(KV_HEADS), draw(KV_HEADS)];
   const past = CONTEXT - tokens;

@@ -1,7 +1,7 @@
 /** Decode from a paged cache: the share of the GPU's read bandwidth that it reaches. */
 import * as tf from '@attention-js/core/tf';
 import { deviceTime, measureCeilings, randomTensor } from './support/device.ts';
-import { pagedBatch } from './support/paged_batch.ts';
+import { disposeBatch, pagedBatch } from './support/paged_batch.ts';
 import { report } from './support/report.ts';
 import type { Row } from './support/report.ts';
 
@@ -60,11 +60,8 @@ for (const {
     layout,
   });
   const query = randomTensor([contexts.length, heads, headSize]);
-  const { blockTables, contextLens, maxContextLen } = batch.metadata;
-  const metadata = { blockTables, contextLens, maxContextLen };
-  const milliseconds = await deviceTime(
-    () => void tf.pagedAttention(query, batch.keyCache, batch.valueCache, metadata),
-  );
+  const { keyCache, valueCache, metadata } = batch;
+  const milliseconds = await deviceTime(() => void tf.pagedAttention(query, keyCache, valueCache, metadata));
   const tokens = contexts.reduce((sum, context) => sum + context, 0);
   const bandwidth = (2 * tokens * kvHeads * headSize * 2) / milliseconds / 1e9;
   rows.push({
@@ -77,6 +74,7 @@ for (const {
     'of read ceiling': bandwidth / ceilings.read,
     goal,
   });
-  tf.dispose([query, batch.keyCache, batch.valueCache, ...batch.tensors]);
+  query.dispose();
+  disposeBatch(batch);
 }
 report('decode', ceilings, rows);

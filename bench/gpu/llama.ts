@@ -83,7 +83,7 @@ async function stepSeconds(sequences: number, queryLength: number, past: number)
         tokenIds: tf.tensor1d(tokens, 'int32'),
         metadata,
         cache,
-        logitRows: tf.tensor1d(last, 'int32'),
+        logitRows: queryLength === 1 ? undefined : tf.tensor1d(last, 'int32'),
       });
       return tf.sampleTokens(logits, { temperature: 0 });
     });

@@ -1,7 +1,7 @@
 /** Causal prefill from a paged cache, whole and in chunks, and mixed with decodes; beside PyTorch where that was measured. */
 import * as tf from '@attention-js/core/tf';
 import { deviceTime, measureCeilings, randomTensor } from './support/device.ts';
-import { pagedBatch } from './support/paged_batch.ts';
+import { disposeBatch, pagedBatch } from './support/paged_batch.ts';
 import { peerFigure } from './support/peers.ts';
 import { report } from './support/report.ts';
 import type { Row } from './support/report.ts';
@@ -87,6 +87,7 @@ for (const current of cases) {
     'of flash2': flash2 && speed / flash2,
     'PyTorch cudnn': cudnn,
   });
-  tf.dispose([query, batch.keyCache, batch.valueCache, ...batch.tensors, ...(slopes ? [slopes] : [])]);
+  tf.dispose([query, ...(slopes ? [slopes] : [])]);
+  disposeBatch(batch);
 }
 report('prefill', ceilings, rows);

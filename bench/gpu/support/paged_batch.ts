@@ -11,13 +11,11 @@ interface BatchSpec {
   layout?: 'flash' | 'vllm';
 }
 
-/** A paged cache of random numbers whose blocks lie in random order, and the metadata of a step. */
+/** A paged cache of random numbers whose blocks lie in random order, and the metadata that the engine makes for such a step. */
 export interface PagedBatch {
   keyCache: tf.Tensor;
   valueCache: tf.Tensor;
-  metadata: tf.AttentionMetadata;
-  /** The metadata's tensors, to dispose of. */
-  tensors: tf.Tensor[];
+  metadata: tf.StepMetadata;
 }
 
 /** Makes a batch; blocks are dealt out as a cache that has run for a while has them. */
@@ -25,30 +23,27 @@ export function pagedBatch({ sequences, kvHeads, headSize, layout = 'flash' }: B
   const counts = sequences.map(({ contextLength }) => Math.ceil(contextLength / BLOCK_SIZE));
   const numBlocks = counts.reduce((sum, count) => sum + count, 0);
   const order = tf.util.createShuffledIndices(numBlocks);
-  const columns = Math.max(...counts);
-  const table = new Int32Array(sequences.length * columns);
   let next = 0;
-  counts.forEach((count, sequence) => {
-    for (let i = 0; i < count; i++) table[sequence * columns + i] = order[next++];
-  });
-  const cuSeqlensQ = [0];
-  for (const { queryLength } of sequences) cuSeqlensQ.push(cuSeqlensQ[cuSeqlensQ.length - 1] + queryLength);
-  const contexts = sequences.map(({ contextLength }) => contextLength);
-  const tensors = {
-    blockTables: tf.tensor2d(table, [sequences.length, columns], 'int32'),
-    contextLens: tf.tensor1d(contexts, 'int32'),
-    cuSeqlensQ: tf.tensor1d(cuSeqlensQ, 'int32'),
-  };
+  const metadata = tf.buildInputMetadata(
+    sequences.map(({ contextLength, queryLength }, i) => {
+      const blockTable = order.slice(next, (next += counts[i]));
+      const slot = (position: number): number =>
+        blockTable[Math.floor(position / BLOCK_SIZE)] * BLOCK_SIZE + (position % BLOCK_SIZE);
+      const slots = Array.from({ length: queryLength }, (_, j) => slot(contextLength - queryLength + j));
+      return { slots, blockTable, contextLength, queryLength };
+    }),
+  );
   const flash = [numBlocks, BLOCK_SIZE, kvHeads, headSize];
   const isFlash = layout === 'flash';
   return {
     keyCache: randomTensor(isFlash ? flash : [numBlocks, kvHeads, headSize / 8, BLOCK_SIZE, 8]),
     valueCache: randomTensor(isFlash ? flash : [numBlocks, kvHeads, headSize, BLOCK_SIZE]),
-    metadata: {
-      ...tensors,
-      maxSeqlenQ: Math.max(...sequences.map(({ queryLength }) => queryLength)),
-      maxContextLen: Math.max(...contexts),
-    },
-    tensors: Object.values(tensors),
+    metadata,
   };
+}
+
+/** Frees a batch. */
+export function disposeBatch({ keyCache, valueCache, metadata }: PagedBatch): void {
+  tf.dispose([keyCache, valueCache]);
+  tf.disposeInputMetadata(metadata);
 }

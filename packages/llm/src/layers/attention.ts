@@ -13,7 +13,7 @@ import type { Norm } from './norm.ts';
 import type { Rotary } from './rotary.ts';
 
 /** What the layers of one step share. */
-export interface Step {
+export interface StepContext {
   /** Sequences, positions, slots and blocks. */
   metadata: InputMetadata;
   /** Keys and values of a layer, where there is a cache. */
@@ -81,7 +81,7 @@ export class Attention {
   }
 
   /** `[tokens, hidden]` in and out. */
-  forward(x: Tensor2D, { metadata, layerCache }: Step): Tensor2D {
+  forward(x: Tensor2D, { metadata, layerCache }: StepContext): Tensor2D {
     const { numHeads, numKvHeads, headSize, softcap } = this.#config;
     const { projections, output, queryNorm, keyNorm, rotary, attention } = this.#parts;
     const heads = [numHeads, numKvHeads, numKvHeads];

@@ -3,7 +3,7 @@ import type { ModelConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
 import type { Weights } from '../models/weights.ts';
 import { Attention } from './attention.ts';
-import type { Step } from './attention.ts';
+import type { StepContext } from './attention.ts';
 import { Mlp } from './mlp.ts';
 import type { FeedForward } from './mlp.ts';
 import { MixtureOfExperts } from './moe.ts';
@@ -69,7 +69,7 @@ export class DecoderLayer {
   }
 
   /** `x` and `residual` are `[tokens, hidden]`. */
-  forward({ x, residual }: HiddenState, step: Step): HiddenState {
+  forward({ x, residual }: HiddenState, step: StepContext): HiddenState {
     const { input, attentionOutput, mlp, mlpOutput } = this.#norms;
     const before = input.forward(x, residual);
     const attended = this.#attention.forward(before.normed as Tensor2D, step);

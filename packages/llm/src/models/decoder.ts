@@ -2,7 +2,7 @@ import { AttentionError, castStorage, Checks } from '@attention-js/core';
 import { dispose, div, gather, mul, scalar, tanh, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
-import type { Step } from '../layers/attention.ts';
+import type { StepContext } from '../layers/attention.ts';
 import { DecoderLayer } from '../layers/decoder_layer.ts';
 import type { HiddenState } from '../layers/decoder_layer.ts';
 import { Linear } from '../layers/linear.ts';
@@ -92,7 +92,7 @@ export class Decoder implements CausalLM {
       const { positions } = metadata;
       checks.expect(positions !== undefined, 'ERR_DTYPE', 'metadata.positions', 'a Tensor', positions);
     }
-    const step: Step = { metadata, layerCache: (layer) => cache?.layer(layer) ?? {} };
+    const step: StepContext = { metadata, layerCache: (layer) => cache?.layer(layer) ?? {} };
     return tidy(() => {
       let state = this.#embed(tokenIds);
       for (const layer of this.#parts.layers) {

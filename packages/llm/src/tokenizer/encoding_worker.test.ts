@@ -1,0 +1,62 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from '@jest/globals';
+import { byteTokenizer } from '../testing/byte_tokenizer.ts';
+import { expectRejection } from '../testing/expect_rejection.ts';
+import { EncodingWorker } from './encoding_worker.ts';
+import { Tokenizer } from './tokenizer.ts';
+
+const SHIPPED_MODEL = fileURLToPath(new URL('../../model', import.meta.url));
+const texts = ['', 'Hello', '<s>a</s> b <|user|>', 'grüße 😀 '.repeat(500), `${'x'.repeat(3000)} y`];
+
+describe('encodeInWorker', () => {
+  test('gives what encode gives, for many texts at once', async () => {
+    for (const tokenizer of [byteTokenizer([['l', 'l']]), await Tokenizer.load(SHIPPED_MODEL)]) {
+      for (const addSpecialTokens of [true, false]) {
+        const encoded = await Promise.all(
+          texts.map((text) => tokenizer.encodeInWorker(text, { addSpecialTokens })),
+        );
+        expect(encoded).toEqual(texts.map((text) => tokenizer.encode(text, { addSpecialTokens })));
+      }
+    }
+  });
+
+  test('leaves the event loop free', async () => {
+    const tokenizer = await Tokenizer.load(SHIPPED_MODEL);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await tokenizer.encodeInWorker('Some words of a long text. '.repeat(10_000));
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(10);
+  });
+
+  test('rejects when the thread cannot work, and tries again at the next text', async () => {
+    const worker = new EncodingWorker({ model: null }, {});
+    for (let i = 0; i < 2; i++) {
+      await expectRejection(
+        worker.encode('a', true),
+        'ERR_RANGE',
+        '[Tokenizer] text: expected one that can be encoded, received "Error: Tokenizer must',
+      );
+    }
+  });
+});
+
+describe('Tokenizer', () => {
+  test('gives no text for ids that it does not have', () => {
+    const tokenizer = byteTokenizer();
+    expect(tokenizer.decode([72, 5000, 105])).toBe('Hi');
+    expect(tokenizer.decode([5000])).toBe('');
+    const detokenizer = tokenizer.detokenizer();
+    expect([72, 5000, 105].map((id) => detokenizer.push(id))).toEqual(['H', '', 'i']);
+  });
+
+  test('knows its longest token', () => {
+    expect(byteTokenizer().longestToken).toBe('<|assistant|>'.length);
+    expect(
+      byteTokenizer([
+        ['a', 'b'],
+        ['ab'.repeat(9), 'c'],
+      ]).longestToken,
+    ).toBe(19);
+  });
+});
