@@ -1,14 +1,20 @@
 // The N-API side of a device: buffers, pipelines, dispatch and wait. No arithmetic, and nothing about any one op.
 
+#include <napi.h>
+
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
 #include <utility>
 
-#include <napi.h>
-
+#include "common/arguments.h"
+#include "common/async.h"
+#include "common/errors.h"
+#include "common/external_memory.h"
+#include "common/handles.h"
+#include "common/tagged_object.h"
 #include "device.h"
 
 #ifdef ATTENTION_METAL_EMULATOR
@@ -18,6 +24,9 @@
 namespace attention::metal {
 namespace {
 
+constexpr std::uint32_t max_buffers = 31;
+constexpr std::size_t max_parameter_bytes = 4096;
+
 /// A device may be used from one thread at a time: by JavaScript's, or by one that waits on its behalf.
 struct SharedDevice {
   explicit SharedDevice(std::unique_ptr<Device> opened) : device(std::move(opened)) {}
@@ -25,157 +34,108 @@ struct SharedDevice {
   std::mutex mutex;
 };
 
-/// What JavaScript holds as a buffer. `memory` is null once it was freed.
+/// What JavaScript holds as a buffer.
 struct BufferHandle {
-  std::shared_ptr<Buffer> memory;
+  static constexpr napi_type_tag tag = {0x5b0c7c1fd2a94e36, 0x8f64a1e95c0b7d22};
+  std::shared_ptr<Buffer> memory;  // null once it was freed
   Napi::Reference<Napi::ArrayBuffer> view;
+
+  Buffer& buffer() const {
+    if (!memory) throw AddonError("ERR_DISPOSED", "the buffer was freed");
+    return *memory;
+  }
 };
 
-using LibraryHandle = std::shared_ptr<Library>;
-using PipelineHandle = std::shared_ptr<Pipeline>;
-
-template <typename T>
-Napi::External<T> hold(Napi::Env env, T* handle) {
-  return Napi::External<T>::New(env, handle, [](Napi::Env, T* held) { delete held; });
-}
-
-template <typename T>
-T& held(const Napi::Value& value) {
-  return *value.As<Napi::External<T>>().Data();
-}
-
-/// Makes JavaScript's errors: (code, message) -> AttentionError.
-class Errors {
- public:
-  explicit Errors(Napi::Function make) : make_(Napi::Persistent(make)) {}
-
-  Napi::Error make(Napi::Env env, const char* code, const std::string& message) const {
-    const Napi::Value error =
-        make_.Value().Call({Napi::String::New(env, code), Napi::String::New(env, "[metal] " + message)});
-    return Napi::Error(env, error);
-  }
-
-  /// Runs `body`; what the device throws becomes an error of JavaScript's.
-  template <typename Body>
-  auto guard(Napi::Env env, Body body) const {
-    try {
-      return body();
-    } catch (const OutOfMemoryError& error) {
-      throw make(env, "ERR_OUT_OF_MEMORY", error.what());
-    } catch (const std::bad_alloc&) {
-      throw make(env, "ERR_OUT_OF_MEMORY", "the machine has no memory left");
-    } catch (const Napi::Error&) {
-      throw;
-    } catch (const std::exception& error) {
-      throw make(env, "ERR_DEVICE", error.what());
-    }
-  }
-
- private:
-  Napi::FunctionReference make_;
+struct LibraryHandle {
+  static constexpr napi_type_tag tag = {0xe1836a0d47bf4c59, 0xa92d5e7013f8c64b};
+  std::shared_ptr<Library> library;
 };
 
-/// Waits on a thread of Node's pool, and settles a promise.
-class Wait : public Napi::AsyncWorker {
- public:
-  Wait(Napi::Env env, std::shared_ptr<SharedDevice> shared, const std::shared_ptr<Errors>& errors)
-      : Napi::AsyncWorker(env),
-        shared_(std::move(shared)),
-        errors_(errors),
-        deferred_(Napi::Promise::Deferred::New(env)) {}
-
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
- protected:
-  void Execute() override {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->device->wait();  // what it throws goes to OnError
-  }
-  void OnOK() override { deferred_.Resolve(Env().Undefined()); }
-  void OnError(const Napi::Error& error) override {
-    deferred_.Reject(errors_->make(Env(), "ERR_DEVICE", error.Message()).Value());
-  }
-
- private:
-  std::shared_ptr<SharedDevice> shared_;
-  std::shared_ptr<Errors> errors_;
-  Napi::Promise::Deferred deferred_;
+struct PipelineHandle {
+  static constexpr napi_type_tag tag = {0x3d9f12b8760e4ac5, 0xb7584c0fe2916da3};
+  std::shared_ptr<Pipeline> pipeline;
 };
 
-FunctionConstants functionConstants(const Napi::Object& values) {
+FunctionConstants function_constants(const Napi::Value& value) {
+  const Napi::Object values = object(value, "constants");
   FunctionConstants constants;
   const Napi::Array names = values.GetPropertyNames();
   for (std::uint32_t i = 0; i < names.Length(); i++) {
-    const std::string name = names.Get(i).ToString();
-    const Napi::Value value = values.Get(name);
-    if (value.IsBoolean()) {
-      constants[name] = value.As<Napi::Boolean>().Value();
+    const std::string name = text(names.Get(i), "constants");
+    const Napi::Value constant = values.Get(name);
+    if (constant.IsBoolean()) {
+      constants[name] = constant.As<Napi::Boolean>().Value();
       continue;
     }
-    const double number = value.ToNumber().DoubleValue();
-    const auto integer = static_cast<std::int64_t>(number);
-    if (static_cast<double>(integer) == number) {
-      constants[name] = integer;
-    } else {
-      constants[name] = number;
-    }
+    if (!constant.IsNumber()) fail("ERR_DTYPE", "constant " + name, "a boolean or a number");
+    const double number = constant.As<Napi::Number>().DoubleValue();
+    const bool is_integer = std::trunc(number) == number && std::abs(number) <= 0x1p53;
+    constants[name] = is_integer ? FunctionConstant(std::int64_t(number)) : FunctionConstant(number);
   }
   return constants;
 }
 
-class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
+class NativeDevice : public TaggedObject<NativeDevice> {
  public:
+  static constexpr napi_type_tag tag = {0x94c6f20b5ad7413e, 0x86e1b3d50f7a29c8};
+  static constexpr const char* class_name = "NativeDevice";
+
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeDevice",
-                       {
-                           InstanceAccessor<&NativeDevice::name>("name"),
-                           InstanceAccessor<&NativeDevice::isEmulated>("isEmulated"),
-                           InstanceMethod<&NativeDevice::makeBuffer>("makeBuffer"),
-                           InstanceMethod<&NativeDevice::contents>("contents"),
-                           InstanceMethod<&NativeDevice::freeBuffer>("freeBuffer"),
-                           InstanceMethod<&NativeDevice::makeLibrary>("makeLibrary"),
-                           InstanceMethod<&NativeDevice::makePipeline>("makePipeline"),
-                           InstanceMethod<&NativeDevice::dispatch>("dispatch"),
-                           InstanceMethod<&NativeDevice::wait>("wait"),
-                           InstanceMethod<&NativeDevice::waitAsync>("waitAsync"),
-                       });
+    return define_class(env, {
+                                 accessor<&NativeDevice::name>("name"),
+                                 accessor<&NativeDevice::is_emulated>("isEmulated"),
+                                 method<&NativeDevice::memory>("memory"),
+                                 method<&NativeDevice::make_buffer>("makeBuffer"),
+                                 method<&NativeDevice::contents>("contents"),
+                                 method<&NativeDevice::fill_buffer>("fillBuffer"),
+                                 method<&NativeDevice::write_buffer>("writeBuffer"),
+                                 method<&NativeDevice::read_buffer>("readBuffer"),
+                                 method<&NativeDevice::free_buffer>("freeBuffer"),
+                                 method<&NativeDevice::make_library>("makeLibrary"),
+                                 method<&NativeDevice::make_pipeline>("makePipeline"),
+                                 method<&NativeDevice::dispatch>("dispatch"),
+                                 method<&NativeDevice::wait>("wait"),
+                                 method<&NativeDevice::wait_async>("waitAsync"),
+                             });
   }
 
   /// (makeError, emulatorOptions)
-  explicit NativeDevice(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<NativeDevice>(info), errors_(std::make_shared<Errors>(info[0].As<Napi::Function>())) {
-    try {
-      shared_ = std::make_shared<SharedDevice>(open(info));
-    } catch (const DeviceError& error) {
-      throw errors_->make(info.Env(), "ERR_NO_DEVICE", error.what());
-    }
+  explicit NativeDevice(const Napi::CallbackInfo& info) : TaggedObject<NativeDevice>(info) {
+    errors_ = Errors().guard(info.Env(), "metal",
+                             [&] { return std::make_shared<Errors>(function(info[0], "makeError")); });
+    errors_->guard(info.Env(), "metal", [&] { shared_ = std::make_shared<SharedDevice>(open(info[1])); });
+  }
+
+  template <typename Body>
+  auto guard(Napi::Env env, Body body) const {
+    return errors_->guard(env, "metal", body);
   }
 
  private:
-  template <typename Body>
-  auto locked(const Napi::CallbackInfo& info, Body body) {
-    return errors_->guard(info.Env(), [&] {
-      const std::lock_guard lock(shared_->mutex);
-      return body();
-    });
-  }
+  std::unique_lock<std::mutex> lock() { return std::unique_lock(shared_->mutex); }
+  Device& device() { return *shared_->device; }
 
-  static std::unique_ptr<Device> open([[maybe_unused]] const Napi::CallbackInfo& info) {
+  static std::unique_ptr<Device> open([[maybe_unused]] const Napi::Value& value) {
 #ifdef ATTENTION_METAL_EMULATOR
-    const auto given = info[1].As<Napi::Object>();
+    const Napi::Object given = object(value, "options");
     EmulatorOptions options;
-    options.cache_folder = given.Get("cacheFolder").ToString();
-    options.source_folder = given.Get("sourceFolder").ToString();
-    options.checked = given.Get("checked").ToBoolean();
-    return make_emulated_device(options);
+    options.cache_folder = text(given.Get("cacheFolder"), "options.cacheFolder");
+    options.source_folder = text(given.Get("sourceFolder"), "options.sourceFolder");
+    options.checked = boolean(given.Get("checked"), "options.checked");
+    const auto make = [&] { return make_emulated_device(options); };
 #else
-    return make_apple_device();
+    const auto make = [] { return make_apple_device(); };
 #endif
+    try {
+      return make();
+    } catch (const DeviceError& error) {
+      throw AddonError("ERR_NO_DEVICE", error.what());
+    }
   }
 
-  Napi::Value name(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), shared_->device->name()); }
+  Napi::Value name(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), device().name()); }
 
-  Napi::Value isEmulated(const Napi::CallbackInfo& info) {
+  Napi::Value is_emulated(const Napi::CallbackInfo& info) {
 #ifdef ATTENTION_METAL_EMULATOR
     return Napi::Boolean::New(info.Env(), true);
 #else
@@ -183,89 +143,139 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 #endif
   }
 
-  Napi::Value makeBuffer(const Napi::CallbackInfo& info) {
-    const auto length = static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value());
-    return locked(info, [&] {
-      auto handle = std::make_unique<BufferHandle>();
-      handle->memory = shared_->device->make_buffer(length);
-      return hold(info.Env(), handle.release());
-    });
+  /// () -> {allocated, recommended} in bytes
+  Napi::Value memory(const Napi::CallbackInfo& info) {
+    const auto locked = lock();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result.Set("allocated", double(device().allocated_size()));
+    result.Set("recommended", double(device().limits().recommended_working_set_size));
+    return result;
   }
 
+  /// (byteLength)
+  Napi::Value make_buffer(const Napi::CallbackInfo& info) {
+    const std::size_t length = natural(info[0], "byteLength");
+    auto handle = std::make_unique<BufferHandle>();
+    {
+      const auto locked = lock();
+      handle->memory = device().make_buffer(length);
+    }
+    return hold(info.Env(), std::move(handle));
+  }
+
+  /// (buffer) -> ArrayBuffer, the same each time, which keeps the memory for as long as it may be read
   Napi::Value contents(const Napi::CallbackInfo& info) {
-    auto& handle = held<BufferHandle>(info[0]);
-    if (!handle.memory) throw errors_->make(info.Env(), "ERR_DISPOSED", "the buffer was freed");
+    auto& handle = held<BufferHandle>(info[0], "buffer");
+    Buffer& buffer = handle.buffer();
     if (!handle.view.IsEmpty()) return handle.view.Value();
-    // The ArrayBuffer keeps the memory alive for as long as it may be read.
-    auto keeper = std::make_unique<std::shared_ptr<Buffer>>(handle.memory);
-    const auto release = [](Napi::Env, void*, std::shared_ptr<Buffer>* kept) { delete kept; };
-    auto view = Napi::ArrayBuffer::New(info.Env(), handle.memory->contents(), handle.memory->length(), release,
-                                       keeper.get());
-    keeper.release();
+    const auto view = MemoryKeeper::expose(info.Env(), buffer.contents(), buffer.length(), handle.memory);
     handle.view = Napi::Reference<Napi::ArrayBuffer>::New(view, 1);
     return view;
   }
 
-  void freeBuffer(const Napi::CallbackInfo& info) {
-    auto& handle = held<BufferHandle>(info[0]);
+  /// (buffer, byte)
+  void fill_buffer(const Napi::CallbackInfo& info) {
+    Buffer& buffer = held<BufferHandle>(info[0], "buffer").buffer();
+    std::memset(buffer.contents(), int(natural(info[1], "byte", 255)), buffer.length());
+  }
+
+  /// (buffer, Uint8Array): copies to the buffer's beginning
+  void write_buffer(const Napi::CallbackInfo& info) {
+    Buffer& buffer = held<BufferHandle>(info[0], "buffer").buffer();
+    const Bytes source = bytes_that_fit(info[1], buffer);
+    if (source.size > 0) std::memmove(buffer.contents(), source.data, source.size);
+  }
+
+  /// (buffer, Uint8Array): copies from the buffer's beginning
+  void read_buffer(const Napi::CallbackInfo& info) {
+    Buffer& buffer = held<BufferHandle>(info[0], "buffer").buffer();
+    const Bytes destination = bytes_that_fit(info[1], buffer);
+    if (destination.size > 0) std::memmove(destination.data, buffer.contents(), destination.size);
+  }
+
+  static Bytes bytes_that_fit(const Napi::Value& value, const Buffer& buffer) {
+    const Bytes result = bytes(value, "bytes");
+    if (result.size > buffer.length()) {
+      fail("ERR_RANGE", "bytes", "at most " + std::to_string(buffer.length()) + ", the buffer's length");
+    }
+    return result;
+  }
+
+  /// (buffer)
+  void free_buffer(const Napi::CallbackInfo& info) {
+    auto& handle = held<BufferHandle>(info[0], "buffer");
     if (!handle.view.IsEmpty()) {
-      handle.view.Value().Detach();
+      Napi::ArrayBuffer view = handle.view.Value();
+      if (!view.IsDetached()) view.Detach();
       handle.view.Reset();
     }
-    const std::lock_guard lock(shared_->mutex);
+    const auto locked = lock();
     handle.memory.reset();
   }
 
-  Napi::Value makeLibrary(const Napi::CallbackInfo& info) {
-    const std::string name = info[0].ToString();
-    const std::string source = info[1].ToString();
-    return locked(info, [&] {
-      return hold(info.Env(), new LibraryHandle(shared_->device->make_library(source, name)));
-    });
+  /// (name, source)
+  Napi::Value make_library(const Napi::CallbackInfo& info) {
+    const std::string name = text(info[0], "name");
+    const std::string source = text(info[1], "source");
+    auto handle = std::make_unique<LibraryHandle>();
+    {
+      const auto locked = lock();
+      handle->library = device().make_library(source, name);
+    }
+    return hold(info.Env(), std::move(handle));
   }
 
-  Napi::Value makePipeline(const Napi::CallbackInfo& info) {
-    auto& library = held<LibraryHandle>(info[0]);
-    const std::string function = info[1].ToString();
-    const FunctionConstants constants = functionConstants(info[2].As<Napi::Object>());
-    return locked(info, [&] {
-      return hold(info.Env(), new PipelineHandle(library->pipeline(function, constants)));
-    });
+  /// (library, function, constants)
+  Napi::Value make_pipeline(const Napi::CallbackInfo& info) {
+    const std::shared_ptr<Library> library = held<LibraryHandle>(info[0], "library").library;
+    const std::string function = text(info[1], "function");
+    const FunctionConstants constants = function_constants(info[2]);
+    auto handle = std::make_unique<PipelineHandle>();
+    {
+      const auto locked = lock();
+      handle->pipeline = library->pipeline(function, constants);
+    }
+    return hold(info.Env(), std::move(handle));
   }
 
+  /// (pipeline, buffers, parameters, [threadgroups x, y, z, threads x, y, z], bytes of [[threadgroup(0)]])
   void dispatch(const Napi::CallbackInfo& info) {
     Dispatch call;
-    call.pipeline = held<PipelineHandle>(info[0]);
-    const auto buffers = info[1].As<Napi::Array>();
+    call.pipeline = held<PipelineHandle>(info[0], "pipeline").pipeline;
+    const Napi::Array buffers = array(info[1], "buffers", max_buffers);
     const std::uint32_t count = buffers.Length();
     call.buffers.reserve(count);
     for (std::uint32_t i = 0; i < count; i++) {
-      auto& memory = held<BufferHandle>(buffers.Get(i)).memory;
-      if (!memory) throw errors_->make(info.Env(), "ERR_DISPOSED", "a buffer of the dispatch was freed");
-      call.buffers.push_back({memory, 0});
+      const auto& handle = held<BufferHandle>(buffers.Get(i), "buffers");
+      handle.buffer();
+      call.buffers.push_back({handle.memory, 0});
     }
-    const auto params = info[2].As<Napi::Uint8Array>();
-    call.parameters.resize(params.ByteLength());
-    std::memcpy(call.parameters.data(), params.Data(), params.ByteLength());
-    const auto grid = info[3].As<Napi::Array>();
+    const Napi::Array grid = array(info[3], "grid", 6);
     for (std::uint32_t i = 0; i < 3; i++) {
-      call.threadgroups[i] = grid.Get(i).As<Napi::Number>().Uint32Value();
-      call.threads_per_threadgroup[i] = grid.Get(i + 3).As<Napi::Number>().Uint32Value();
+      call.threadgroups[i] = std::uint32_t(natural(grid.Get(i), "grid", INT32_MAX));
+      call.threads_per_threadgroup[i] = std::uint32_t(natural(grid.Get(i + 3), "grid", INT32_MAX));
     }
-    const std::uint32_t bytes = info[4].As<Napi::Number>().Uint32Value();
-    if (bytes > 0) call.threadgroup_bytes.push_back((bytes + 15) / 16 * 16);
-    locked(info, [&] { shared_->device->dispatch(call); });
+    const auto threadgroup_bytes = std::uint32_t(natural(info[4], "threadgroupBytes", INT32_MAX - 15));
+    if (threadgroup_bytes > 0) call.threadgroup_bytes.push_back((threadgroup_bytes + 15) / 16 * 16);
+    const Bytes parameters = bytes(info[2], "parameters");  // last: getters above may run JavaScript
+    if (parameters.size > max_parameter_bytes) fail("ERR_RANGE", "parameters", "at most 4096 bytes");
+    const auto* first = reinterpret_cast<const std::byte*>(parameters.data);
+    call.parameters.assign(first, first + parameters.size);
+    const auto locked = lock();
+    device().dispatch(call);
   }
 
-  void wait(const Napi::CallbackInfo& info) {
-    locked(info, [&] { shared_->device->wait(); });
+  void wait(const Napi::CallbackInfo&) {
+    const auto locked = lock();
+    device().wait();
   }
 
-  Napi::Value waitAsync(const Napi::CallbackInfo& info) {
-    auto* worker = new Wait(info.Env(), shared_, errors_);  // deletes itself
-    const Napi::Promise promise = worker->promise();
-    worker->Queue();
-    return promise;
+  Napi::Value wait_async(const Napi::CallbackInfo& info) {
+    const auto work = [shared = shared_] {
+      const std::lock_guard locked(shared->mutex);
+      shared->device->wait();
+    };
+    return AsyncCall::start(info.Env(), errors_, "metal", work, [](Napi::Env env) { return env.Undefined(); });
   }
 
   std::shared_ptr<SharedDevice> shared_;

@@ -10,29 +10,32 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
+
+#include "../common/addon_error.h"
 
 namespace attention::metal {
 
 /// The device cannot do what was asked: no device, out of memory, bad arguments of a call.
-class DeviceError : public std::runtime_error {
+class DeviceError : public AddonError {
  public:
-  using std::runtime_error::runtime_error;
+  explicit DeviceError(const std::string& message, const char* code = "ERR_DEVICE") : AddonError(code, message) {}
 };
 
 /// A buffer could not be allocated.
 class OutOfMemoryError : public DeviceError {
  public:
-  using DeviceError::DeviceError;
+  explicit OutOfMemoryError(const std::string& message) : DeviceError(message, "ERR_OUT_OF_MEMORY") {}
 };
 
 /// A shader does not compile, or a dispatch of it failed. `what()` names shader and function and ends with the
 /// compiler's or the device's message.
-class ShaderError : public std::runtime_error {
+class ShaderError : public AddonError {
  public:
   ShaderError(std::string shader, const std::string& message)
-      : std::runtime_error(shader + ": " + message), shader_(std::move(shader)) {}
+      : AddonError("ERR_DEVICE", shader + ": " + message), shader_(std::move(shader)) {}
   const std::string& shader() const { return shader_; }
 
  private:
@@ -63,7 +66,7 @@ using FunctionConstants = std::map<std::string, FunctionConstant>;
 class Library {
  public:
   virtual ~Library() = default;
-  /// The names of its kernels: [[host_name]] where given.
+  /// The names of its kernels: [[host_name]] if given.
   virtual std::vector<std::string> functions() const = 0;
   /// Cached: the same function and constants give the same pipeline. Constants that are not named stay undefined
   /// (`is_function_constant_defined`). Throws ShaderError for an unknown function or constant.
@@ -79,15 +82,15 @@ using Size = std::array<std::uint32_t, 3>;
 
 struct Dispatch {
   std::shared_ptr<Pipeline> pipeline;
-  std::vector<BufferBinding> buffers;                // [[buffer(0)]] ... [[buffer(n - 1)]]
-  std::vector<std::byte> parameters;                 // [[buffer(n)]], copied; at most 4096 bytes; none where empty
-  std::vector<std::uint32_t> threadgroup_bytes;       // lengths of [[threadgroup(0)]], [[threadgroup(1)]] ...; multiples of 16
+  std::vector<BufferBinding> buffers;           // [[buffer(0)]] ... [[buffer(n - 1)]]
+  std::vector<std::byte> parameters;            // [[buffer(n)]], copied; at most 4096 bytes; none if empty
+  std::vector<std::uint32_t> threadgroup_bytes;  // lengths of [[threadgroup(0)]], [[threadgroup(1)]] ...; multiples of 16
   Size threadgroups = {1, 1, 1};
   Size threads_per_threadgroup = {1, 1, 1};
 };
 
 struct Limits {
-  std::size_t max_buffer_length;             // bytes
+  std::size_t max_buffer_length;              // bytes
   std::size_t max_threadgroup_memory_length;  // bytes
   std::size_t recommended_working_set_size;   // bytes
   unsigned max_threads_per_threadgroup;
@@ -112,7 +115,7 @@ class Device {
   virtual void wait() = 0;
 };
 
-/// The system's Metal device (apple/device.mm). Throws DeviceError where there is none.
+/// The system's Metal device (apple/device.mm). Throws DeviceError if there is none.
 std::unique_ptr<Device> make_apple_device();
 
 }  // namespace attention::metal

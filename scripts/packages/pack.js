@@ -18,6 +18,7 @@ const UNWANTED = /\.test\.|(^|\/)(testing|fixtures|node_modules)\/|\.tsbuildinfo
 const EXTRA = {
   'backend-cuda': [
     'kernels/cuda',
+    'native/common',
     'native/cuda',
     'emulator/common',
     'emulator/cuda',
@@ -25,6 +26,7 @@ const EXTRA = {
   ],
   'backend-metal': [
     'kernels/metal',
+    'native/common',
     'native/metal/addon.cc',
     'native/metal/device.h',
     'native/metal/apple/device.mm',

@@ -31,8 +31,10 @@ const sources = [
     .map((file) => path.join(implementation, file)),
 ];
 const shared = path.join(native, '../../emulator/common'); // what emulators have in common
+const common = path.join(native, '../common'); // what addons have in common
 const headers = [
   native,
+  common,
   implementation,
   ...(onMac ? [] : [path.join(implementation, 'msl'), shared]),
 ].flatMap((folder) =>
@@ -41,10 +43,15 @@ const headers = [
     .map((file) => path.join(folder, file)),
 );
 
-const buildFolder = path.join(packageFolder, 'build');
+const isSanitized = process.argv.includes('--asan'); // see scripts/fuzz_native/asan.sh
+const buildFolder = path.join(packageFolder, isSanitized ? 'build/asan' : 'build');
 const addon = path.join(buildFolder, 'attention_metal.node');
 const compiler = process.env.CXX ?? 'clang++';
+const sanitizer = isSanitized
+  ? ['-fsanitize=address', '-shared-libasan', '-fno-omit-frame-pointer', '-g']
+  : [];
 const compileOptions = [
+  ...sanitizer,
   '-std=c++20',
   '-O2',
   '-fPIC',
@@ -53,6 +60,8 @@ const compileOptions = [
   '-Wextra',
   '-DNAPI_VERSION=9',
   '-DNAPI_CPP_EXCEPTIONS',
+  '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS', // those of a worker that is ending
+  `-I${path.dirname(native)}`,
   `-isystem${require('node-api-headers').include_dir}`,
   `-isystem${require('node-addon-api').include_dir}`,
   ...(onMac
@@ -66,7 +75,7 @@ const linkOptions = onMac
       '-framework',
       'Foundation',
     ])
-  : ['-shared', '-pthread', '-ldl'];
+  : [...sanitizer, '-shared', '-pthread', '-ldl'];
 
 function run(...args) {
   return new Promise((resolve, reject) => {

@@ -23,14 +23,23 @@ export interface NativePipeline {
 export interface NativeDevice {
   /** What the device calls itself. */
   readonly name: string;
-  /** Whether this is the stand-in that runs shaders on the CPU. */
+  /** Whether this is the emulator, which runs shaders on the CPU. */
   readonly isEmulated: boolean;
   /** Bytes that the process has allocated on the device, and that Metal recommends it to stay below. */
-  memory?(): { allocated: number; recommended: number };
+  memory(): { allocated: number; recommended: number };
   /** Makes a buffer of undefined content. */
   makeBuffer(byteLength: number): NativeBuffer;
-  /** The buffer's memory itself. One ArrayBuffer per buffer: it is detached when the buffer is freed. */
+  /**
+   * The buffer's memory itself. One ArrayBuffer per buffer: it is detached when the buffer is freed. `ERR_UNSUPPORTED` for
+   * one that is longer than this version of Node allows (4 GiB before Node 22).
+   */
   contents(buffer: NativeBuffer): ArrayBuffer;
+  /** Sets every byte of the buffer. Wait for the device before. */
+  fillBuffer(buffer: NativeBuffer, byte: number): void;
+  /** Copies `bytes` to the beginning of the buffer. Wait for the device before. */
+  writeBuffer(buffer: NativeBuffer, bytes: Uint8Array): void;
+  /** Fills `bytes` from the beginning of the buffer. Wait for the device before. */
+  readBuffer(buffer: NativeBuffer, bytes: Uint8Array): void;
   /** Frees the buffer as soon as nothing that was dispatched uses it; detaches its ArrayBuffer at once. */
   freeBuffer(buffer: NativeBuffer): void;
   /** Compiles shader source; `name` appears in errors. */

@@ -36,15 +36,21 @@ export class MetalBuffer implements DeviceBuffer {
   }
 
   async readAsync(): Promise<Uint8Array> {
-    return this.#memory.whenDone(this, () => this.bytes().slice());
+    return this.#memory.whenDone(this, () => {
+      const copy = new Uint8Array(this.byteLength);
+      this.#memory.device.readBuffer(this.native, copy);
+      return copy;
+    });
   }
 
   write(bytes: Uint8Array): void {
-    this.bytes().set(bytes);
+    this.#memory.waitFor(this);
+    this.#memory.device.writeBuffer(this.native, bytes);
   }
 
   fill(byte: number): void {
-    this.bytes().fill(byte);
+    this.#memory.waitFor(this);
+    this.#memory.device.fillBuffer(this.native, byte);
   }
 
   /** Frees the memory; what was dispatched with it still runs. */

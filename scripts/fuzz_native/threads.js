@@ -1,0 +1,53 @@
+// Ends worker threads, and the process, while they work on a device. What is left must be a process that goes on.
+//
+//   node scripts/fuzz_native/threads.js metal terminate|exit|process-exit
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { Random } from './random.js';
+
+const WORKERS = 6;
+
+const makeError = (code, message) => Object.assign(new Error(message), { name: 'AttentionError', code });
+
+/** Works until it is ended: calls, and reads that are under way. */
+async function work({ name, end }) {
+  const { openSubject } = await import(`./${name}.js`);
+  const subject = openSubject(makeError, new Random(1));
+  const device = subject.receiver();
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port, not a window
+  parentPort.postMessage('works');
+  for (let i = 0; ; i++) {
+    for (const [key, args] of subject.work()) {
+      const result = device[key](...args);
+      if (result instanceof Promise) void result.catch(() => {});
+    }
+    if (end === 'exit' && i === 20) process.exit(0);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function start(name, end) {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { name, end } });
+  await new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  return worker;
+}
+
+if (isMainThread) {
+  const [name, end] = process.argv.slice(2);
+  const workers = [];
+  for (let i = 0; i < WORKERS; i++) {
+    const worker = await start(name, end);
+    workers.push(worker);
+    if (end === 'exit') await new Promise((resolve) => worker.once('exit', resolve));
+    if (end === 'terminate') {
+      await new Promise((resolve) => setTimeout(resolve, 5 + 7 * i));
+      await worker.terminate();
+    }
+  }
+  console.log(`${workers.length} workers`);
+  if (end === 'process-exit') process.exit(0);
+} else {
+  await work(workerData);
+}
