@@ -3,7 +3,7 @@
 //
 //   npm run test:packages
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -91,6 +91,20 @@ async function checkBundles() {
   }
 }
 
+/** Outside of the entry `./node`, backend-common needs nothing of Node: esbuild fails at an import of its modules. */
+async function checkBrowserBundle() {
+  const outfile = path.join(project, 'out_browser.mjs');
+  await build({
+    entryPoints: [path.join(project, 'bundle_browser.mjs')],
+    outfile,
+    bundle: true,
+    platform: 'browser',
+    format: 'esm',
+    logLevel: 'error',
+  });
+  if (readFileSync(outfile, 'utf8').includes('process.env')) throw new Error('the bundle reads process.env');
+}
+
 try {
   const names = readdirSync(path.join(root, 'packages'));
   const withAddon = Object.keys(ADDONS).filter(builtAddon);
@@ -108,6 +122,7 @@ try {
   checkCudaSources();
   run('npx', '--no', '--', 'attention-llm', '--version');
   await checkBundles();
+  await checkBrowserBundle();
 
   install('@tensorflow/tfjs@4', '@types/node@20');
   node('tfjs.mjs');

@@ -1,4 +1,4 @@
-import { metalKernel, float32, uint32 } from '@attention-js/backend-metal';
+import { metalKernel, paramsTable, shaderKernel } from '@attention-js/backend-metal';
 import { softcapOp } from './softcap.ts';
 
 const source = `
@@ -27,16 +27,24 @@ instantiate_softcap(bfloat)
 
 const THREADS = 256;
 
+const kernel = shaderKernel(
+  { shader: 'softcap', function: 'softcap', source },
+  ['x', 'output'],
+  paramsTable('SoftcapParams', { size: 'uint32', cap: 'float32' }),
+);
+
 metalKernel(softcapOp, ({ inputs: { x }, attrs: { cap }, outputs: [spec], backend }) => {
   const output = backend.makeOutput(spec);
   const size = x.shape.reduce((product, length) => product * length, 1);
-  backend.dispatch({
-    shader: backend.library('softcap', source),
-    function: `softcap_${backend.mslType(x)}`,
-    buffers: [x, output],
-    params: [uint32(size), float32(cap)],
-    threadgroups: [Math.ceil(size / THREADS), 1, 1],
-    threads: [THREADS, 1, 1],
-  });
+  backend.run(
+    kernel,
+    { x, output },
+    { size, cap },
+    {
+      variant: backend.mslType(x),
+      threadgroups: [Math.ceil(size / THREADS), 1, 1],
+      threads: [THREADS, 1, 1],
+    },
+  );
   return [output];
 });

@@ -1,4 +1,4 @@
-// Positions in tensors of any shape and strides. As in walk_params.ts.
+// Positions in tensors of any shape and strides.
 #pragma once
 #include <metal_stdlib>
 
@@ -7,10 +7,10 @@ using namespace metal;
 constant constexpr uint max_rank = 6;
 
 // The element of coordinates that count up to `shape`; strides of 0 repeat, negative ones wrap around.
-inline ulong strided_offset(uint index, uint rank, constant const uint* shape, constant const ulong* strides) {
+inline ulong strided_offset(uint index, uint rank, constant const uint* shape, constant const long* strides) {
   ulong offset = 0;
   for (uint d = rank; d-- > 0;) {
-    offset += strides[d] * (index % shape[d]);
+    offset += ulong(strides[d]) * (index % shape[d]);
     index /= shape[d];
   }
   return offset;

@@ -12,8 +12,8 @@ constant int output_type [[function_constant(3)]];
 constant bool contiguous [[function_constant(4)]];
 
 struct BinaryParams {
-  ulong a_strides[max_rank];
-  ulong b_strides[max_rank];
+  long a_strides[max_rank];
+  long b_strides[max_rank];
   uint shape[max_rank];
   uint rank;
   uint size;

@@ -29,7 +29,7 @@ template <typename Value>
 }
 
 #define instantiate_select(type)                                        \
-  template [[host_name("select_" #type)]] [[kernel]] void select_elements<type>( \
+  template [[host_name("select_elements_" #type)]] [[kernel]] void select_elements<type>( \
       device const uchar*, device const uchar*, device const uchar*, device uchar*, constant SelectParams&, uint, uint);
 
 instantiate_select(float)

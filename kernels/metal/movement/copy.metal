@@ -9,8 +9,8 @@ constant int x_type [[function_constant(0)]];
 constant int output_type [[function_constant(1)]];
 
 struct CopyParams {
-  ulong x_strides[max_rank];
-  ulong output_strides[max_rank];
+  long x_strides[max_rank];
+  long output_strides[max_rank];
   ulong x_offset;
   ulong output_offset;
   uint shape[max_rank];

@@ -10,8 +10,8 @@ constant int x_type [[function_constant(1)]];
 constant int output_type [[function_constant(2)]];
 
 struct ReduceParams {
-  ulong output_strides[max_rank];  // in x, along the axes that stay
-  ulong reduce_strides[max_rank];  // in x, along the axes that go
+  long output_strides[max_rank];  // in x, along the axes that stay
+  long reduce_strides[max_rank];  // in x, along the axes that go
   uint output_shape[max_rank];
   uint reduce_shape[max_rank];
   uint output_rank;

@@ -1,10 +1,11 @@
 import type { CpuTensor, CpuTensors, KernelCall, Op } from '@attention-js/core';
 import { env } from '@tensorflow/tfjs-core';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { environmentVariable } from './environment.ts';
 
 const FLAG = 'ATTENTION_CHECK_BOUNDS';
 
-env().registerFlag(FLAG, () => process.env[FLAG] === '1');
+env().registerFlag(FLAG, () => environmentVariable(FLAG) === '1');
 
 /** A tensor whose elements are read when they are asked for: a check of a block table leaves the cache where it is. */
 class ReadOnDemand implements CpuTensor {

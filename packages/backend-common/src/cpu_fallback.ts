@@ -10,6 +10,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import * as tfjs from '@tensorflow/tfjs-core';
 import type { KernelConfig, KernelFunc } from '@tensorflow/tfjs-core';
+import { environmentVariable } from './environment.ts';
 
 const POLICIES = ['warn', 'silent', 'error'];
 
@@ -66,7 +67,7 @@ function beforeFallback(
 
 function makeCpuFallbacks(backend: BackendInfo): ReadonlyMap<string, KernelFunc> {
   const { fallbackFlag } = backend;
-  env().registerFlag(fallbackFlag, () => process.env[fallbackFlag] ?? 'warn');
+  env().registerFlag(fallbackFlag, () => environmentVariable(fallbackFlag) ?? 'warn');
   const warned = new Set<string>();
   const held = ([kernelName, kernelFunc]: [string, KernelFunc]): [string, KernelFunc] => [
     kernelName,

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { loadAddon } from '@attention-js/backend-common';
+import { loadAddon } from '@attention-js/backend-common/node';
 import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
 import { bindOperations } from './operation.ts';

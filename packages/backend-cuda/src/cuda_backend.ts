@@ -1,5 +1,11 @@
-import { DeviceBackend, elementType } from '@attention-js/backend-common';
-import type { Launches, ParamFields, ParamValues } from '@attention-js/backend-common';
+import { DeviceBackend, deviceKernel, elementType } from '@attention-js/backend-common';
+import type {
+  DeviceKernel,
+  Launches,
+  NamedTensors,
+  ParamFields,
+  ParamValues,
+} from '@attention-js/backend-common';
 import type { DeviceMemoryInfo, StorageMemory, StorageType } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
@@ -8,7 +14,7 @@ import { CudaMemory } from './cuda_memory.ts';
 import type { CudaBuffer } from './cuda_memory.ts';
 import { CudaModule } from './cuda_module.ts';
 import { launches } from './launches/index.ts';
-import type { Operation, OperationTensors } from './operation.ts';
+import type { Operation } from './operation.ts';
 
 /** Figures of {@link CudaBackend.memory}, in bytes. */
 export interface CudaMemoryInfo {
@@ -122,7 +128,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
    */
   run<Name extends string, Fields extends ParamFields>(
     operation: Operation<Name, Fields>,
-    tensors: OperationTensors<Name>,
+    tensors: NamedTensors<Name>,
     params: ParamValues<Fields>,
   ): void {
     const given = tensors as Readonly<Record<string, TensorInfo | undefined>>;
@@ -155,3 +161,9 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     return new CudaModule(this, this.#context, image);
   }
 }
+
+/**
+ * Gives an op its kernel for the backend `cuda`, and for the further devices of `registerCudaDevice`. The kernel makes its
+ * outputs with {@link CudaBackend.makeOutput} and fills them with {@link CudaBackend.run} or a {@link CudaModule}.
+ */
+export const cudaKernel: DeviceKernel<CudaBackend> = deviceKernel<CudaBackend>('cuda');

@@ -1,9 +1,9 @@
 import { paramsTable } from '@attention-js/backend-common';
+import type { NamedTensors } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import { expect, test } from '@jest/globals';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { Operation, operation, operations } from './operation.ts';
-import type { OperationTensors } from './operation.ts';
 import { describeOnCuda } from './testing/cuda.ts';
 
 const TENSORS = ['x', 'weight', 'residual?', 'normed', 'residualSum?'] as const;
@@ -81,10 +81,10 @@ test.each([
 test('tensors are checked by TypeScript', () => {
   const x: TensorInfo = { dataId: {}, shape: [8], dtype: 'float32' };
   // @ts-expect-error the output is missing
-  const missing: OperationTensors<'x' | 'output'> = { x };
+  const missing: NamedTensors<'x' | 'output'> = { x };
   // @ts-expect-error only residuals may be undefined
-  const none: OperationTensors<'x' | 'residual?'> = { x: undefined, residual: undefined };
-  const both: OperationTensors<'x' | 'residual?'> = { x, residual: undefined };
+  const none: NamedTensors<'x' | 'residual?'> = { x: undefined, residual: undefined };
+  const both: NamedTensors<'x' | 'residual?'> = { x, residual: undefined };
   expect([missing, none, both]).toHaveLength(3);
 });
 

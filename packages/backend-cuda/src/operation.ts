@@ -1,20 +1,9 @@
 import { checkLayout, toSnakeCase } from '@attention-js/backend-common';
 import type { ParamFields, ParamsTable, ParamValues } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 /** Bytes of a tensor in a parameter struct: its address and its element type. */
 const TENSOR_BYTES = 16;
-
-/** The name of a tensor without the `?` of those that may be left out. */
-type TensorName<Name extends string> = Name extends `${infer Required}?` ? Required : Name;
-
-/** The tensors of an operation by name. */
-export type OperationTensors<Name extends string> = {
-  readonly [Each in Name as TensorName<Each>]: Each extends `${string}?`
-    ? TensorInfo | undefined
-    : TensorInfo;
-};
 
 /** A launcher as the addon describes it. */
 export interface NativeOperation {

@@ -1,11 +1,15 @@
-import { registerCpuFallbacks, registerTfjsKernels, unavailableBackend } from '@attention-js/backend-common';
+import {
+  registerCpuFallbacks,
+  registerDeviceKernels,
+  registerTfjsKernels,
+  unavailableBackend,
+} from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import { backend_util, findBackendFactory, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { openContext } from './addon.ts';
 import type { ContextOptions } from './addon.ts';
 import { CudaBackend } from './cuda_backend.ts';
-import { registerCudaKernels } from './cuda_kernel.ts';
 
 function makeBackend(name: string, options: ContextOptions): KernelBackend {
   try {
@@ -26,7 +30,7 @@ export function registerContext(name: string, options: ContextOptions): void {
   registerBackend(name, () => makeBackend(name, options), 0); // priority 0: never chosen without being asked for
   registerCpuFallbacks(backend);
   registerTfjsKernels(backend);
-  registerCudaKernels(name);
+  registerDeviceKernels('cuda', name);
 }
 
 /**

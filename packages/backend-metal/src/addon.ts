@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { loadAddon } from '@attention-js/backend-common';
-import type { AddonCandidate } from '@attention-js/backend-common';
+import { loadAddon } from '@attention-js/backend-common/node';
+import type { AddonCandidate } from '@attention-js/backend-common/node';
 import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
 

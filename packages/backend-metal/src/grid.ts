@@ -1,4 +1,4 @@
-import type { Dispatch } from './dispatch.ts';
+import type { Launch } from './launch.ts';
 
 const MAX_THREADS = 256;
 
@@ -10,7 +10,7 @@ export function stridedGrid(
   items: number,
   itemsPerThread: number,
   rows = 1,
-): Pick<Dispatch, 'threadgroups' | 'threads'> {
+): Pick<Launch, 'threadgroups' | 'threads'> {
   const wanted = Math.ceil(items / itemsPerThread);
   const threads = Math.max(1, Math.min(MAX_THREADS, wanted));
   return { threadgroups: [Math.ceil(wanted / threads), rows, 1], threads: [threads, 1, 1] };

@@ -1,26 +1,38 @@
-import { DeviceBackend } from '@attention-js/backend-common';
-import type { Launches } from '@attention-js/backend-common';
+import { DeviceBackend, deviceKernel } from '@attention-js/backend-common';
+import type {
+  DeviceKernel,
+  Launches,
+  NamedTensors,
+  ParamFields,
+  ParamValues,
+} from '@attention-js/backend-common';
 import type { DeviceMemoryInfo, StorageType } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeDevice } from './addon.ts';
 import { MetalMemory } from './device_memory.ts';
 import type { MetalBuffer } from './device_memory.ts';
-import type { Dispatch } from './dispatch.ts';
+import type { Launch } from './launch.ts';
 import { launches } from './launches/index.ts';
 import { MSL_TYPES } from './msl_types.ts';
-import { packParams } from './params.ts';
+import type { ShaderKernel } from './shader_kernel.ts';
 import { ShaderLibrary } from './shader_library.ts';
 import { inlineHeaders, shaderSource } from './shader_source.ts';
 
-const NO_PARAMS = new Uint8Array(0);
+/** What a backend is made with. */
+export interface MetalOptions {
+  /** Parts into which attention splits the keys; left out, the grid decides. */
+  splits?: number;
+}
 
 /**
  * tfjs on an Apple GPU. Tensors live in memory that CPU and GPU share: shaders and tfjs's own `cpu` kernels work on the
- * same bytes. Kernels reach it with {@link makeOutput} and {@link dispatch}.
+ * same bytes. Kernels reach it with {@link makeOutput} and {@link run}.
  */
 export class MetalBackend extends DeviceBackend<MetalBuffer> {
   /** @internal */
   readonly launches: Launches = launches;
+  /** @internal Parts into which attention splits the keys. */
+  readonly splits: number | undefined;
   readonly #device: NativeDevice;
   readonly #memory: MetalMemory;
   readonly #libraries = new Map<string, ShaderLibrary>();
@@ -28,9 +40,10 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
   readonly #absentTensor: MetalBuffer;
 
   /** @internal The package makes the one instance. */
-  constructor(device: NativeDevice) {
+  constructor(device: NativeDevice, { splits }: MetalOptions = {}) {
     const memory = new MetalMemory(device);
     super(memory);
+    this.splits = splits;
     this.#device = device;
     this.#memory = memory;
     this.#absentTensor = memory.allocate(16);
@@ -56,47 +69,55 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
   }
 
   /**
-   * Shader source as a library for {@link dispatch}. The same source gives the same library, which is compiled once, when
-   * it is first used.
+   * Runs a kernel on tensors, after all that was run before. Nothing waits for it but reads.
    *
-   * @param name Name of the source in errors.
-   * @param source Metal Shading Language 3.1. `#include "common/pack.h"` finds the headers of this package.
+   * @param kernel The kernel, and the tables of its tensors and parameters.
+   * @param tensors Inputs and outputs by name.
+   * @param params Its other parameters by name.
+   * @param launch Variant, function constants and grid.
+   * @throws AttentionError `ERR_RANGE`, `ERR_DTYPE` for parameters that the kernel cannot use, `ERR_DEVICE` for a shader that
+   * does not compile or declares something else, and for a launch that the device cannot do.
    */
-  library(name: string, source: string): ShaderLibrary {
-    return this.#library(source, () => new ShaderLibrary(this.#device, name, inlineHeaders(source)));
-  }
-
-  /**
-   * Runs a shader on tensors, after all that was dispatched before. Nothing waits for it but reads.
-   *
-   * @throws AttentionError `ERR_DEVICE` for a shader that does not compile or a launch that the device cannot do.
-   */
-  dispatch(call: Dispatch): void {
-    const [x, y, z] = call.threadgroups;
+  run<Name extends string, Fields extends ParamFields>(
+    kernel: ShaderKernel<Name, Fields>,
+    tensors: NamedTensors<Name>,
+    params: ParamValues<Fields>,
+    launch: Launch,
+  ): void {
+    const [x, y, z] = launch.threadgroups;
     if (x === 0 || y === 0 || z === 0) return;
-    const buffers = call.buffers.map((tensor) => (tensor ? this.bufferOf(tensor) : this.#absentTensor));
-    const library = typeof call.shader === 'string' ? this.#ownLibrary(call.shader) : call.shader;
-    const pipeline = library.pipeline(call.function, call.constants);
+    const given = tensors as Readonly<Record<string, TensorInfo | undefined>>;
+    const buffers = kernel.tensorNames.map((name) => {
+      const tensor = given[name];
+      return tensor ? this.bufferOf(tensor) : this.#absentTensor;
+    });
+    const pipeline = this.#library(kernel).pipeline(kernel, launch.variant, launch.constants);
+    kernel.packParams(params);
     this.#device.dispatch(
       pipeline,
       buffers.map(({ native }) => native),
-      call.params ? packParams(call.params) : NO_PARAMS,
-      [x, y, z, ...call.threads],
-      call.threadgroupBytes ?? 0,
+      kernel.block,
+      [x, y, z, ...launch.threads],
+      launch.threadgroupBytes ?? 0,
     );
     this.#memory.use(buffers);
   }
 
-  #ownLibrary(stem: string): ShaderLibrary {
-    return this.#library(stem, () => new ShaderLibrary(this.#device, stem, shaderSource(stem)));
-  }
-
-  #library(key: string, make: () => ShaderLibrary): ShaderLibrary {
+  /** The library of a kernel: one for each file of ours, and for each source of others. */
+  #library({ place: { shader, source } }: ShaderKernel): ShaderLibrary {
+    const key = source ?? shader;
     let library = this.#libraries.get(key);
     if (!library) {
-      library = make();
+      const text = source === undefined ? shaderSource(shader) : inlineHeaders(source);
+      library = new ShaderLibrary(this.#device, shader, text);
       this.#libraries.set(key, library);
     }
     return library;
   }
 }
+
+/**
+ * Gives an op its kernel for the backend `metal`. The kernel makes its outputs with {@link MetalBackend.makeOutput} and
+ * fills them with {@link MetalBackend.run}.
+ */
+export const metalKernel: DeviceKernel<MetalBackend> = deviceKernel<MetalBackend>('metal');

@@ -1,4 +1,9 @@
-import { registerCpuFallbacks, registerTfjsKernels, unavailableBackend } from '@attention-js/backend-common';
+import {
+  registerCpuFallbacks,
+  registerDeviceKernels,
+  registerTfjsKernels,
+  unavailableBackend,
+} from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 import { backend_util, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
@@ -6,13 +11,14 @@ import { openDevice } from './addon.ts';
 import { backendInfo } from './backend_info.ts';
 import { LEFT_TO_CPU } from './launches/index.ts';
 import { MetalBackend } from './metal_backend.ts';
+import type { MetalOptions } from './metal_backend.ts';
 
-function makeBackend(): KernelBackend {
+function makeBackend(options: MetalOptions): KernelBackend {
   try {
     const device = openDevice();
     if (device.isEmulated)
       backend_util.warn('[metal] shaders run on the CPU, on the emulator, which is for tests only');
-    return new MetalBackend(device);
+    return new MetalBackend(device, options);
   } catch (error) {
     // tfjs would swallow what a factory throws, and go on with another backend.
     if (error instanceof AttentionError) return unavailableBackend(error, MetalBackend);
@@ -20,6 +26,13 @@ function makeBackend(): KernelBackend {
   }
 }
 
-registerBackend('metal', makeBackend, 0); // priority 0: never chosen without being asked for
-registerCpuFallbacks(backendInfo);
-registerTfjsKernels(backendInfo, { without: LEFT_TO_CPU });
+/** @internal Registers the device under a name. */
+export function registerDevice(name: string, options: MetalOptions): void {
+  const info = { ...backendInfo, name };
+  registerBackend(name, () => makeBackend(options), 0); // priority 0: never chosen without being asked for
+  registerCpuFallbacks(info);
+  registerTfjsKernels(info, { without: LEFT_TO_CPU });
+  registerDeviceKernels('metal', name);
+}
+
+registerDevice('metal', {});

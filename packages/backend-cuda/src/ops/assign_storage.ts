@@ -1,6 +1,6 @@
 import { paramsTable, sizeOf } from '@attention-js/backend-common';
 import { assignStorageOp } from '@attention-js/core';
-import { cudaKernel } from '../cuda_kernel.ts';
+import { cudaKernel } from '../cuda_backend.ts';
 import { operation } from '../operation.ts';
 
 const assignStorage = operation(

@@ -1,6 +1,6 @@
 import { paramsTable } from '@attention-js/backend-common';
 import { copyBlocksOp } from '@attention-js/core';
-import { cudaKernel } from '../cuda_kernel.ts';
+import { cudaKernel } from '../cuda_backend.ts';
 import { operation } from '../operation.ts';
 import { blockBytes, withPairs } from './block_pairs.ts';
 

@@ -1,6 +1,6 @@
 import { linearOp } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
-import { cudaKernel } from '../cuda_kernel.ts';
+import { cudaKernel } from '../cuda_backend.ts';
 import { matMul } from '../launches/matmul.ts';
 
 /** One product, not a batch of them. */

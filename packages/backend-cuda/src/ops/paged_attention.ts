@@ -1,5 +1,5 @@
 import { cacheLayout, pagedAttentionOp } from '@attention-js/core';
-import { cudaKernel } from '../cuda_kernel.ts';
+import { cudaKernel } from '../cuda_backend.ts';
 import { attend, attentionOperation } from './attention.ts';
 
 const pagedAttention = attentionOperation('pagedAttention');

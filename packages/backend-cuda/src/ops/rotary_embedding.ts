@@ -1,6 +1,6 @@
 import { paramsTable } from '@attention-js/backend-common';
 import { rotaryEmbeddingOp } from '@attention-js/core';
-import { cudaKernel } from '../cuda_kernel.ts';
+import { cudaKernel } from '../cuda_backend.ts';
 import { operation } from '../operation.ts';
 
 const rotaryEmbedding = operation(

@@ -1,5 +1,5 @@
 import { varlenAttentionOp } from '@attention-js/core';
-import { cudaKernel } from '../cuda_kernel.ts';
+import { cudaKernel } from '../cuda_backend.ts';
 import { attend, attentionOperation } from './attention.ts';
 
 const varlenAttention = attentionOperation('varlenAttention');

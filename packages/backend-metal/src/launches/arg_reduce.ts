@@ -1,20 +1,28 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { ArgReduceLaunch } from '@attention-js/backend-common';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
-import { elementType } from './element_type.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { elementTypeOf } from './element_type.ts';
 import { groupThreads } from './group_threads.ts';
+
+const kernel = shaderKernel(
+  'arg_reduce',
+  ['x', 'output'],
+  paramsTable('ArgReduceParams', { length: 'uint32' }),
+);
 
 export function argReduce(
   backend: MetalBackend,
   { x, output, rows, length, smallest }: ArgReduceLaunch,
 ): void {
-  backend.dispatch({
-    shader: 'arg_reduce',
-    function: 'arg_reduce',
-    constants: { x_type: elementType(backend, x), smallest },
-    buffers: [x, output],
-    params: [uint32(length)],
-    threadgroups: [rows, 1, 1],
-    threads: [groupThreads(length), 1, 1],
-  });
+  backend.run(
+    kernel,
+    { x, output },
+    { length },
+    {
+      constants: { x_type: elementTypeOf(backend, x), smallest },
+      threadgroups: [rows, 1, 1],
+      threads: [groupThreads(length), 1, 1],
+    },
+  );
 }

@@ -1,31 +1,41 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { BinaryLaunch } from '@attention-js/backend-common';
 import { stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
-import { computeType, elementType } from './element_type.ts';
-import { shapeParams, strideParams } from './walk_params.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { computeType, elementTypeOf } from './element_type.ts';
 
 const ELEMENTS_PER_THREAD = 8;
 
+const kernel = shaderKernel(
+  'binary',
+  ['a', 'b', 'output'],
+  paramsTable('BinaryParams', {
+    aStrides: 'int64[6]',
+    bStrides: 'int64[6]',
+    shape: 'uint32[6]',
+    rank: 'uint32',
+    size: 'uint32',
+  }),
+);
+
 export function binary(backend: MetalBackend, { operation, a, b, output, size, walk }: BinaryLaunch): void {
-  const isContiguous = walk.strides.every((own) => own.length === 0 || (own.length === 1 && own[0] === 1));
-  backend.dispatch({
-    shader: 'binary',
-    function: `binary_${computeType(a)}`,
-    constants: {
-      operation,
-      a_type: elementType(backend, a),
-      b_type: elementType(backend, b),
-      output_type: elementType(backend, output),
-      contiguous: isContiguous,
+  const { shape, strides } = walk;
+  const isContiguous = strides.every((own) => own.length === 0 || (own.length === 1 && own[0] === 1));
+  backend.run(
+    kernel,
+    { a, b, output },
+    { aStrides: strides[0], bStrides: strides[1], shape, rank: shape.length, size },
+    {
+      variant: computeType(a),
+      constants: {
+        operation,
+        a_type: elementTypeOf(backend, a),
+        b_type: elementTypeOf(backend, b),
+        output_type: elementTypeOf(backend, output),
+        contiguous: isContiguous,
+      },
+      ...stridedGrid(size, ELEMENTS_PER_THREAD),
     },
-    buffers: [a, b, output],
-    params: [
-      ...walk.strides.flatMap((own) => strideParams(own)),
-      ...shapeParams(walk.shape),
-      uint32(walk.shape.length),
-      uint32(size),
-    ],
-    ...stridedGrid(size, ELEMENTS_PER_THREAD),
-  });
+  );
 }

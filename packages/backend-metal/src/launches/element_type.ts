@@ -1,16 +1,10 @@
-import type { StorageType } from '@attention-js/core';
+import { elementType } from '@attention-js/backend-common';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
 
-/** Values of the shaders' function constants for element types; as in element.h. */
-const FLOAT_TYPES: Readonly<Record<StorageType, number>> = { float32: 0, float16: 1, bfloat16: 2 };
-const INT_TYPE = 3;
-const BOOL_TYPE = 4;
-
-/** What the shaders' function constants call the type of a tensor's elements. */
-export function elementType(backend: MetalBackend, { dtype, dataId }: TensorInfo): number {
-  if (dtype === 'float32') return FLOAT_TYPES[backend.storageOf(dataId)];
-  return dtype === 'int32' ? INT_TYPE : BOOL_TYPE;
+/** The number by which the shaders' function constants call the type of a tensor's elements. */
+export function elementTypeOf(backend: MetalBackend, { dtype, dataId }: TensorInfo): number {
+  return elementType(dtype, backend.storageOf(dataId));
 }
 
 /** Bytes of an element of `tensor`. */

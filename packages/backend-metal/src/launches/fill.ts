@@ -1,18 +1,27 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { FillLaunch } from '@attention-js/backend-common';
 import { stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { float32, int32, uint32 } from '../params.ts';
-import { elementType } from './element_type.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { elementTypeOf } from './element_type.ts';
 
-const whole = (value: number): number => (Number.isFinite(value) ? Math.trunc(value) : 0);
+const kernel = shaderKernel(
+  'fill',
+  ['output'],
+  paramsTable('FillParams', {
+    start: 'float32',
+    step: 'float32',
+    intStart: 'int32',
+    intStep: 'int32',
+    size: 'uint32',
+  }),
+);
 
 export function fill(backend: MetalBackend, { output, size, start, step }: FillLaunch): void {
-  backend.dispatch({
-    shader: 'fill',
-    function: 'fill',
-    constants: { output_type: elementType(backend, output) },
-    buffers: [output],
-    params: [float32(start), float32(step), int32(whole(start)), int32(whole(step)), uint32(size)],
-    ...stridedGrid(size, 16),
-  });
+  backend.run(
+    kernel,
+    { output },
+    { start, step, intStart: start | 0, intStep: step | 0, size }, // modulo 2³², 0 for NaN and infinities
+    { constants: { output_type: elementTypeOf(backend, output) }, ...stridedGrid(size, 16) },
+  );
 }

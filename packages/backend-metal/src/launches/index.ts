@@ -15,7 +15,9 @@ import { select } from './select.ts';
 import { softmax } from './softmax.ts';
 import { MAX_K, topK } from './top_k.ts';
 import { unary } from './unary.ts';
-import { MAX_RANK } from './walk_params.ts';
+
+/** Most axes that shaders index; as in strides.h. */
+const MAX_RANK = 6;
 
 /** Tan, near whose poles float32 is too far from what tfjs's own tests ask for. */
 export const LEFT_TO_CPU: readonly string[] = ['Tan'];

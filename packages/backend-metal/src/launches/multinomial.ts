@@ -1,10 +1,23 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { MultinomialLaunch } from '@attention-js/backend-common';
 import { stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
+import { shaderKernel } from '../shader_kernel.ts';
 import { cumulate } from './cumulate.ts';
-import { elementType } from './element_type.ts';
+import { elementTypeOf } from './element_type.ts';
 import { softmax } from './softmax.ts';
+
+const kernel = shaderKernel(
+  'multinomial',
+  ['probabilities', 'sums', 'output'],
+  paramsTable('MultinomialParams', {
+    events: 'uint32',
+    samples: 'uint32',
+    size: 'uint32',
+    key0: 'uint32',
+    key1: 'uint32',
+  }),
+);
 
 export function multinomial(
   backend: MetalBackend,
@@ -24,15 +37,17 @@ export function multinomial(
     reverse: false,
   });
   // The seed may be any number: its bits are the key.
-  const [low, high] = new Uint32Array(Float64Array.of(seed).buffer);
-  backend.dispatch({
-    shader: 'multinomial',
-    function: 'multinomial',
-    constants: { probability_type: elementType(backend, probabilities), normalized: isNormalized },
-    buffers: [probabilities, sums, output],
-    params: [events, samples, rows * samples, low, high].map(uint32),
-    ...stridedGrid(rows * samples, 1),
-  });
+  const [key0, key1] = new Uint32Array(Float64Array.of(seed).buffer);
+  const size = rows * samples;
+  backend.run(
+    kernel,
+    { probabilities, sums, output },
+    { events, samples, size, key0, key1 },
+    {
+      constants: { probability_type: elementTypeOf(backend, probabilities), normalized: isNormalized },
+      ...stridedGrid(size, 1),
+    },
+  );
   if (!isNormalized) backend.disposeIntermediateTensorInfo(probabilities);
   backend.disposeIntermediateTensorInfo(sums);
 }

@@ -1,10 +1,10 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { ReduceLaunch } from '@attention-js/backend-common';
 import { stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
-import { computeType, elementType } from './element_type.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { computeType, elementTypeOf } from './element_type.ts';
 import { groupThreads } from './group_threads.ts';
-import { shapeParams, strideParams } from './walk_params.ts';
 
 /** Slices up to this length are for one thread each. */
 const SHORT_SLICE = 64;
@@ -12,33 +12,49 @@ const SHORT_SLICE = 64;
 /** So many outputs, and a thread for each fills the device. */
 const MANY_OUTPUTS = 4096;
 
+const table = paramsTable('ReduceParams', {
+  outputStrides: 'int64[6]',
+  reduceStrides: 'int64[6]',
+  outputShape: 'uint32[6]',
+  reduceShape: 'uint32[6]',
+  outputRank: 'uint32',
+  reduceRank: 'uint32',
+  outputSize: 'uint32',
+  reduceSize: 'uint32',
+});
+const [reduceThreads, reduceGroups] = ['reduce_threads', 'reduce_groups'].map((name) =>
+  shaderKernel({ shader: 'reduce', function: name }, ['x', 'output'], table),
+);
+
 export function reduce(
   backend: MetalBackend,
   { operation, x, output, kept, reduced, outputSize, reduceSize }: ReduceLaunch,
 ): void {
   const isInnermost = reduced.strides[0].at(-1) === 1;
   const byThread = reduceSize <= SHORT_SLICE || (!isInnermost && outputSize >= MANY_OUTPUTS);
-  backend.dispatch({
-    shader: 'reduce',
-    function: `${byThread ? 'reduce_threads' : 'reduce_groups'}_${computeType(output)}`,
-    constants: {
-      operation,
-      x_type: elementType(backend, x),
-      output_type: elementType(backend, output),
+  backend.run(
+    byThread ? reduceThreads : reduceGroups,
+    { x, output },
+    {
+      outputStrides: kept.strides[0],
+      reduceStrides: reduced.strides[0],
+      outputShape: kept.shape,
+      reduceShape: reduced.shape,
+      outputRank: kept.shape.length,
+      reduceRank: reduced.shape.length,
+      outputSize,
+      reduceSize,
     },
-    buffers: [x, output],
-    params: [
-      ...strideParams(kept.strides[0]),
-      ...strideParams(reduced.strides[0]),
-      ...shapeParams(kept.shape),
-      ...shapeParams(reduced.shape),
-      uint32(kept.shape.length),
-      uint32(reduced.shape.length),
-      uint32(outputSize),
-      uint32(reduceSize),
-    ],
-    ...(byThread
-      ? stridedGrid(outputSize, Math.max(1, Math.floor(SHORT_SLICE / reduceSize)))
-      : { threadgroups: [outputSize, 1, 1] as const, threads: [groupThreads(reduceSize), 1, 1] as const }),
-  });
+    {
+      variant: computeType(output),
+      constants: {
+        operation,
+        x_type: elementTypeOf(backend, x),
+        output_type: elementTypeOf(backend, output),
+      },
+      ...(byThread
+        ? stridedGrid(outputSize, Math.max(1, Math.floor(SHORT_SLICE / reduceSize)))
+        : { threadgroups: [outputSize, 1, 1] as const, threads: [groupThreads(reduceSize), 1, 1] as const }),
+    },
+  );
 }

@@ -1,23 +1,32 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { SelectLaunch } from '@attention-js/backend-common';
 import { stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
-import { computeType, elementType } from './element_type.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { computeType, elementTypeOf } from './element_type.ts';
+
+const kernel = shaderKernel(
+  { shader: 'select', function: 'select_elements' },
+  ['condition', 't', 'e', 'output'],
+  paramsTable('SelectParams', { size: 'uint32', rowLength: 'uint32' }),
+);
 
 export function select(
   backend: MetalBackend,
   { condition, t, e, output, size, repeats }: SelectLaunch,
 ): void {
-  backend.dispatch({
-    shader: 'select',
-    function: `select_${computeType(t)}`,
-    constants: {
-      t_type: elementType(backend, t),
-      e_type: elementType(backend, e),
-      output_type: elementType(backend, output),
+  backend.run(
+    kernel,
+    { condition, t, e, output },
+    { size, rowLength: repeats },
+    {
+      variant: computeType(t),
+      constants: {
+        t_type: elementTypeOf(backend, t),
+        e_type: elementTypeOf(backend, e),
+        output_type: elementTypeOf(backend, output),
+      },
+      ...stridedGrid(size, 8),
     },
-    buffers: [condition, t, e, output],
-    params: [uint32(size), uint32(repeats)],
-    ...stridedGrid(size, 8),
-  });
+  );
 }

@@ -1,22 +1,31 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { UnaryLaunch } from '@attention-js/backend-common';
 import { stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { float32, uint32 } from '../params.ts';
-import { computeType, elementType } from './element_type.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { computeType, elementTypeOf } from './element_type.ts';
 
 const ELEMENTS_PER_THREAD = 8;
 
+const kernel = shaderKernel(
+  'unary',
+  ['x', 'output'],
+  paramsTable('UnaryParams', { size: 'uint32', alpha: 'float32', beta: 'float32' }),
+);
+
 export function unary(backend: MetalBackend, { operation, x, output, size, alpha, beta }: UnaryLaunch): void {
-  backend.dispatch({
-    shader: 'unary',
-    function: `unary_${computeType(x)}`,
-    constants: {
-      operation,
-      x_type: elementType(backend, x),
-      output_type: elementType(backend, output),
+  backend.run(
+    kernel,
+    { x, output },
+    { size, alpha, beta },
+    {
+      variant: computeType(x),
+      constants: {
+        operation,
+        x_type: elementTypeOf(backend, x),
+        output_type: elementTypeOf(backend, output),
+      },
+      ...stridedGrid(size, ELEMENTS_PER_THREAD),
     },
-    buffers: [x, output],
-    params: [uint32(size), float32(alpha), float32(beta)],
-    ...stridedGrid(size, ELEMENTS_PER_THREAD),
-  });
+  );
 }

@@ -15,7 +15,7 @@ import { makePagedCase, oracleOf } from '../../../core/src/testing/paged_case.ts
 import type { PagedCase, PagedCaseSpec } from '../../../core/src/testing/paged_case.ts';
 import { Random } from '../../../core/src/testing/random.ts';
 import { randomTensor } from '../../../core/src/testing/tensors.ts';
-import { describeOnMetal, metal } from '../testing/metal.ts';
+import { describeOnMetal, metal, useSplits } from '../testing/metal.ts';
 
 const KEYS_PER_TILE = 32; // splits start at multiples of it
 const SMALL = { kvHeads: 1, headSize: 32, blockSize: 16 };
@@ -30,9 +30,7 @@ const KERNELS = [
   { kernel: 'matrix of 32 rows, two tiles', heads: 4, queryLength: 11 },
 ] as const;
 
-afterEach(() => {
-  delete process.env.ATTENTION_METAL_SPLITS;
-});
+afterEach(() => useSplits(0));
 
 function expectAgreesWithOracle(paged: PagedCase, options: OracleOptions = {}): void {
   const { query, keyCache, valueCache, metadata } = paged;
@@ -49,8 +47,8 @@ function expectAgreesWithOracle(paged: PagedCase, options: OracleOptions = {}): 
 
 describeOnMetal('attention kernels on metal', () => {
   for (const { kernel, heads, queryLength } of KERNELS) {
-    test.each([1, 2, 3, 4, 5, 8])(`${kernel}: %d splits at their borders`, (splits) => {
-      process.env.ATTENTION_METAL_SPLITS = String(splits);
+    test.each([1, 2, 3, 4, 5, 8])(`${kernel}: %d splits at their borders`, async (splits) => {
+      await useSplits(splits);
       const lengths = [1, splits * KEYS_PER_TILE, 2 * splits * KEYS_PER_TILE].flatMap((length) =>
         [length - 1, length, length + 1].filter((contextLength) => contextLength >= queryLength),
       );
@@ -79,15 +77,15 @@ describeOnMetal('attention kernels on metal', () => {
     });
   });
 
-  test.each(['float16', 'bfloat16'] as const)('splits of a %s cache in layout vllm', (storage) => {
-    process.env.ATTENTION_METAL_SPLITS = '3';
+  test.each(['float16', 'bfloat16'] as const)('splits of a %s cache in layout vllm', async (storage) => {
+    await useSplits(3);
     const sequences = [95, 96, 97].map((contextLength) => ({ contextLength, queryLength: 1 }));
     const spec: PagedCaseSpec = { ...SMALL, heads: 4, sequences, layout: 'vllm', storage };
     expectAgreesWithOracle(makePagedCase(new Random(1), spec), { sinks: [1, 2, 3, 4] });
   });
 
-  test('splits of contiguous keys', () => {
-    process.env.ATTENTION_METAL_SPLITS = '3';
+  test('splits of contiguous keys', async () => {
+    await useSplits(3);
     const paged = makePagedCase(new Random(2), {
       ...SMALL,
       heads: 2,
@@ -106,9 +104,9 @@ describeOnMetal('attention kernels on metal', () => {
 
   test.each(KERNELS)(
     '$kernel: rows that need a bad block are NaN, and no others',
-    ({ heads, queryLength }) => {
+    async ({ heads, queryLength }) => {
       for (const splits of [1, 2]) {
-        process.env.ATTENTION_METAL_SPLITS = String(splits);
+        await useSplits(splits);
         for (const bad of [-1, 1_000_000, -(2 ** 31)]) {
           const sequences = [40, 90].map((contextLength) => ({ contextLength, queryLength }));
           const paged = makePagedCase(new Random(3), { ...SMALL, heads, sequences });
@@ -192,6 +190,19 @@ describeOnMetal('attention kernels on metal', () => {
     paged.metadata.maxSeqlenQ = queryLength;
     expectAgreesWithOracle(paged);
   });
+
+  test.each([1.5, 2.5, Number.NaN, 0, -1, 1e-300, Infinity, -Infinity, 2 ** 53])(
+    'hints of %d leave no row unwritten',
+    (hint) => {
+      for (const queryLength of [1, 10]) {
+        const sequences = [20, 70].map((contextLength) => ({ contextLength, queryLength }));
+        const paged = makePagedCase(new Random(8), { ...SMALL, heads: 2, sequences, paddingRows: 3 });
+        paged.metadata.maxSeqlenQ = hint;
+        paged.metadata.maxContextLen = hint;
+        expectAgreesWithOracle(paged);
+      }
+    },
+  );
 
   test.each(['flash', 'vllm'] as const)('a block behind the 2^31st element, layout %s', (layout) => {
     const [kvHeads, headSize] = [4, 512];

@@ -1,8 +1,11 @@
+import { paramsTable } from '@attention-js/backend-common';
+import type { NamedTensors, ParamsTable, ParamValues } from '@attention-js/backend-common';
 import { BYTES_PER_ELEMENT, storageOf } from '@attention-js/core';
 import type { AttentionAttributes, HeadInputs, OutputSpec } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
-import { float32, int32 } from '../params.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import type { ShaderKernel } from '../shader_kernel.ts';
 import { mergeParts } from './merge_attention_states.ts';
 
 /** Threadgroups that are enough for every Apple GPU: those of a small grid split the keys to come near it. */
@@ -18,14 +21,50 @@ const MAX_QUERY_BYTES = 16_384;
 const KEY_TILE_BYTES = 8704;
 const MAX_WINDOW = 2 ** 30;
 
-/** A call of one of the two attention shaders. */
-export interface AttentionCall {
-  /** Stem of the shader. */
-  shader: 'paged_attention' | 'varlen_attention';
+const table = paramsTable('AttentionParams', {
+  tokens: 'int32',
+  sequences: 'int32',
+  kvHeads: 'int32',
+  splits: 'int32',
+  window: 'int32',
+  scoreFactor: 'float32',
+  capFactor: 'float32',
+  numBlocks: 'int32',
+  blockSize: 'int32',
+  maxBlocks: 'int32',
+  keys: 'int32',
+  maskHeads: 'int32',
+  maskRows: 'int32',
+  maskKeys: 'int32',
+});
+
+type TableFields = typeof table extends ParamsTable<infer Fields> ? Fields : never;
+
+/** Tensors that both attention shaders bind last. */
+type SharedTensor = 'query' | 'alibiSlopes?' | 'sinks?' | 'output?' | 'partialOutput?' | 'lse?';
+
+/**
+ * Kernels of one of the two attention shaders, which differ in their tensors for keys.
+ *
+ * @param keyTensors What the shader binds between the query and the slopes.
+ */
+export const attentionKernel = <const Name extends string>(
+  shader: 'paged_attention' | 'varlen_attention',
+  keyTensors: readonly Name[],
+): ShaderKernel<Name | SharedTensor, TableFields> =>
+  shaderKernel(
+    shader,
+    ['query', ...keyTensors, 'alibiSlopes?', 'sinks?', 'output?', 'partialOutput?', 'lse?'],
+    table,
+  );
+
+/** A call of one of the attentions. */
+export interface AttentionCall<Name extends string> {
+  kernel: ReturnType<typeof attentionKernel<Name>>;
   /** `[tokens, heads, headSize]`. */
   query: TensorInfo;
   /** What the shader binds between the query and the slopes. */
-  buffers: readonly (TensorInfo | undefined)[];
+  keyTensors: NamedTensors<Name>;
   /** Slopes and sinks. */
   heads: HeadInputs;
   /** Scale, causality, softcap, window. */
@@ -36,10 +75,12 @@ export interface AttentionCall {
   kvHeads: number;
   /** Number of sequences. */
   sequences: number;
-  /** Whether cuSeqlensQ tells the query lengths; else one token a sequence. */
+  /** Whether cuSeqlensQ tells the query lengths; else one token per sequence. */
   hasCuSeqlensQ: boolean;
-  /** Upper bounds or hints: they choose kernel and grid, never the result. */
-  longest: { query: number; context: number };
+  /** Hints: they choose kernel and grid, never the result. */
+  longest: { query: number | undefined; context: number | undefined };
+  /** Upper bound on keys per sequence. */
+  maxKeys: number;
   /** A paged cache's sizes. */
   cache?: { layout: 'flash' | 'vllm'; numBlocks: number; blockSize: number; maxBlocks: number };
   /** Rows of contiguous keys, and the shape of the mask that is added, all three dimensions of it. */
@@ -68,24 +109,28 @@ function chooseTiling(headSize: number, bytes: number, rowsPerSequence: number, 
   return { algorithm: `matrix_${rows}`, rows, lanesPerKey, threadgroupBytes };
 }
 
-/** How many parts the keys are split into. `ATTENTION_METAL_SPLITS` decides it in tests. */
+/** How many parts the keys are split into. */
 function chooseSplits(threadgroups: number, keys: number): number {
-  const forced = Number(process.env.ATTENTION_METAL_SPLITS);
-  if (forced > 0) return forced;
   const wanted = Math.floor(WANTED_THREADGROUPS / Math.max(1, threadgroups));
   return Math.max(1, Math.min(wanted, Math.floor(keys / MIN_KEYS_PER_SPLIT)));
 }
 
+/** A hint as an upper bound that a grid can count on: an integer from 1 to `most`, which what is no number of at least 1 gives. */
+function upperBound(hint: number | undefined, most: number): number {
+  return hint !== undefined && hint >= 1 ? Math.min(Math.ceil(hint), Math.max(1, most)) : Math.max(1, most);
+}
+
 /** Runs attention, and the merge of its splits where there are several. */
-export function attend(backend: MetalBackend, call: AttentionCall): TensorInfo[] {
-  const { shader, query, buffers, attrs, outputs, kvHeads, sequences, hasCuSeqlensQ, longest } = call;
+export function attend<Name extends string>(backend: MetalBackend, call: AttentionCall<Name>): TensorInfo[] {
+  const { kernel, query, keyTensors, attrs, outputs, kvHeads, sequences, hasCuSeqlensQ, longest, maxKeys } =
+    call;
   const { alibiSlopes, sinks } = call.heads;
   const [tokens, heads, headSize] = query.shape;
   const group = heads / kvHeads;
   const isVllm = call.cache?.layout === 'vllm';
 
   const averageLength = Math.max(1, Math.round(tokens / Math.max(1, sequences)));
-  const queryLength = hasCuSeqlensQ ? Math.min(longest.query, averageLength) : 1;
+  const queryLength = hasCuSeqlensQ ? Math.min(upperBound(longest.query, tokens), averageLength) : 1;
   const bytes = BYTES_PER_ELEMENT[storageOf(query)];
   const { algorithm, rows, lanesPerKey, threadgroupBytes } = chooseTiling(
     headSize,
@@ -98,8 +143,11 @@ export function attend(backend: MetalBackend, call: AttentionCall): TensorInfo[]
     ? Math.floor((tokens * group) / rows) + sequences + 1
     : sequences * Math.ceil(group / rows);
   const busyTiles = Math.max(sequences, Math.ceil((tokens * group) / rows));
-  const keys = Math.min(longest.context, attrs.slidingWindow ? attrs.slidingWindow + queryLength : Infinity);
-  const splits = chooseSplits(busyTiles * kvHeads, keys);
+  const keys = Math.min(
+    upperBound(longest.context, maxKeys),
+    attrs.slidingWindow ? attrs.slidingWindow + queryLength : Infinity,
+  );
+  const splits = backend.splits ?? chooseSplits(busyTiles * kvHeads, keys);
   const isSplit = splits > 1;
 
   const partSpecs: OutputSpec[] = [
@@ -109,9 +157,17 @@ export function attend(backend: MetalBackend, call: AttentionCall): TensorInfo[]
   const made = (isSplit ? partSpecs : outputs).map((spec) => backend.makeOutput(spec));
   const [output, lse] = made;
   const maskShape = call.contiguous?.maskShape;
-  backend.dispatch({
-    shader,
-    function: `${shader}_${algorithm}_${backend.mslType(query)}`,
+  const tensors = {
+    ...keyTensors,
+    query,
+    alibiSlopes,
+    sinks,
+    output: isSplit ? undefined : output,
+    partialOutput: isSplit ? output : undefined,
+    lse,
+  };
+  backend.run(kernel as ShaderKernel<SharedTensor, TableFields>, tensors, attentionParams(call, splits), {
+    variant: `${algorithm}_${backend.mslType(query)}`,
     constants: {
       head_size: headSize,
       group_size: group,
@@ -128,16 +184,6 @@ export function attend(backend: MetalBackend, call: AttentionCall): TensorInfo[]
       is_split: isSplit,
       vllm_layout: isVllm,
     },
-    buffers: [
-      query,
-      ...buffers,
-      alibiSlopes,
-      sinks,
-      isSplit ? undefined : output,
-      isSplit ? output : undefined,
-      lse,
-    ],
-    params: attentionParams(call, splits),
     threadgroups: [tiles, kvHeads, splits],
     threads: [NUM_SIMDGROUPS * 32, 1, 1],
     threadgroupBytes,
@@ -148,25 +194,27 @@ export function attend(backend: MetalBackend, call: AttentionCall): TensorInfo[]
   return merged;
 }
 
-/** The fields of `AttentionParams`, in order. */
-function attentionParams(call: AttentionCall, splits: number): ReturnType<typeof int32>[] {
+function attentionParams<Name extends string>(
+  call: AttentionCall<Name>,
+  splits: number,
+): ParamValues<TableFields> {
   const { query, attrs, kvHeads, sequences, cache, contiguous } = call;
   const { scale, softcap, slidingWindow } = attrs;
   const [maskHeads, maskRows, maskKeys] = contiguous?.maskShape ?? [0, 0, 0];
-  return [
-    int32(query.shape[0]),
-    int32(sequences),
-    int32(kvHeads),
-    int32(splits),
-    int32(Math.min(slidingWindow, MAX_WINDOW)),
-    float32(softcap > 0 ? scale / softcap : scale * Math.LOG2E),
-    float32(softcap * Math.LOG2E),
-    int32(cache?.numBlocks ?? 0),
-    int32(cache?.blockSize ?? 1),
-    int32(cache?.maxBlocks ?? 0),
-    int32(contiguous?.keys ?? 0),
-    int32(maskHeads),
-    int32(maskRows),
-    int32(maskKeys),
-  ];
+  return {
+    tokens: query.shape[0],
+    sequences,
+    kvHeads,
+    splits,
+    window: Math.min(slidingWindow, MAX_WINDOW),
+    scoreFactor: softcap > 0 ? scale / softcap : scale * Math.LOG2E,
+    capFactor: softcap * Math.LOG2E,
+    numBlocks: cache?.numBlocks ?? 0,
+    blockSize: cache?.blockSize ?? 1,
+    maxBlocks: cache?.maxBlocks ?? 0,
+    keys: contiguous?.keys ?? 0,
+    maskHeads,
+    maskRows,
+    maskKeys,
+  };
 }

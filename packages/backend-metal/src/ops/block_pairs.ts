@@ -1,33 +1,26 @@
+import { paramsTable } from '@attention-js/backend-common';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { stridedGrid } from '../grid.ts';
+import type { Launch } from '../launch.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
 
-/** A launch that copies blocks of `blockWords` words. */
-export interface BlockCopy {
-  /** Stem of the shader. */
-  shader: string;
-  /** Its function. */
-  function: string;
-  /** The caches, bound before the pairs. */
-  caches: TensorInfo[];
-  /** Source block, destination block, source block, … */
-  pairs: Int32Array;
-  /** Words of a block, in the word that the function copies. */
-  blockWords: number;
-}
+/** Of kernels that copy blocks. */
+export const blockPairsParams = paramsTable('BlockPairsParams', { blockWords: 'uint32' });
 
-/** Uploads the pairs and copies all of them in one launch. */
-export function copyBlockPairs(backend: MetalBackend, copy: BlockCopy): void {
-  const { shader, function: name, caches, pairs, blockWords } = copy;
+/**
+ * Uploads pairs of blocks, source, destination, source, …, and copies all of them in one launch.
+ *
+ * @param blockWords Words of a block, in the word that the kernel copies.
+ * @param run Runs the kernel.
+ */
+export function copyBlockPairs(
+  backend: MetalBackend,
+  pairs: Int32Array,
+  blockWords: number,
+  run: (pairs: TensorInfo, params: { blockWords: number }, grid: Launch) => void,
+): void {
   if (pairs.length === 0) return;
   const uploaded = backend.makeTensorInfo([pairs.length], 'int32', pairs);
-  backend.dispatch({
-    shader,
-    function: name,
-    buffers: [...caches, uploaded],
-    params: [uint32(blockWords)],
-    ...stridedGrid(blockWords, 4, pairs.length / 2),
-  });
+  run(uploaded, { blockWords }, stridedGrid(blockWords, 4, pairs.length / 2));
   backend.disposeIntermediateTensorInfo(uploaded);
 }

@@ -1,21 +1,19 @@
-import { sizeOf } from '@attention-js/backend-common';
+import { paramsTable, sizeOf } from '@attention-js/backend-common';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { PACK, stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint64 } from '../params.ts';
 
-/** Runs `shader` on two tensors of one shape, `buffers`, whose functions are named `shader_from_to`. */
-export function convertElements(
-  backend: MetalBackend,
-  shader: string,
-  { from, to, buffers }: { from: TensorInfo; to: TensorInfo; buffers: TensorInfo[] },
-): void {
+/** Of kernels that convert elements, one for each pair of types. */
+export const convertElementsParams = paramsTable('ConvertElementsParams', { count: 'uint64' });
+
+/** How such a kernel is run on tensors of one shape. */
+export function convertLaunch(backend: MetalBackend, from: TensorInfo, to: TensorInfo) {
   const count = sizeOf(from.shape);
-  backend.dispatch({
-    shader,
-    function: `${shader}_${backend.mslType(from)}_${backend.mslType(to)}`,
-    buffers,
-    params: [uint64(count)],
-    ...stridedGrid(Math.ceil(count / PACK), 2),
-  });
+  return {
+    params: { count },
+    launch: {
+      variant: `${backend.mslType(from)}_${backend.mslType(to)}`,
+      ...stridedGrid(Math.ceil(count / PACK), 2),
+    },
+  };
 }

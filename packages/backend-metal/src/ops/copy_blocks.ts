@@ -1,18 +1,17 @@
 import { sizeOf } from '@attention-js/backend-common';
 import { BYTES_PER_ELEMENT, copyBlocksOp, storageOf } from '@attention-js/core';
-import { metalKernel } from '../metal_kernel.ts';
-import { copyBlockPairs } from './block_pairs.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { blockPairsParams, copyBlockPairs } from './block_pairs.ts';
 
 const WORD_BYTES = 16; // a block of at least 8 slots of 8 elements is a multiple of it
 
-metalKernel(copyBlocksOp, ({ inputs: { keyCache, valueCache }, attrs: { pairs }, backend }) => {
+const kernel = shaderKernel('copy_blocks', ['keyCache', 'valueCache', 'pairs'], blockPairsParams);
+
+metalKernel(copyBlocksOp, ({ inputs: { keyCache, valueCache }, attrs, backend }) => {
   const blockBytes = sizeOf(keyCache.shape.slice(1)) * BYTES_PER_ELEMENT[storageOf(keyCache)];
-  copyBlockPairs(backend, {
-    shader: 'copy_blocks',
-    function: 'copy_blocks',
-    caches: [keyCache, valueCache],
-    pairs,
-    blockWords: blockBytes / WORD_BYTES,
-  });
+  copyBlockPairs(backend, attrs.pairs, blockBytes / WORD_BYTES, (pairs, params, grid) =>
+    backend.run(kernel, { keyCache, valueCache, pairs }, params, grid),
+  );
   return [];
 });

@@ -1,29 +1,54 @@
+import { MoeActivation, paramsTable } from '@attention-js/backend-common';
 import { fusedMoeOp, storageOf } from '@attention-js/core';
-import type { FusedMoeAttributes, FusedMoeInputs } from '@attention-js/core';
+import type { FusedMoeInputs } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { metalKernel } from '../metal_kernel.ts';
-import { uint32 } from '../params.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { moeGemmTiles } from './moe_gemm.ts';
 import { goesByRows, isAligned, makeTiles, rowsGrid, tilesGrid } from './moe_tiles.ts';
 import { sortPairsByExpert } from './sort_tokens_by_expert.ts';
 
-const ACTIVATIONS: readonly FusedMoeAttributes['activation'][] = ['silu', 'gelu', 'gelu_tanh'];
+const table = paramsTable('FusedMoeParams', {
+  tokens: 'uint32',
+  topk: 'uint32',
+  experts: 'uint32',
+  hidden: 'uint32',
+  intermediate: 'uint32',
+});
+const place = (name: string) => ({ shader: 'fused_moe', function: name });
+const gateUpRows = shaderKernel(
+  place('fused_moe_gate_up_rows'),
+  ['x', 'weights', 'topkIds', 'output'],
+  table,
+);
+const downRows = shaderKernel(
+  place('fused_moe_down_rows'),
+  ['x', 'weights', 'topkIds', 'topkWeights', 'output'],
+  table,
+);
+const gateUpTiles = shaderKernel(
+  place('fused_moe_gate_up'),
+  ['x', 'weights', 'sortedTokenIds', 'tiles', 'output'],
+  table,
+);
+const sumRows = shaderKernel(place('fused_moe_sum'), ['products', 'output'], table);
 
 metalKernel(fusedMoeOp, ({ inputs, attrs: { activation }, outputs: [spec], backend }) => {
   const { x, downWeights, topkIds } = inputs;
   const output = backend.makeOutput(spec);
   const [tokens, topk] = topkIds.shape;
-  const [numExperts, hidden, intermediate] = downWeights.shape;
+  const [experts, hidden, intermediate] = downWeights.shape;
   const pairs = tokens * topk;
-  const sizes: Sizes = { tokens, topk, numExperts, hidden, intermediate };
+  const sizes: Sizes = { tokens, topk, experts, hidden, intermediate };
   const activated = backend.makeOutput({
     shape: [pairs, intermediate],
     dtype: 'float32',
     storage: storageOf(x),
   });
-  const run = goesByRows(pairs, numExperts) ? runByRows : runByTiles;
-  run(backend, inputs, ACTIVATIONS.indexOf(activation), sizes, activated, output);
+  const run = goesByRows(pairs, experts) ? runByRows : runByTiles;
+  run(backend, inputs, MoeActivation[activation], sizes, activated, output);
   backend.disposeIntermediateTensorInfo(activated);
   return [output];
 });
@@ -31,15 +56,12 @@ metalKernel(fusedMoeOp, ({ inputs, attrs: { activation }, outputs: [spec], backe
 interface Sizes {
   tokens: number;
   topk: number;
-  numExperts: number;
+  experts: number;
   hidden: number;
   intermediate: number;
 }
 
-const toParams = ({ tokens, topk, numExperts, hidden, intermediate }: Sizes) =>
-  [tokens, topk, numExperts, hidden, intermediate].map(uint32);
-
-/** Few pairs: two dispatches. */
+/** Few pairs: two launches. */
 function runByRows(
   backend: MetalBackend,
   { x, gateUpWeights, downWeights, topkWeights, topkIds }: FusedMoeInputs,
@@ -49,20 +71,15 @@ function runByRows(
   output: TensorInfo,
 ): void {
   const { tokens, topk, hidden, intermediate } = sizes;
-  const type = backend.mslType(x);
-  const call = { shader: 'fused_moe', params: toParams(sizes) };
-  backend.dispatch({
-    ...call,
-    function: `fused_moe_gate_up_rows_${type}`,
+  const variant = backend.mslType(x);
+  backend.run(gateUpRows, { x, weights: gateUpWeights, topkIds, output: activated }, sizes, {
+    variant,
     constants: { aligned: isAligned(x, hidden), activation },
-    buffers: [x, gateUpWeights, topkIds, activated],
     ...rowsGrid(intermediate, tokens * topk),
   });
-  backend.dispatch({
-    ...call,
-    function: `fused_moe_down_rows_${type}`,
+  backend.run(downRows, { x: activated, weights: downWeights, topkIds, topkWeights, output }, sizes, {
+    variant,
     constants: { aligned: isAligned(x, intermediate), activation },
-    buffers: [activated, downWeights, topkIds, topkWeights, output],
     ...rowsGrid(hidden, tokens),
   });
 }
@@ -76,36 +93,32 @@ function runByTiles(
   activated: TensorInfo,
   output: TensorInfo,
 ): void {
-  const { tokens, topk, numExperts, hidden, intermediate } = sizes;
+  const { tokens, topk, experts, hidden, intermediate } = sizes;
   const pairs = tokens * topk;
-  const type = backend.mslType(x);
+  const variant = backend.mslType(x);
   const sortedTokenIds = backend.makeOutput({ shape: [pairs], dtype: 'int32' });
   const expertIds = backend.makeOutput({ shape: [pairs], dtype: 'int32' });
-  sortPairsByExpert(backend, topkIds, numExperts, sortedTokenIds, expertIds);
-  const tiles = makeTiles(backend, expertIds, numExperts);
-  backend.dispatch({
-    shader: 'fused_moe',
-    function: `fused_moe_gate_up_${type}`,
+  sortPairsByExpert(backend, topkIds, experts, sortedTokenIds, expertIds);
+  const tiles = makeTiles(backend, expertIds, experts);
+  backend.run(gateUpTiles, { x, weights: gateUpWeights, sortedTokenIds, tiles, output: activated }, sizes, {
+    variant,
     constants: { aligned: isAligned(x, hidden), activation },
-    buffers: [x, gateUpWeights, sortedTokenIds, tiles, activated],
-    params: toParams(sizes),
     ...tilesGrid(2 * intermediate, tiles), // half of a tile's columns are the gate's, half the up projection's
   });
   const products = backend.makeOutput({ shape: [pairs, hidden], dtype: 'float32' });
-  backend.dispatch({
-    shader: 'moe_gemm',
-    function: `moe_gemm_${type}_float`,
-    constants: { aligned: isAligned(x, intermediate), has_topk_weights: true, by_position: true },
-    buffers: [activated, downWeights, sortedTokenIds, tiles, topkWeights, products],
-    params: [pairs, numExperts, hidden, intermediate, 1].map(uint32),
-    ...tilesGrid(hidden, tiles),
-  });
-  backend.dispatch({
-    shader: 'fused_moe',
-    function: `fused_moe_sum_${type}`,
+  backend.run(
+    moeGemmTiles,
+    { x: activated, weights: downWeights, sortedTokenIds, tiles, topkWeights, output: products },
+    { pairs, experts, width: hidden, depth: intermediate, pairsPerRow: 1 },
+    {
+      variant: `${variant}_float`,
+      constants: { aligned: isAligned(x, intermediate), has_topk_weights: true, by_position: true },
+      ...tilesGrid(hidden, tiles),
+    },
+  );
+  backend.run(sumRows, { products, output }, sizes, {
+    variant,
     constants: { aligned: true, activation },
-    buffers: [products, output],
-    params: toParams(sizes),
     ...stridedGrid(hidden, 4, tokens),
   });
   for (const temporary of [sortedTokenIds, expertIds, tiles, products]) {

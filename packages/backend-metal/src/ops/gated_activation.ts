@@ -1,15 +1,20 @@
-import { sizeOf } from '@attention-js/backend-common';
+import { paramsTable, sizeOf } from '@attention-js/backend-common';
 import type { OutputSpec } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import type { FunctionConstants } from '../dispatch.ts';
 import { isVectorized, PACK, stridedGrid } from '../grid.ts';
+import type { FunctionConstants } from '../launch.ts';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
+import { shaderKernel } from '../shader_kernel.ts';
 
-/** Runs a shader over rows `[gate | up]` of `x`, which is `spec` with its last dimension twice as long. */
+const table = paramsTable('GatedActivationParams', { width: 'uint32' });
+
+/** A kernel over rows `[gate | up]`. */
+export const gatedActivationKernel = (shader: string) => shaderKernel(shader, ['x', 'output'], table);
+
+/** Runs such a kernel over rows of `x`, which is `spec` with its last dimension twice as long. */
 export function gatedActivation(
   backend: MetalBackend,
-  shader: string,
+  kernel: ReturnType<typeof gatedActivationKernel>,
   x: TensorInfo,
   spec: OutputSpec,
   constants: FunctionConstants = {},
@@ -17,13 +22,15 @@ export function gatedActivation(
   const output = backend.makeOutput(spec);
   const width = spec.shape[spec.shape.length - 1];
   const vectorized = isVectorized(width);
-  backend.dispatch({
-    shader,
-    function: `${shader}_${backend.mslType(x)}`,
-    constants: { ...constants, vectorized },
-    buffers: [x, output],
-    params: [uint32(width)],
-    ...stridedGrid(vectorized ? width / PACK : width, 2, sizeOf(spec.shape.slice(0, -1))),
-  });
+  backend.run(
+    kernel,
+    { x, output },
+    { width },
+    {
+      variant: backend.mslType(x),
+      constants: { ...constants, vectorized },
+      ...stridedGrid(vectorized ? width / PACK : width, 2, sizeOf(spec.shape.slice(0, -1))),
+    },
+  );
   return output;
 }

@@ -1,7 +1,9 @@
 import { geluAndMulOp } from '@attention-js/core';
-import { metalKernel } from '../metal_kernel.ts';
-import { gatedActivation } from './gated_activation.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { gatedActivation, gatedActivationKernel } from './gated_activation.ts';
+
+const kernel = gatedActivationKernel('gelu_and_mul');
 
 metalKernel(geluAndMulOp, ({ inputs: { x }, attrs: { approximate }, outputs: [spec], backend }) => [
-  gatedActivation(backend, 'gelu_and_mul', x, spec, { tanh_approximation: approximate === 'tanh' }),
+  gatedActivation(backend, kernel, x, spec, { tanh_approximation: approximate === 'tanh' }),
 ]);

@@ -1,6 +1,6 @@
 import { matMul, sizeOf } from '@attention-js/backend-common';
 import { AttentionError, linearOp } from '@attention-js/core';
-import { metalKernel } from '../metal_kernel.ts';
+import { metalKernel } from '../metal_backend.ts';
 
 metalKernel(linearOp, ({ inputs: { x, weight, bias }, outputs: [{ shape }], backend }) => {
   const rows = sizeOf(x.shape.slice(0, -1));

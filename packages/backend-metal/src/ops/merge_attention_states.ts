@@ -1,12 +1,18 @@
-import { sizeOf } from '@attention-js/backend-common';
+import { paramsTable, sizeOf } from '@attention-js/backend-common';
 import { mergeAttentionStatesOp } from '@attention-js/core';
 import type { OutputSpec } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
-import { metalKernel } from '../metal_kernel.ts';
-import { int32 } from '../params.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { shaderKernel } from '../shader_kernel.ts';
 
 const SIMD_WIDTH = 32;
+
+const kernel = shaderKernel(
+  'merge_attention_states',
+  ['outputs', 'lses', 'sinks?', 'output', 'lse?'],
+  paramsTable('MergeParams', { parts: 'int32', rows: 'int32', heads: 'int32', headSize: 'int32' }),
+);
 
 /** Parts of attention to be merged. */
 export interface AttentionParts {
@@ -27,15 +33,18 @@ export function mergeParts(
   const merged = specs.map((spec) => backend.makeOutput(spec));
   const [output, lse] = merged;
   const [parts, tokens, heads, headSize] = outputs.shape;
-  backend.dispatch({
-    shader: 'merge_attention_states',
-    function: `merge_attention_states_${backend.mslType(outputs)}_${backend.mslType(output)}`,
-    constants: { has_sinks: sinks !== undefined, has_lse: lse !== undefined },
-    buffers: [outputs, lses, sinks, output, lse],
-    params: [parts, tokens * heads, heads, headSize].map(int32),
-    threadgroups: [sizeOf([tokens, heads]), 1, 1],
-    threads: [SIMD_WIDTH, 1, 1],
-  });
+  const rows = sizeOf([tokens, heads]);
+  backend.run(
+    kernel,
+    { outputs, lses, sinks, output, lse },
+    { parts, rows, heads, headSize },
+    {
+      variant: `${backend.mslType(outputs)}_${backend.mslType(output)}`,
+      constants: { has_sinks: sinks !== undefined, has_lse: lse !== undefined },
+      threadgroups: [rows, 1, 1],
+      threads: [SIMD_WIDTH, 1, 1],
+    },
+  );
   return merged;
 }
 

@@ -1,38 +1,53 @@
+import { paramsTable } from '@attention-js/backend-common';
 import { moeGemmOp } from '@attention-js/core';
-import { metalKernel } from '../metal_kernel.ts';
-import { uint32 } from '../params.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { shaderKernel } from '../shader_kernel.ts';
 import { goesByRows, isAligned, makeTiles, rowsGrid, tilesGrid } from './moe_tiles.ts';
+
+const table = paramsTable('MoeGemmParams', {
+  pairs: 'uint32',
+  experts: 'uint32',
+  width: 'uint32',
+  depth: 'uint32',
+  pairsPerRow: 'uint32',
+});
+const moeGemmRows = shaderKernel(
+  { shader: 'moe_gemm', function: 'moe_gemm_rows' },
+  ['x', 'weights', 'sortedTokenIds', 'expertIds', 'topkWeights?', 'output'],
+  table,
+);
+/** Products by tiles. */
+export const moeGemmTiles = shaderKernel(
+  'moe_gemm',
+  ['x', 'weights', 'sortedTokenIds', 'tiles', 'topkWeights?', 'output'],
+  table,
+);
 
 metalKernel(moeGemmOp, ({ inputs, attrs: { topk, input }, outputs: [spec], backend }) => {
   const { x, weights, sortedTokenIds, expertIds, topkWeights } = inputs;
   const output = backend.makeOutput(spec);
-  const [numExperts, outputWidth, inputWidth] = weights.shape;
+  const [experts, width, depth] = weights.shape;
   const [pairs] = sortedTokenIds.shape;
   const type = backend.mslType(x);
-  const call = {
-    shader: 'moe_gemm',
-    constants: {
-      aligned: isAligned(x, inputWidth),
-      has_topk_weights: topkWeights !== undefined,
-      by_position: false,
-    },
-    params: [pairs, numExperts, outputWidth, inputWidth, input === 'tokens' ? topk : 1].map(uint32),
+  const constants = {
+    aligned: isAligned(x, depth),
+    has_topk_weights: topkWeights !== undefined,
+    by_position: false,
   };
-  if (goesByRows(pairs, numExperts)) {
-    backend.dispatch({
-      ...call,
-      function: `moe_gemm_rows_${type}`,
-      buffers: [x, weights, sortedTokenIds, expertIds, topkWeights, output],
-      ...rowsGrid(outputWidth, pairs),
+  const params = { pairs, experts, width, depth, pairsPerRow: input === 'tokens' ? topk : 1 };
+  if (goesByRows(pairs, experts)) {
+    backend.run(moeGemmRows, { x, weights, sortedTokenIds, expertIds, topkWeights, output }, params, {
+      variant: type,
+      constants,
+      ...rowsGrid(width, pairs),
     });
     return [output];
   }
-  const tiles = makeTiles(backend, expertIds, numExperts);
-  backend.dispatch({
-    ...call,
-    function: `moe_gemm_${type}_${type}`,
-    buffers: [x, weights, sortedTokenIds, tiles, topkWeights, output],
-    ...tilesGrid(outputWidth, tiles),
+  const tiles = makeTiles(backend, expertIds, experts);
+  backend.run(moeGemmTiles, { x, weights, sortedTokenIds, tiles, topkWeights, output }, params, {
+    variant: `${type}_${type}`,
+    constants,
+    ...tilesGrid(width, tiles),
   });
   backend.disposeIntermediateTensorInfo(tiles);
   return [output];

@@ -1,7 +1,8 @@
+import { paramsTable } from '@attention-js/backend-common';
 import { BYTES_PER_ELEMENT, storageOf } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
-import { uint32 } from '../params.ts';
+import { shaderKernel } from '../shader_kernel.ts';
 
 // As in moe_tiles.h and moe_gemm.h.
 const TILE_ROWS = 32;
@@ -13,6 +14,12 @@ const ROWS_SIMDGROUPS = 2;
 
 const SIMD_WIDTH = 32;
 const MAX_PLANNERS = 256;
+
+const kernel = shaderKernel(
+  'moe_tiles',
+  ['expertIds', 'tiles'],
+  paramsTable('MoeTilesParams', { pairs: 'uint32', experts: 'uint32', tiles: 'uint32' }),
+);
 
 /**
  * Whether pairs are so few that an expert's weights are read for one or two of them: then shaders that go by rows are
@@ -50,13 +57,14 @@ export function makeTiles(backend: MetalBackend, expertIds: TensorInfo, numExper
   const count = Math.floor(pairs / TILE_ROWS) + Math.min(pairs, numExperts + 1);
   const tiles = backend.makeOutput({ shape: [count, TILE_INTS], dtype: 'int32' });
   const planners = Math.min(MAX_PLANNERS, Math.ceil((numExperts + 1) / SIMD_WIDTH) * SIMD_WIDTH);
-  backend.dispatch({
-    shader: 'moe_tiles',
-    function: 'moe_tiles',
-    buffers: [expertIds, tiles],
-    params: [pairs, numExperts, count].map(uint32),
-    threadgroups: [pairs === 0 ? 0 : 1, 1, 1],
-    threads: [planners, 1, 1],
-  });
+  backend.run(
+    kernel,
+    { expertIds, tiles },
+    { pairs, experts: numExperts, tiles: count },
+    {
+      threadgroups: [pairs === 0 ? 0 : 1, 1, 1],
+      threads: [planners, 1, 1],
+    },
+  );
   return tiles;
 }

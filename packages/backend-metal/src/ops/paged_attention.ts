@@ -1,23 +1,31 @@
 import { cacheLayout, pagedAttentionOp } from '@attention-js/core';
-import { metalKernel } from '../metal_kernel.ts';
-import { attend } from './attention.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { attend, attentionKernel } from './attention.ts';
+
+const kernel = attentionKernel('paged_attention', [
+  'keyCache',
+  'valueCache',
+  'blockTables',
+  'contextLens',
+  'cuSeqlensQ?',
+]);
 
 metalKernel(pagedAttentionOp, ({ inputs, attrs, outputs, backend }) => {
   const { query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ } = inputs;
   const { layout, numBlocks, blockSize, numKvHeads } = cacheLayout(keyCache, valueCache);
   const [sequences, maxBlocks] = blockTables.shape;
-  const { maxSeqlenQ = Infinity, maxContextLen = Infinity } = attrs;
   return attend(backend, {
-    shader: 'paged_attention',
+    kernel,
     query,
-    buffers: [keyCache, valueCache, blockTables, contextLens, cuSeqlensQ],
+    keyTensors: { keyCache, valueCache, blockTables, contextLens, cuSeqlensQ },
     heads: inputs,
     attrs,
     outputs,
     kvHeads: numKvHeads,
     sequences,
     hasCuSeqlensQ: cuSeqlensQ !== undefined,
-    longest: { query: maxSeqlenQ, context: Math.min(maxContextLen, maxBlocks * blockSize) },
+    longest: { query: attrs.maxSeqlenQ, context: attrs.maxContextLen },
+    maxKeys: maxBlocks * blockSize,
     cache: { layout, numBlocks, blockSize, maxBlocks },
   });
 });

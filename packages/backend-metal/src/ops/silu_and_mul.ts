@@ -1,7 +1,9 @@
 import { siluAndMulOp } from '@attention-js/core';
-import { metalKernel } from '../metal_kernel.ts';
-import { gatedActivation } from './gated_activation.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { gatedActivation, gatedActivationKernel } from './gated_activation.ts';
+
+const kernel = gatedActivationKernel('silu_and_mul');
 
 metalKernel(siluAndMulOp, ({ inputs: { x }, outputs: [spec], backend }) => [
-  gatedActivation(backend, 'silu_and_mul', x, spec),
+  gatedActivation(backend, kernel, x, spec),
 ]);

@@ -1,11 +1,18 @@
+import { paramsTable } from '@attention-js/backend-common';
 import { sortTokensByExpertOp } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
-import { metalKernel } from '../metal_kernel.ts';
-import { uint32 } from '../params.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { shaderKernel } from '../shader_kernel.ts';
 
 const SIMD_WIDTH = 32;
 const SIMDGROUPS = 4; // each takes the pairs of an expert
+
+const kernel = shaderKernel(
+  'sort_tokens_by_expert',
+  ['ids', 'sortedTokenIds', 'expertIds'],
+  paramsTable('SortTokensByExpertParams', { pairs: 'uint32', experts: 'uint32' }),
+);
 
 metalKernel(sortTokensByExpertOp, ({ inputs: { ids }, attrs: { numExperts }, outputs, backend }) => {
   const [sortedTokenIds, expertIds] = outputs.map((spec) => backend.makeOutput(spec));
@@ -23,12 +30,13 @@ export function sortPairsByExpert(
 ): void {
   const [pairs] = sortedTokenIds.shape;
   const sorters = numExperts + 1; // the last one for ids that are no expert's
-  backend.dispatch({
-    shader: 'sort_tokens_by_expert',
-    function: 'sort_tokens_by_expert',
-    buffers: [ids, sortedTokenIds, expertIds],
-    params: [pairs, numExperts].map(uint32),
-    threadgroups: [pairs === 0 ? 0 : Math.ceil(sorters / SIMDGROUPS), 1, 1],
-    threads: [SIMDGROUPS * SIMD_WIDTH, 1, 1],
-  });
+  backend.run(
+    kernel,
+    { ids, sortedTokenIds, expertIds },
+    { pairs, experts: numExperts },
+    {
+      threadgroups: [pairs === 0 ? 0 : Math.ceil(sorters / SIMDGROUPS), 1, 1],
+      threads: [SIMDGROUPS * SIMD_WIDTH, 1, 1],
+    },
+  );
 }

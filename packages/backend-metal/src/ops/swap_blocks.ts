@@ -1,7 +1,8 @@
 import { sizeOf } from '@attention-js/backend-common';
 import { BYTES_PER_ELEMENT, storageOf, swapBlocksOp } from '@attention-js/core';
-import { metalKernel } from '../metal_kernel.ts';
-import { copyBlockPairs } from './block_pairs.ts';
+import { metalKernel } from '../metal_backend.ts';
+import { shaderKernel } from '../shader_kernel.ts';
+import { blockPairsParams, copyBlockPairs } from './block_pairs.ts';
 
 /** Words that a block may be copied in, widest first. */
 const WORDS = [
@@ -10,15 +11,13 @@ const WORDS = [
   { type: 'ushort', bytes: 2 },
 ];
 
-metalKernel(swapBlocksOp, ({ inputs: { source, destination }, attrs: { pairs }, backend }) => {
+const kernel = shaderKernel('swap_blocks', ['source', 'destination', 'pairs'], blockPairsParams);
+
+metalKernel(swapBlocksOp, ({ inputs: { source, destination }, attrs, backend }) => {
   const blockBytes = sizeOf(source.shape.slice(1)) * BYTES_PER_ELEMENT[storageOf(source)];
   const word = WORDS.find(({ bytes }) => blockBytes % bytes === 0) ?? WORDS[WORDS.length - 1];
-  copyBlockPairs(backend, {
-    shader: 'swap_blocks',
-    function: `swap_blocks_${word.type}`,
-    caches: [source, destination],
-    pairs,
-    blockWords: blockBytes / word.bytes,
-  });
+  copyBlockPairs(backend, attrs.pairs, blockBytes / word.bytes, (pairs, params, grid) =>
+    backend.run(kernel, { source, destination, pairs }, params, { variant: word.type, ...grid }),
+  );
   return [];
 });

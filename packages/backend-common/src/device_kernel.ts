@@ -1,0 +1,64 @@
+import type { KernelCall, Op } from '@attention-js/core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { checkValues } from './check_values.ts';
+import type { DeviceBackend } from './device_backend.ts';
+
+/** What a kernel is called with on a backend. */
+export interface DeviceKernelCall<Inputs, Attributes, Backend extends DeviceBackend> extends KernelCall<
+  Inputs,
+  Attributes
+> {
+  backend: Backend;
+}
+
+/** Gives an op its kernel. */
+export type DeviceKernel<Backend extends DeviceBackend> = <Inputs extends object, Attributes extends object>(
+  op: Op<Inputs, Attributes>,
+  kernel: (call: DeviceKernelCall<Inputs, Attributes, Backend>) => TensorInfo[],
+) => void;
+
+/** The backends of one kind, and the kernels that they share. */
+interface Kind {
+  backendNames: Set<string>;
+  registrations: ((backendName: string) => void)[];
+}
+
+const kinds = new Map<string, Kind>();
+
+function kindOf(name: string): Kind {
+  let kind = kinds.get(name);
+  if (!kind) {
+    kind = { backendNames: new Set(), registrations: [] };
+    kinds.set(name, kind);
+  }
+  return kind;
+}
+
+/**
+ * The function that gives ops their kernels for one kind of backend, `cuda` for instance, of which there may be several:
+ * `cuda`, `cuda:1`. What a kernel made is disposed of when it throws; with `ATTENTION_CHECK_BOUNDS=1` the inputs' elements
+ * are checked before.
+ */
+export function deviceKernel<Backend extends DeviceBackend>(kindName: string): DeviceKernel<Backend> {
+  return <Inputs extends object, Attributes extends object>(
+    op: Op<Inputs, Attributes>,
+    kernel: (call: DeviceKernelCall<Inputs, Attributes, Backend>) => TensorInfo[],
+  ): void => {
+    const register = (backendName: string): void =>
+      op.kernel(backendName, (call) => {
+        checkValues(op, call);
+        const own = call as DeviceKernelCall<Inputs, Attributes, Backend>;
+        return own.backend.runKernel(() => kernel(own));
+      });
+    const { backendNames, registrations } = kindOf(kindName);
+    registrations.push(register);
+    for (const backendName of backendNames) register(backendName);
+  };
+}
+
+/** Registers the kernels of a kind, those that are given later too, for a backend. */
+export function registerDeviceKernels(kindName: string, backendName: string): void {
+  const { backendNames, registrations } = kindOf(kindName);
+  backendNames.add(backendName);
+  for (const register of registrations) register(backendName);
+}
