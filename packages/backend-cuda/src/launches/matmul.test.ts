@@ -1,15 +1,12 @@
 import { storageOf } from '@attention-js/core';
 import { afterEach, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { matMulSuite } from '../../../backend-common/src/testing/suites/matmul.ts';
 import { STORAGES } from '../../../backend-common/src/testing/expect_as_on_cpu.ts';
 import { TOLERANCE, relativeError } from '../../../core/src/testing/compare.ts';
 import { Random } from '../../../core/src/testing/random.ts';
 import { randomTensor } from '../../../core/src/testing/tensors.ts';
 import { describeOnCuda, isEmulated } from '../testing/cuda.ts';
 import { CUBLASLT_FLAG } from './matmul.ts';
-
-matMulSuite(describeOnCuda);
 
 // Rows, depth, columns that take each of the tiles, whole and in part, and the depth in parts: those depend on the number
 // of multiprocessors, of which the emulator has 8.

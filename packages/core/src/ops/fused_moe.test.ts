@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -11,6 +11,8 @@ import type { MoeActivation } from './fused_moe.ts';
 import { moeGemm } from './moe_gemm.ts';
 import { siluAndMul } from './silu_and_mul.ts';
 import { sortTokensByExpert } from './sort_tokens_by_expert.ts';
+import { expectSameAsCpu } from '../testing/expect_same_as_cpu.ts';
+import { idsOf, nanRows } from '../testing/moe_case.ts';
 
 const ACTIVATIONS: Record<MoeActivation, (gate: number) => number> = {
   silu: (gate) => gate / (1 + Math.exp(-gate)),
@@ -254,4 +256,44 @@ describeOnBackends('fusedMoe', (backendName) => {
       expect(fusedMoe(one, gateUp, down, weights, ids).arraySync()).toEqual([row]);
     });
   });
+});
+
+describeOnDevices('fusedMoe in tiles and by rows', () => {
+  test('fusedMoe agrees with cpu across several tiles of rows and columns', async () => {
+    for (const storage of STORAGE_TYPES) {
+      await expectSameAsCpu(() => {
+        const random = new Random(22);
+        const ids = idsOf(random, [70, 2, 40], 2);
+        const [tokens] = ids.shape;
+        const x = randomTensor(random, [tokens, 72], storage).tensor;
+        const gateUp = randomTensor(random, [3, 80, 72], storage, 0.2).tensor;
+        const down = randomTensor(random, [3, 72, 40], storage, 0.2).tensor;
+        return [fusedMoe(x, gateUp, down, tf.ones(ids.shape), ids)];
+      });
+    }
+  });
+
+  // 3 tokens go by rows, 60 by tiles, as do lines of 9 elements anywhere.
+  const sizes = STORAGE_TYPES.flatMap((storage) =>
+    [3, 18, 60].flatMap((tokens) => [9, 24].map((depth) => [tokens, depth, storage] as const)),
+  );
+  test.each(sizes)(
+    'a token with a pair without an expert is NaN, no other: %d tokens, depth %d, %s',
+    (tokens, depth, storage) => {
+      const random = new Random(23);
+      const experts = Array.from({ length: 2 * tokens }, () => random.integer(0, 2));
+      experts[2] = -1;
+      experts[3] = 2;
+      experts[5] = 3;
+      const ids = tf.tensor2d(experts, [tokens, 2], 'int32');
+      const x = randomTensor(random, [tokens, depth], storage).tensor;
+      const weights = randomTensor(random, [3, 16, depth], storage).tensor;
+      const down = randomTensor(random, [3, depth, 8], storage).tensor;
+      const y = fusedMoe(x, weights, down, tf.ones([tokens, 2]), ids);
+      const otherTokens = Array.from({ length: tokens }, (_, token) => token).filter(
+        (i) => i !== 1 && i !== 2,
+      );
+      expect(nanRows(y)).toEqual({ all: [1, 2], none: otherTokens });
+    },
+  );
 });

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
 import { geluAndMul } from './gelu_and_mul.ts';
+import { expectSameAsCpu } from '../testing/expect_same_as_cpu.ts';
 
 function density(t: number): number {
   return Math.exp((-t * t) / 2) / Math.sqrt(2 * Math.PI);
@@ -97,6 +98,20 @@ describeOnBackends('geluAndMul', (backendName) => {
       () => geluAndMul(tf.zeros([2, 8]), { approximate: true as unknown as 'tanh' }),
       'ERR_RANGE',
       '[geluAndMul] approximate: expected one of "none", "tanh", received true',
+    );
+  });
+});
+
+describeOnDevices('geluAndMul on rows of several blocks of threads', () => {
+  const deviceCases = STORAGE_TYPES.flatMap((storage) =>
+    (['none', 'tanh'] as const).map((approximate) => [approximate, storage] as const),
+  );
+  // 8 elements per access if the width is a multiple of 8.
+  test.each(deviceCases)('approximate %s agrees with cpu in %s', async (approximate, storage) => {
+    await expectSameAsCpu(() =>
+      [2 * 4160, 2 * 701].map((width) =>
+        geluAndMul(randomTensor(new Random(1), [2, width], storage, 3).tensor, { approximate }),
+      ),
     );
   });
 });

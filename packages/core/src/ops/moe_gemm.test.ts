@@ -2,12 +2,15 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
 import { moeGemm } from './moe_gemm.ts';
 import type { MoeGemmOptions } from './moe_gemm.ts';
+import { expectSameAsCpu } from '../testing/expect_same_as_cpu.ts';
+import { idsOf, nanRows } from '../testing/moe_case.ts';
+import { sortTokensByExpert } from './sort_tokens_by_expert.ts';
 
 interface Routing {
   /** Expert of each pair. */
@@ -215,4 +218,59 @@ describeOnBackends('moeGemm', (backendName) => {
       expect(row.arraySync()).toEqual([batched[token]]);
     });
   });
+});
+
+describeOnDevices('moeGemm in tiles and by rows', () => {
+  // Tiles hold 32, 64 or 128 pairs by 64 to 256 columns; steps of the depth are 32 to 64 elements. The last ones go
+  // without tiles: few pairs, or few an expert.
+  test.each([
+    [[32, 0, 33, 31], 64, 32],
+    [[65, 1, 0, 30], 63, 33],
+    [[0, 0, 0, 128], 65, 64],
+    [[96], 130, 31],
+    [Array.from({ length: 300 }, (_, expert) => (expert % 100 === 7 ? 300 : 0)), 4, 8],
+    [[200, 60, 130], 264, 72],
+    [[10, 0, 3, 1], 40, 136],
+    [Array.from({ length: 16 }, (_, expert) => [1, 9, 0, 4][expert % 4]), 36, 264],
+  ])('moeGemm agrees with cpu for experts of %j pairs, N %d, K %d', async (counts, N, K) => {
+    for (const storage of STORAGE_TYPES) {
+      await expectSameAsCpu(() => {
+        const random = new Random(21);
+        const ids = idsOf(random, counts, 2);
+        const { sortedTokenIds, expertIds } = sortTokensByExpert(ids, counts.length);
+        const x = randomTensor(random, [ids.shape[0], K], storage).tensor;
+        const weights = randomTensor(random, [counts.length, N, K], storage).tensor;
+        const options = { topk: 2, input: 'tokens', topkWeights: tf.ones(ids.shape) } as const;
+        return [moeGemm(x, weights, sortedTokenIds, expertIds, options)];
+      });
+    }
+  });
+
+  // 3 tokens go by rows, 60 by tiles, as do lines of 9 elements anywhere.
+  const sizes = STORAGE_TYPES.flatMap((storage) =>
+    [3, 18, 60].flatMap((tokens) => [9, 24].map((depth) => [tokens, depth, storage] as const)),
+  );
+  test.each(sizes)(
+    'a pair without an expert is NaN, no other: %d tokens, depth %d, %s',
+    (tokens, depth, storage) => {
+      const random = new Random(23);
+      const experts = Array.from({ length: 2 * tokens }, () => random.integer(0, 2));
+      experts[2] = -1;
+      experts[3] = 2;
+      experts[5] = 3;
+      const ids = tf.tensor2d(experts, [tokens, 2], 'int32');
+      const order = sortTokensByExpert(ids, 3);
+      expect(order.sortedTokenIds.arraySync().slice(-2)).toEqual([2, 5]);
+      expect(order.expertIds.arraySync().slice(-3)).toEqual([2, -1, -1]);
+
+      const x = randomTensor(random, [tokens, depth], storage).tensor;
+      const weights = randomTensor(random, [3, 16, depth], storage).tensor;
+      const pairs = moeGemm(x, weights, order.sortedTokenIds, order.expertIds, {
+        topk: 2,
+        input: 'tokens',
+      });
+      const others = Array.from({ length: 2 * tokens }, (_, pair) => pair).filter((i) => i !== 2 && i !== 5);
+      expect(nanRows(pairs)).toEqual({ all: [2, 5], none: others });
+    },
+  );
 });

@@ -4,11 +4,12 @@ import { storageOf } from '../storage/storage_backend.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor, tensorOf } from '../testing/tensors.ts';
 import { rmsNorm } from './rms_norm.ts';
+import { expectSameAsCpu } from '../testing/expect_same_as_cpu.ts';
 
 function reference(x: ArrayLike<number>, weight: ArrayLike<number>, epsilon: number, offset = 0): number[] {
   const n = weight.length;
@@ -165,6 +166,24 @@ describeOnBackends('rmsNorm', () => {
       () => rmsNorm(x, weight, { epsilon, addUnitOffset: 1 as unknown as boolean }),
       'ERR_RANGE',
       '[rmsNorm] addUnitOffset: expected one of true, false, received 1',
+    );
+  });
+});
+
+describeOnDevices('rmsNorm on a device', () => {
+  // One warp to eight of them and more, with 8 elements an access and with one.
+  const widths = [8, 512, 1024, 5128, 33, 65, 1001];
+  test.each(STORAGE_TYPES)('rows of any width agree with cpu in %s', async (storage) => {
+    await expectSameAsCpu(() =>
+      widths.flatMap((width) => {
+        const random = new Random(width);
+        const [x, residual] = [0, 1].map(() => randomTensor(random, [2, width], storage).tensor);
+        const weight = randomTensor(random, [width]).tensor;
+        return [
+          rmsNorm(x, weight, { epsilon: 1e-5 }),
+          ...rmsNorm(x, weight, { epsilon: 1e-5, residual, addUnitOffset: true }),
+        ];
+      }),
     );
   });
 });

@@ -2,11 +2,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
 import { rotaryEmbedding } from './rotary_embedding.ts';
+import { expectSameAsCpu } from '../testing/expect_same_as_cpu.ts';
 
 const MAX_POSITION = 50;
 
@@ -205,5 +206,38 @@ describeOnBackends('rotaryEmbedding', (backendName) => {
         `[rotaryEmbedding] positions[1]: expected a row >= 0 and < 50 of cos and sin, received ${position}`,
       );
     });
+  });
+});
+
+const HEAD_SIZE = 64;
+
+// Rotated in accesses of 8 elements where half of rotaryDim is a multiple of 8, else one by one.
+const deviceCases = STORAGE_TYPES.flatMap((storage) =>
+  [true, false].flatMap((interleaved) =>
+    [64, 48, 40].map((rotaryDim) => [storage, { interleaved, rotaryDim }] as const),
+  ),
+);
+
+describeOnDevices('rotaryEmbedding on a device', () => {
+  test.each(deviceCases)('wide heads agree with cpu in %s, %j', async (storage, options) => {
+    await expectSameAsCpu(() => {
+      const random = new Random(1);
+      const query = randomTensor(random, [3, 37, HEAD_SIZE], storage).tensor;
+      const key = randomTensor(random, [3, 5, HEAD_SIZE], storage).tensor;
+      const cos = randomTensor(random, [20, options.rotaryDim / 2]).tensor;
+      const sin = randomTensor(random, [20, options.rotaryDim / 2]).tensor;
+      return rotaryEmbedding(query, key, tf.tensor1d([19, 0, 7], 'int32'), cos, sin, options);
+    });
+  });
+
+  test.each([8, 16])('a position outside of the tables gives NaN in its token alone, rotaryDim %d', (dim) => {
+    const x = tf.ones([4, 1, 24]);
+    const table = tf.ones([6, dim / 2]);
+    const positions = tf.tensor1d([5, 6, -1, 0], 'int32');
+    for (const rotated of rotaryEmbedding(x, x, positions, table, table, { rotaryDim: dim })) {
+      const outside = Array.from({ length: 24 }, (_, d) => d < dim);
+      const none = outside.map(() => false);
+      expect([...rotated.dataSync()].map(Number.isNaN)).toEqual([...none, ...outside, ...outside, ...none]);
+    }
   });
 });

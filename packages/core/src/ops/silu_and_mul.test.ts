@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
 import { siluAndMul } from './silu_and_mul.ts';
+import { expectSameAsCpu } from '../testing/expect_same_as_cpu.ts';
 
 function reference(values: ArrayLike<number>, n: number): Float64Array {
   return Float64Array.from({ length: values.length / 2 }, (_, i) => {
@@ -49,6 +50,17 @@ describeOnBackends('siluAndMul', () => {
       () => siluAndMul(tf.zeros([2, 8], 'int32')),
       'ERR_DTYPE',
       '[siluAndMul] x: expected float32, received int32',
+    );
+  });
+});
+
+describeOnDevices('siluAndMul on rows of several blocks of threads', () => {
+  // 8 elements per access if the width is a multiple of 8.
+  test.each(STORAGE_TYPES)('agrees with cpu in %s', async (storage) => {
+    await expectSameAsCpu(() =>
+      [2 * 4160, 2 * 701].map((width) =>
+        siluAndMul(randomTensor(new Random(1), [2, width], storage, 3).tensor),
+      ),
     );
   });
 });

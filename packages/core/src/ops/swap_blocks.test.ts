@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { storageOf } from '../storage/storage_backend.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -137,4 +137,18 @@ describeOnBackends('swapBlocks', (backendName) => {
       expect(ints.dataSync()[127]).toBe(127);
     });
   }
+});
+
+describeOnDevices('swapBlocks on a device', () => {
+  // Copied in words of 16, 4 or 2 bytes, whichever divides the block; the last is longer than a block of threads copies.
+  const deviceCases = STORAGE_TYPES.flatMap((storage) =>
+    [1, 2, 3, 8, 5000].map((length) => [length, storage] as const),
+  );
+  test.each(deviceCases)('copies blocks of %d elements in %s', (length, storage) => {
+    const source = randomTensor(new Random(1), [3, length], storage);
+    const destination = zerosWithStorage([2, length], storage);
+    swapBlocks(source.tensor, destination, Int32Array.of(2, 0, 1, 1));
+    const block = (index: number) => source.values.slice(index * length, (index + 1) * length);
+    expect([...destination.dataSync()]).toEqual([...block(2), ...block(1)]);
+  });
 });

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
 import { topkSoftmax } from './topk_softmax.ts';
+import { nanRows } from '../testing/moe_case.ts';
 
 interface Routing {
   weights: number[];
@@ -134,5 +135,22 @@ describeOnBackends('topkSoftmax', (backendName) => {
         `[topkSoftmax] routerLogits: expected rows with no NaN and a finite maximum, received ${received}`,
       );
     });
+  });
+});
+
+describeOnDevices('topkSoftmax of rows without a softmax', () => {
+  test('topkSoftmax gives a token without a softmax NaN weights and ids within range', () => {
+    const rows = [
+      [0, NaN, 1],
+      [0, 1, Infinity],
+      [-Infinity, -Infinity, -Infinity],
+      [NaN, NaN, NaN],
+      [0, 1, 2],
+    ];
+    for (const renormalize of [false, true]) {
+      const { weights, ids } = topkSoftmax(tf.tensor2d(rows), 3, { renormalize });
+      expect(nanRows(weights)).toEqual({ all: [0, 1, 2, 3], none: [4] });
+      ids.arraySync().forEach((row) => expect(row.toSorted((a, b) => a - b)).toEqual([0, 1, 2]));
+    }
   });
 });

@@ -14,21 +14,39 @@ for (const name of backendNames) {
   if (name !== 'cpu') await import(`@attention-js/backend-${name}`);
 }
 
+function describeOn(title: string, backendName: string, body: (backendName: string) => void): void {
+  describe(`${title} on ${backendName}`, () => {
+    beforeAll(async () => {
+      if (!(await tf.setBackend(backendName))) throw new Error(`tfjs backend ${backendName} cannot be set`);
+    });
+    beforeEach(() => tf.engine().startScope());
+    afterEach(() => tf.engine().endScope());
+    afterAll(() => tf.setBackend('cpu'));
+    body(backendName);
+  });
+}
+
 /**
  * Runs a suite once per backend under test. Tensors made in a test are disposed at its end.
  *
  * @param body Receives the backend's name.
  */
 export function describeOnBackends(title: string, body: (backendName: string) => void): void {
-  for (const backendName of backendNames) {
-    describe(`${title} on ${backendName}`, () => {
-      beforeAll(async () => {
-        if (!(await tf.setBackend(backendName))) throw new Error(`tfjs backend ${backendName} cannot be set`);
-      });
-      beforeEach(() => tf.engine().startScope());
-      afterEach(() => tf.engine().endScope());
-      afterAll(() => tf.setBackend('cpu'));
-      body(backendName);
+  for (const backendName of backendNames) describeOn(title, backendName, body);
+}
+
+/**
+ * The same on the backends of devices only: for what `cpu` does otherwise or is the reference of. Left out, by a name that
+ * says so, if none is under test.
+ */
+export function describeOnDevices(title: string, body: (backendName: string) => void): void {
+  const deviceNames = backendNames.filter((name) => name !== 'cpu');
+  for (const backendName of deviceNames) describeOn(title, backendName, body);
+  // oxlint-disable-next-line jest/no-disabled-tests -- the name says why
+  const leaveOut = describe.skip;
+  if (deviceNames.length === 0) {
+    leaveOut(`${title} (left out: no device under test, see npm run build:native)`, () => {
+      body('');
     });
   }
 }

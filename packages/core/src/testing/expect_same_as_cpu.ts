@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { storageOf } from '@attention-js/core';
-import { expectMatches } from '../../../core/src/testing/compare.ts';
+import { storageOf } from '../storage/storage_backend.ts';
+import { expectMatches } from './compare.ts';
 
 /** Runs `compute` on `cpu` and on the active backend and expects the same tensors, within the bounds of their storage types. */
 export async function expectSameAsCpu(compute: () => tf.Tensor[]): Promise<void> {

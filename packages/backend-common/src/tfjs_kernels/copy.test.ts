@@ -1,8 +1,8 @@
 import { encodeStorageBytes, tensorFromStorage } from '@attention-js/core';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { STORAGES, expectAsOnCpu, integers, normal } from '../expect_as_on_cpu.ts';
-import type { DescribeSuite } from '../describe_suite.ts';
+import { STORAGES, expectAsOnCpu, integers, normal } from '../testing/expect_as_on_cpu.ts';
+import { describeOnDevices } from '../../../core/src/testing/backends.ts';
 
 type Rearrangement = (x: tf.Tensor) => tf.Tensor | tf.Tensor[];
 
@@ -86,46 +86,44 @@ const rearrangements: Record<string, Rearrangement> = {
 };
 
 /** Copies, beside the `cpu` backend. */
-export function copySuite(describeSuite: DescribeSuite): void {
-  describeSuite('copies', () => {
-    describe.each(Object.entries(rearrangements))('%s', (_, rearrange) => {
-      test.each(STORAGES)('%s', async (storage) => {
-        await expectAsOnCpu([normal([6, 8, 10], storage)], rearrange, { storage, bound: 0 });
-      });
-      test('int32', () => expectAsOnCpu([integers([6, 8, 10], -(2 ** 31), 2 ** 31 - 1)], rearrange));
-      test('bool', () => expectAsOnCpu([integers([6, 8, 10], 0, 1, 'bool')], rearrange));
+describeOnDevices('copies', () => {
+  describe.each(Object.entries(rearrangements))('%s', (_, rearrange) => {
+    test.each(STORAGES)('%s', async (storage) => {
+      await expectAsOnCpu([normal([6, 8, 10], storage)], rearrange, { storage, bound: 0 });
     });
+    test('int32', () => expectAsOnCpu([integers([6, 8, 10], -(2 ** 31), 2 ** 31 - 1)], rearrange));
+    test('bool', () => expectAsOnCpu([integers([6, 8, 10], 0, 1, 'bool')], rearrange));
+  });
 
-    test('large ones', async () => {
-      await expectAsOnCpu([normal([700, 300])], (x) => [
-        tf.transpose(x),
-        tf.concat([x, x], 1),
-        tf.slice(x, [5, 7], [690, 290]),
-      ]);
-    });
+  test('large ones', async () => {
+    await expectAsOnCpu([normal([700, 300])], (x) => [
+      tf.transpose(x),
+      tf.concat([x, x], 1),
+      tf.slice(x, [5, 7], [690, 290]),
+    ]);
+  });
 
-    test('tensors of several storage types are joined in the promoted one', async () => {
-      await expectAsOnCpu([normal([3, 4], 'float16'), normal([3, 4])], (a, b) => tf.concat([a, b], 0), {
-        bound: 0,
-      });
-    });
-
-    test('an index that is known to lie outside is an error', () => {
-      const x = tensorFromStorage(encodeStorageBytes(Float32Array.of(1, 2), 'float16'), [2], 'float16');
-      expect(() => tf.gather(x, tf.tensor1d([2], 'int32'))).toThrow('2 is not in [0, 1]');
-    });
-
-    test('several coordinates that are known to lie outside are an error', () => {
-      const indices = tf.tensor2d([1, 0, 2, 1], [2, 2], 'int32');
-      expect(() => tf.gatherND(tf.ones([2, 3]), indices)).toThrow(
-        'Invalid indices: 2,1 does not index into 2,3',
-      );
-    });
-
-    test('an index that the device computed and lies outside gives zero', () => {
-      const x = tf.tensor1d([1, 2]);
-      const indices = tf.add(tf.tensor1d([0, 1, -3], 'int32'), tf.scalar(1, 'int32'));
-      expect([...tf.gather(x, indices).dataSync()]).toEqual([2, 0, 0]);
+  test('tensors of several storage types are joined in the promoted one', async () => {
+    await expectAsOnCpu([normal([3, 4], 'float16'), normal([3, 4])], (a, b) => tf.concat([a, b], 0), {
+      bound: 0,
     });
   });
-}
+
+  test('an index that is known to lie outside is an error', () => {
+    const x = tensorFromStorage(encodeStorageBytes(Float32Array.of(1, 2), 'float16'), [2], 'float16');
+    expect(() => tf.gather(x, tf.tensor1d([2], 'int32'))).toThrow('2 is not in [0, 1]');
+  });
+
+  test('several coordinates that are known to lie outside are an error', () => {
+    const indices = tf.tensor2d([1, 0, 2, 1], [2, 2], 'int32');
+    expect(() => tf.gatherND(tf.ones([2, 3]), indices)).toThrow(
+      'Invalid indices: 2,1 does not index into 2,3',
+    );
+  });
+
+  test('an index that the device computed and lies outside gives zero', () => {
+    const x = tf.tensor1d([1, 2]);
+    const indices = tf.add(tf.tensor1d([0, 1, -3], 'int32'), tf.scalar(1, 'int32'));
+    expect([...tf.gather(x, indices).dataSync()]).toEqual([2, 0, 0]);
+  });
+});

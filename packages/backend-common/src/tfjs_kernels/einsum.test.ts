@@ -1,0 +1,59 @@
+import { describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { STORAGES, expectAsOnCpu, normal } from '../testing/expect_as_on_cpu.ts';
+import { describeOnDevices } from '../../../core/src/testing/backends.ts';
+
+const lengths: Record<string, number> = { b: 3, h: 2, i: 4, j: 5, k: 6, q: 7, d: 8 };
+
+const equations = [
+  // One tensor: its axes in another order, summed over, and as they are.
+  'ij->ji',
+  'bij->ib',
+  'ij->',
+  'ij->ij',
+  // Products of matrices, however they lie.
+  'ij,jk->ik',
+  'ji,jk->ik',
+  'ij,kj->ik',
+  'ij,jk->ki',
+  'bij,bjk->bik',
+  'bij,jk->bik',
+  'bhqd,bkhd->bhqk',
+  'bhqk,bkhd->bqhd',
+  'ijk,jki->',
+  'i,i->',
+  'bi,bi->b',
+  // Products of elements.
+  'ij,ij->ij',
+  'i,j->ji',
+  'b,ibj->ibj',
+  'ijk,jb->ib',
+];
+
+/** Sums of products by equation, beside the `cpu` backend. */
+describeOnDevices('sums of products', () => {
+  test('an axis of one tensor alone that is summed over', () => {
+    // Of such an axis before the last, tfjs's kernel of `cpu` loses the last.
+    const a = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+    const product = tf.einsum('ij,k->ik', a, tf.tensor1d([1, 10, 100]));
+    expect(product.arraySync()).toEqual([
+      [3, 30, 300],
+      [7, 70, 700],
+    ]);
+  });
+
+  describe.each(STORAGES)('%s', (storage) => {
+    test.each(equations)('%s', async (equation) => {
+      const terms = equation.split('->')[0].split(',');
+      const inputs = terms.map((term) =>
+        normal(
+          Array.from(term, (letter) => lengths[letter]),
+          storage,
+          0.3,
+        ),
+      );
+      const bound = storage === 'bfloat16' ? 2e-2 : undefined; // sums of one tensor are rounded on the way
+      await expectAsOnCpu(inputs, (...tensors) => tf.einsum(equation, ...tensors), { storage, bound });
+    });
+  });
+});

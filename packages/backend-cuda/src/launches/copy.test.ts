@@ -1,4 +1,0 @@
-import { copySuite } from '../../../backend-common/src/testing/suites/copy.ts';
-import { describeOnCuda } from '../testing/cuda.ts';
-
-copySuite(describeOnCuda);

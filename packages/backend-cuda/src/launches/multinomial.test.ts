@@ -1,4 +1,0 @@
-import { multinomialSuite } from '../../../backend-common/src/testing/suites/multinomial.ts';
-import { describeOnCuda } from '../testing/cuda.ts';
-
-multinomialSuite(describeOnCuda);

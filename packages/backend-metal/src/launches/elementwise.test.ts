@@ -1,4 +1,0 @@
-import { elementwiseSuite } from '../../../backend-common/src/testing/suites/elementwise.ts';
-import { describeOnMetal } from '../testing/metal.ts';
-
-elementwiseSuite(describeOnMetal);

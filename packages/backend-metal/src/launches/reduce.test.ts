@@ -1,4 +1,0 @@
-import { reduceSuite } from '../../../backend-common/src/testing/suites/reduce.ts';
-import { describeOnMetal } from '../testing/metal.ts';
-
-reduceSuite(describeOnMetal);
