@@ -85,6 +85,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
         InstanceAccessor<&NativeContext::multiprocessors>("multiprocessors"),
         InstanceAccessor<&NativeContext::driver_version>("driverVersion"),
         InstanceAccessor<&NativeContext::is_emulated>("isEmulated"),
+        InstanceAccessor<&NativeContext::launches>("launches"),
         InstanceAccessor<&NativeContext::memory_use>("memoryUse"),
         InstanceMethod<&NativeContext::run>("run"),
         InstanceMethod<&NativeContext::allocate>("allocate"),
@@ -159,6 +160,9 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
     if (release.IsFunction()) release.As<Napi::Function>().Call(Value(), {});
   }
 
+  Napi::Value launches(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), double(*context_->launch_context().launches));
+  }
   Napi::Value memory_use(const Napi::CallbackInfo&) { return memory_use_.Value(); }
 
   /// (index in `operations`, ArrayBuffer of its parameter struct)

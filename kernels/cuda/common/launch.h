@@ -58,6 +58,7 @@ struct LaunchContext {
   unsigned* counters = nullptr;  // `num_counters` zeros, which every kernel that counts in them leaves behind
   int64_t num_counters = 0;
   std::shared_ptr<MemoryUse> memory_use = std::make_shared<MemoryUse>();
+  std::shared_ptr<uint64_t> launches = std::make_shared<uint64_t>(0);  // so far
   std::function<void()> release_spare;  // gives back what is kept for reuse outside of the pool, if anything is
 };
 
@@ -122,6 +123,7 @@ template <typename... Parameters, typename... Arguments>
 void launch(const LaunchContext& context, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
   if (grid.blocks.is_empty()) return;
   const dim3 blocks = grid.blocks.checked();
+  ++*context.launches;
 #ifdef ATTENTION_CUDA_EMULATOR
   check(emulator::launch_status(context.stream), "cudaLaunchKernelEx");
   launch_emulated(context.device.shared_bytes_per_block, blocks, grid.threads, grid.shared_bytes,

@@ -48,6 +48,8 @@ export interface NativeContext {
   readonly driverVersion: number;
   /** Whether kernels run on the CPU, for tests. */
   readonly isEmulated: boolean;
+  /** Kernels launched so far. */
+  readonly launches: number;
   /**
    * Bytes of device memory in use: by tensors, which are counted here, by what kernels need besides, and the most of both
    * so far.

@@ -73,6 +73,11 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     return this.#context.isEmulated;
   }
 
+  /** Kernels launched so far; those of authors' own modules do not count. */
+  get launchCount(): number {
+    return this.#context.launches;
+  }
+
   /** Real bytes, with figures of the memory pool. */
   override memory(): CudaMemoryInfo {
     const { reserved, pinned, staging, deviceFree } = this.#context.memory();

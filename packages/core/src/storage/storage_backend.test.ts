@@ -5,7 +5,7 @@ import { assignStorage } from '../ops/assign_storage.ts';
 import { castStorage } from '../ops/cast_storage.ts';
 import '../testing/backends.ts';
 import { expectAttentionError } from '../testing/compare.ts';
-import { pinToBackend, storageOf } from './storage_backend.ts';
+import { memoryInfo, pinToBackend, storageOf } from './storage_backend.ts';
 import { storageBytes, tensorFromStorage, zerosWithStorage } from './storage_functions.ts';
 
 const bfloat16One = Uint8Array.of(0x80, 0x3f);
@@ -74,4 +74,15 @@ test('a backend without storage types says so', async () => {
     code: 'ERR_UNSUPPORTED',
     message: '[storageBytes] tfjs backend second has no storage types',
   });
+});
+
+test('tells the memory of a device that says it', async () => {
+  expect(memoryInfo()).toBeUndefined(); // cpu has none of its own
+  await tf.setBackend('second');
+  expect(memoryInfo()).toBeUndefined();
+  const memory = { free: 3, total: 4 };
+  const withStorage = { storageOf: () => 'float32', fromBytes: () => {}, memoryInfo: () => memory };
+  Object.assign(tf.engine().backend, withStorage);
+  expect(memoryInfo()).toBe(memory);
+  for (const name of Object.keys(withStorage)) Reflect.deleteProperty(tf.engine().backend, name);
 });

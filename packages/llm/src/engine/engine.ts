@@ -104,8 +104,9 @@ export class Engine {
   static async load(directory: string, options: EngineLoadOptions = {}): Promise<Engine> {
     await checkModelFolder(loadChecks, directory);
     loadChecks.keys('options', options, [...LOAD_MODEL_OPTIONS, ...ENGINE_LIMITS]);
-    checkBackend(loadChecks);
     const { storage, onProgress, ...limits } = options;
+    engineLimits(limits); // before the weights are read
+    checkBackend(loadChecks);
     const [tokenizer, { stopTokens, sampling }] = await Promise.all([
       Tokenizer.load(directory),
       loadGenerationConfig(directory),
@@ -125,7 +126,8 @@ export class Engine {
    * Starts a generation; it shares its steps with all others that run. Read the text as it comes, or await
    * `stream.result`. Leaving the loop, `stream.abort()` and `options.signal` end it and free its blocks at once.
    *
-   * @param prompt A text, a conversation, or token ids.
+   * @param prompt A text, a conversation, or token ids. A text of more than 16,384 characters is encoded in a thread of its
+   * own: that it has too many tokens rejects the stream.
    * @throws AttentionError `ERR_DTYPE` for a prompt or an option of the wrong kind; `ERR_RANGE` for an option
    * outside its range, a prompt that is empty or longer than the model's context; `ERR_OUT_OF_BLOCKS` for a request that
    * the whole cache cannot hold; `ERR_UNSUPPORTED` for an option that does not exist, text without a tokenizer or messages

@@ -41,6 +41,17 @@ describe('Engine.load', () => {
     await expectRejection(Engine.load(FOLDER, null as unknown as object), 'ERR_DTYPE', 'options');
   });
 
+  test.each([{ maxSequences: 0 }, { memoryFraction: 2 }, { blockSize: '16' }])(
+    'refuses %j before it reads weights',
+    async (limits) => {
+      const [name] = Object.keys(limits);
+      let read = false;
+      const options = { ...(limits as object), onProgress: () => (read = true) };
+      await expectRejection(Engine.load(FOLDER, options), 'ERR_RANGE', `[Engine] ${name}: expected`);
+      expect(read).toBe(false);
+    },
+  );
+
   test('and new Engine say what to import where there is no backend', async () => {
     const rest =
       `expected a tfjs backend, received none; ` +
