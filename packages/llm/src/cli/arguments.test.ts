@@ -5,10 +5,11 @@ describe('parseArguments', () => {
   test('reads generate', () => {
     const args =
       'generate --model DIR --prompt one --prompt two --max-tokens 5 --temperature 0.5 --top-k 3 --top-p 0.9 ' +
-      '--min-p 0.1 --repetition-penalty 1.1 --seed -1 --stop . --stats --raw --backend cpu';
+      '--min-p 0.1 --repetition-penalty 1.1 --presence-penalty 0.2 --frequency-penalty 0.3 --seed -1 --stop . ' +
+      '--ignore-eos --variable enable_thinking=false --variable mood=glad --prompt-file FILE --prompt-file - --stats --raw --backend cpu';
     expect(parseArguments(args.replace('--seed -1', '--seed=-1').split(' '))).toEqual({
       command: 'generate',
-      prompts: ['one', 'two'],
+      prompts: [{ text: 'one' }, { text: 'two' }, { file: 'FILE' }, { file: '-' }],
       model: 'DIR',
       backend: 'cpu',
       chat: false,
@@ -20,8 +21,12 @@ describe('parseArguments', () => {
         topP: 0.9,
         minP: 0.1,
         repetitionPenalty: 1.1,
+        presencePenalty: 0.2,
+        frequencyPenalty: 0.3,
         seed: -1,
         stop: ['.'],
+        ignoreEos: true,
+        templateVariables: { enable_thinking: false, mood: 'glad' },
       },
     });
   });
@@ -33,15 +38,31 @@ describe('parseArguments', () => {
     expect(parseArguments(['generate', '--chat', '--prompt', 'x'])).toMatchObject({ chat: true });
   });
 
-  test.each([[[]], [['--help']], [['-h']], [['help']], [['generate', '--help']], [['demo', '-h']]])(
-    'offers help for %j',
-    (args) => {
-      expect(parseArguments(args)).toEqual({ command: 'help' });
-    },
-  );
+  test.each([
+    [[]],
+    [['--help']],
+    [['-h']],
+    [['help']],
+    [['generate', '--help']],
+    [['chat', '-h']],
+    [['demo', '-h']],
+  ])('offers help for %j', (args) => {
+    expect(parseArguments(args)).toEqual({ command: 'help' });
+  });
 
   test('offers the version', () => {
     expect(parseArguments(['--version'])).toEqual({ command: 'version' });
+  });
+
+  test('reads chat', () => {
+    expect(
+      parseArguments(['chat', '--system', 'Be brief.', '--model', 'DIR', '--temperature', '0']),
+    ).toMatchObject({
+      command: 'chat',
+      system: 'Be brief.',
+      model: 'DIR',
+      sampling: { temperature: 0, ignoreEos: false },
+    });
   });
 
   test('reads demo', () => {
@@ -49,8 +70,11 @@ describe('parseArguments', () => {
   });
 
   test.each([
-    [['chat'], 'expected a command, generate or demo, received "chat"'],
-    [['generate'], 'expected at least one --prompt TEXT'],
+    [['talk'], 'expected a command, generate, chat or demo, received "talk"'],
+    [['generate'], 'expected at least one --prompt TEXT or --prompt-file FILE'],
+    [['chat', '--variable', 'x'], 'expected NAME=VALUE for --variable, received "x"'],
+    [['chat', 'x'], 'arguments (messages are typed once it runs)'],
+    [['chat', '--prompt', 'x'], "Unknown option '--prompt'"],
     [['generate', '--prompt', 'x', '--chat', '--raw'], 'expected --chat or --raw, received both'],
     [['generate', '--prompt', 'x', '--seed', 'y'], 'expected a number for --seed, received "y"'],
     [['generate', '--prompt', 'x', '--top-p', ''], 'expected a number for --top-p, received ""'],

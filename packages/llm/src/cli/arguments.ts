@@ -6,25 +6,46 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** Arguments of `generate`. */
-export interface GenerateArguments {
-  command: 'generate';
-  prompts: string[];
+/** How texts are generated: options of {@link Engine.generate}. */
+export interface SamplingArguments {
+  maxTokens: number | undefined;
+  temperature: number | undefined;
+  topK: number | undefined;
+  topP: number | undefined;
+  minP: number | undefined;
+  repetitionPenalty: number | undefined;
+  presencePenalty: number | undefined;
+  frequencyPenalty: number | undefined;
+  seed: number | undefined;
+  stop: string[] | undefined;
+  ignoreEos: boolean;
+  templateVariables: Record<string, unknown> | undefined;
+}
+
+/** What `generate` and `chat` have in common. */
+interface ModelArguments {
   model: string | undefined;
   backend: string | undefined;
+  stats: boolean;
+  sampling: SamplingArguments;
+}
+
+/** A prompt as the command line gives it: a text, or the file that holds it, `-` for standard input. */
+export type PromptArgument = { text: string } | { file: string };
+
+/** Arguments of `generate`. */
+export interface GenerateArguments extends ModelArguments {
+  command: 'generate';
+  prompts: PromptArgument[];
   /** Whether prompts are messages to the model's chat template; where unset, if it has one. */
   chat: boolean | undefined;
-  stats: boolean;
-  sampling: {
-    maxTokens: number | undefined;
-    temperature: number | undefined;
-    topK: number | undefined;
-    topP: number | undefined;
-    minP: number | undefined;
-    repetitionPenalty: number | undefined;
-    seed: number | undefined;
-    stop: string[] | undefined;
-  };
+}
+
+/** Arguments of `chat`. */
+export interface ChatArguments extends ModelArguments {
+  command: 'chat';
+  /** What the conversation begins with. */
+  system: string | undefined;
 }
 
 /** Arguments of `demo`. */
@@ -34,30 +55,45 @@ export interface DemoArguments {
 }
 
 /** What the command line asks for. */
-export type CliArguments = GenerateArguments | DemoArguments | { command: 'help' | 'version' };
+export type CliArguments =
+  | GenerateArguments
+  | ChatArguments
+  | DemoArguments
+  | { command: 'help' | 'version' };
 
 export const HELP = `Text generation with language models on TensorFlow.js.
 
 Usage
   attention-llm generate --prompt TEXT [--prompt TEXT ...] [options]
+  attention-llm chat [options]
   attention-llm demo [--backend NAME]
 
 generate: continues or answers prompts, all at the same time, and prints the texts as they come
   --prompt TEXT             a prompt; give several for several texts
-  --model DIR               a local Hugging Face model folder (default: the small model that comes along)
+  --prompt-file FILE        a prompt that is read from a file, or from standard input if FILE is -
   --chat, --raw             send prompts as messages of a chat, or as plain text
-                            (default: --chat where the model has a chat template)
+                            (default: --chat if the model has a chat template)
+
+chat: a conversation in the terminal, a line for each message; Ctrl-D or /exit ends it, /new begins another one
+  --system TEXT             what the model is told before the conversation
+
+generate and chat
+  --model DIR               a local Hugging Face model folder (default: the small model that comes along)
   --max-tokens N            most tokens per text (default: until the model ends it or its context is full)
   --temperature T           0 takes the likeliest token (default: the model's setting, else 0)
-  --top-k N, --top-p P, --min-p P, --repetition-penalty R
+  --top-k N, --top-p P, --min-p P
                             narrow the choice (default: the model's settings)
+  --repetition-penalty R, --presence-penalty P, --frequency-penalty P
+                            make tokens that are there already less likely
   --seed N                  makes random texts repeatable
   --stop TEXT               ends a text before TEXT; may be repeated
+  --ignore-eos              go on after the model's own end tokens
+  --variable NAME=VALUE     a variable of the chat template, e.g. enable_thinking=false; may be repeated
   --stats                   print speed and cache use at the end, to stderr
 
 demo: asks the small model about texts, many questions at a time
 
-Both
+All
   --backend NAME            tfjs backend: cpu, or another one whose package @attention-js/backend-NAME is installed
                             (default: an installed one, else cpu)
   --help                    this text
@@ -69,12 +105,9 @@ const COMMON = {
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
-const GENERATE = {
+const MODEL = {
   ...COMMON,
-  prompt: { type: 'string', multiple: true },
   model: { type: 'string' },
-  chat: { type: 'boolean' },
-  raw: { type: 'boolean' },
   stats: { type: 'boolean' },
   'max-tokens': { type: 'string' },
   temperature: { type: 'string' },
@@ -82,9 +115,23 @@ const GENERATE = {
   'top-p': { type: 'string' },
   'min-p': { type: 'string' },
   'repetition-penalty': { type: 'string' },
+  'presence-penalty': { type: 'string' },
+  'frequency-penalty': { type: 'string' },
   seed: { type: 'string' },
   stop: { type: 'string', multiple: true },
+  'ignore-eos': { type: 'boolean' },
+  variable: { type: 'string', multiple: true },
 } as const satisfies ParseArgsConfig['options'];
+
+const GENERATE = {
+  ...MODEL,
+  prompt: { type: 'string', multiple: true },
+  'prompt-file': { type: 'string', multiple: true },
+  chat: { type: 'boolean' },
+  raw: { type: 'boolean' },
+} as const satisfies ParseArgsConfig['options'];
+
+const CHAT = { ...MODEL, system: { type: 'string' } } as const satisfies ParseArgsConfig['options'];
 
 /**
  * Reads the command line.
@@ -103,13 +150,15 @@ export function parseArguments(args: readonly string[]): CliArguments {
       return { command: 'version' };
     case 'generate':
       return parseGenerate(rest);
+    case 'chat':
+      return parseChat(rest);
     case 'demo': {
       const { help, backend } = parse(rest, COMMON);
       return help ? { command: 'help' } : { command, backend };
     }
     default:
       throw new UsageError(
-        `expected a command, generate or demo, received "${command}" (prompts: generate --prompt TEXT)`,
+        `expected a command, generate, chat or demo, received "${command}" (prompts: generate --prompt TEXT)`,
       );
   }
 }
@@ -117,25 +166,60 @@ export function parseArguments(args: readonly string[]): CliArguments {
 function parseGenerate(args: string[]): CliArguments {
   const values = parse(args, GENERATE, 'prompts: --prompt TEXT');
   if (values.help) return { command: 'help' };
-  const { prompt: prompts = [], model, backend, chat, raw, stats = false, stop } = values;
-  if (prompts.length === 0) throw new UsageError('expected at least one --prompt TEXT');
+  const { chat, raw } = values;
+  const prompts = [
+    ...(values.prompt ?? []).map((text) => ({ text })),
+    ...(values['prompt-file'] ?? []).map((file) => ({ file })),
+  ];
+  if (prompts.length === 0) throw new UsageError('expected at least one --prompt TEXT or --prompt-file FILE');
   if (chat && raw) throw new UsageError('expected --chat or --raw, received both');
+  return { command: 'generate', prompts, chat: chat ?? (raw ? false : undefined), ...modelArguments(values) };
+}
+
+function parseChat(args: string[]): CliArguments {
+  const values = parse(args, CHAT, 'messages are typed once it runs');
+  if (values.help) return { command: 'help' };
+  return { command: 'chat', system: values.system, ...modelArguments(values) };
+}
+
+type NumberOption =
+  | 'max-tokens'
+  | 'temperature'
+  | 'top-k'
+  | 'top-p'
+  | 'min-p'
+  | 'repetition-penalty'
+  | 'presence-penalty'
+  | 'frequency-penalty'
+  | 'seed';
+
+/** Values of {@link MODEL}'s options. */
+type ModelValues = Partial<Record<NumberOption | 'model' | 'backend', string>> & {
+  stop?: string[];
+  variable?: string[];
+  stats?: boolean;
+  'ignore-eos'?: boolean;
+};
+
+function modelArguments(values: ModelValues): ModelArguments {
+  const number = (option: NumberOption): number | undefined => toNumber(option, values[option]);
   return {
-    command: 'generate',
-    prompts,
-    model,
-    backend,
-    chat: chat ?? (raw ? false : undefined),
-    stats,
+    model: values.model,
+    backend: values.backend,
+    stats: values.stats ?? false,
     sampling: {
-      maxTokens: number('max-tokens', values['max-tokens']),
-      temperature: number('temperature', values.temperature),
-      topK: number('top-k', values['top-k']),
-      topP: number('top-p', values['top-p']),
-      minP: number('min-p', values['min-p']),
-      repetitionPenalty: number('repetition-penalty', values['repetition-penalty']),
-      seed: number('seed', values.seed),
-      stop,
+      maxTokens: number('max-tokens'),
+      temperature: number('temperature'),
+      topK: number('top-k'),
+      topP: number('top-p'),
+      minP: number('min-p'),
+      repetitionPenalty: number('repetition-penalty'),
+      presencePenalty: number('presence-penalty'),
+      frequencyPenalty: number('frequency-penalty'),
+      seed: number('seed'),
+      stop: values.stop,
+      ignoreEos: values['ignore-eos'] ?? false,
+      templateVariables: values.variable && Object.fromEntries(values.variable.map(variable)),
     },
   };
 }
@@ -154,7 +238,18 @@ function parse<const Options extends NonNullable<ParseArgsConfig['options']>>(
   }
 }
 
-function number(option: string, text: string | undefined): number | undefined {
+/** `NAME=VALUE`, whose value is JSON, or a text where it is none. */
+function variable(text: string): [name: string, value: unknown] {
+  const [, name, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined) throw new UsageError(`expected NAME=VALUE for --variable, received "${text}"`);
+  try {
+    return [name, JSON.parse(value)];
+  } catch {
+    return [name, value];
+  }
+}
+
+function toNumber(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) {

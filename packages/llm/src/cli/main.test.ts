@@ -1,6 +1,7 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BYTE_TOKENIZER_CONFIG, byteTokenizerJson } from '../testing/byte_tokenizer.ts';
@@ -19,16 +20,29 @@ beforeAll(async () => {
 });
 afterAll(() => rm(model, { recursive: true }));
 
-async function run(...args: string[]): Promise<{ code: number; out: string; info: string }> {
+const noInput = { readAll: () => Promise.resolve(''), lines: () => Readable.from([]) };
+
+interface Outcome {
+  code: number;
+  out: string;
+  info: string;
+}
+
+/** What a command writes, given this on its standard input. */
+async function runWith(input: string, ...args: string[]): Promise<Outcome> {
   const written = { out: '', info: '' };
   const code = await main(args, {
     out: (text) => (written.out += text),
     info: (text) => (written.info += text),
     colors: { out: false, info: false },
     width: 80,
+    readAll: () => Promise.resolve(input),
+    lines: () => Readable.from(input.split('\n')),
   });
   return { code, ...written };
 }
+
+const run = (...args: string[]): Promise<Outcome> => runWith('', ...args);
 
 expectNoLeaksInEachTest();
 
@@ -47,6 +61,56 @@ describe('attention-llm', () => {
     expect(both).toMatchObject({ code: 0, out: `1. One\n${one.out}\n2. Two\n${two.out}` });
     expect(both.info).toMatch(/generated +16 tokens, [\d,]+ a second/);
     expect(both.info).toMatch(/prefix hits +0 of 6 prompt tokens/);
+  });
+
+  test('reads prompts from files and from standard input', async () => {
+    const options = ['--model', model, '--raw', '--max-tokens', '6', '--backend', 'cpu', '--prompt', 'One'];
+    const texts = await run('generate', ...options, '--prompt', 'Two\nlines', '--prompt', 'Three');
+    await inTemporaryFolder({ 'prompt.txt': 'Two\nlines\n' }, async (folder) => {
+      const files = ['--prompt-file', join(folder, 'prompt.txt'), '--prompt-file', '-'];
+      expect(await runWith('Three\r\n', 'generate', ...options, ...files)).toEqual(texts);
+      const missing = await run('generate', ...options, '--prompt-file', join(folder, 'none'));
+      expect(missing).toMatchObject({
+        code: 1,
+        out: '',
+        info: expect.stringMatching(/^ENOENT[^\n]*none'\n$/),
+      });
+    });
+  });
+
+  test('goes on after end tokens where it is told to', async () => {
+    const options = ['--model', model, '--raw', '--max-tokens', '200', '--backend', 'cpu', '--prompt', 'One'];
+    const penalties = ['--presence-penalty', '1', '--frequency-penalty', '0.5'];
+    const { info } = await run('generate', ...options, ...penalties, '--ignore-eos', '--stats');
+    expect(info).toMatch(/generated +200 tokens/);
+  });
+
+  test('holds a conversation', async () => {
+    const input = 'Tell me a story.\n\nAnd then?\n/new\nTell me a story.\n/exit\nNo more.';
+    const { code, out, info } = await runWith(
+      input,
+      'chat',
+      '--max-tokens',
+      '8',
+      '--backend',
+      'cpu',
+      '--stats',
+    );
+    const [first, second, again, rest] = out.split('\n');
+    expect({ code, rest, again }).toEqual({ code: 0, rest: '', again: first });
+    expect(second).not.toBe(first);
+    expect(info).toMatch(/requests +3 in/);
+    expect(info.match(/> /g)).toHaveLength(6);
+  });
+
+  test('says in a conversation what cannot be answered, and goes on', async () => {
+    const options = ['chat', '--model', model, '--max-tokens', '4', '--backend', 'cpu'];
+    const refused = await runWith('One\nTwo', ...options, '--system', 'Be brief.');
+    expect(refused).toMatchObject({
+      code: 0,
+      out: '',
+      info: expect.stringMatching(/no system role[^]*no system role/),
+    });
   });
 
   test('prints its version', async () => {
@@ -70,6 +134,7 @@ describe('attention-llm', () => {
         info: (text: string) => (written.info += text),
         colors,
         width: 80,
+        ...noInput,
       };
       expect(await main([...args, '--prompt', 'Two'], terminal)).toBe(0);
       expect(written.out.includes(esc)).toBe(colors.out);
@@ -101,7 +166,7 @@ describe('attention-llm', () => {
       await mkdir(join(folder, 'tokenizer.json'));
       const { code, info } = await run('generate', '--prompt', 'x', '--backend', 'cpu', '--model', folder);
       expect(code).toBe(1);
-      expect(info).toMatch(/tokenizer\.json: expected a file that can be read, received EISDIR[^\n]*\n$/);
+      expect(info).toMatch(/tokenizer\.json: expected a file that can be read, received a folder\n$/);
     });
     const written: string[] = [];
     const broken = {
@@ -111,6 +176,7 @@ describe('attention-llm', () => {
       info: (text: string) => void written.push(text),
       colors: { out: false, info: false },
       width: 80,
+      ...noInput,
     };
     expect(await main(['--help'], broken)).toBe(1);
     expect(written).toEqual(['EIO: i/o error, write\n']);
@@ -120,7 +186,7 @@ describe('attention-llm', () => {
     expect(await run('generate')).toEqual({
       code: 2,
       out: '',
-      info: 'expected at least one --prompt TEXT\nattention-llm --help shows what there is.\n',
+      info: 'expected at least one --prompt TEXT or --prompt-file FILE\nattention-llm --help shows what there is.\n',
     });
   });
 

@@ -32,6 +32,9 @@ async function run(args: CliArguments, terminal: Terminal): Promise<void> {
     case 'generate':
       await (await import('./generate.ts')).generate(args, terminal);
       break;
+    case 'chat':
+      await (await import('./chat.ts')).chat(args, terminal);
+      break;
     case 'demo':
       await (await import('./demo.ts')).demo(args, terminal);
       break;

@@ -1,6 +1,7 @@
-import type { EngineStats } from '../engine/index.ts';
+import type { Engine, EngineStats } from '../engine/index.ts';
 import { plural } from '../plural.ts';
-import { bytes, count } from './terminal.ts';
+import { bytes, count, styles } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Rows of name and value that tell how an engine did. */
 export function statsTable(stats: EngineStats): [string, string][] {
@@ -38,4 +39,9 @@ export function alignRows(
 ): string {
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `  ${style(name.padEnd(width))}  ${value}\n`).join('');
+}
+
+/** Prints how an engine did. */
+export function showStats(engine: Engine, { info, colors }: Terminal): void {
+  info(`\n${alignRows(statsTable(engine.stats()), styles(colors.info).dim)}`);
 }

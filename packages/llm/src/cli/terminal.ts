@@ -1,6 +1,8 @@
+import { createInterface } from 'node:readline';
+import { text as readText } from 'node:stream/consumers';
 import type { WriteStream } from 'node:tty';
 
-/** Where a command writes. */
+/** Where a command writes, and what it reads. */
 export interface Terminal {
   /** Texts. */
   out: (text: string) => void;
@@ -10,16 +12,22 @@ export interface Terminal {
   colors: { out: boolean; info: boolean };
   /** Characters per line. */
   width: number;
+  /** All of standard input. */
+  readAll: () => Promise<string>;
+  /** Lines of standard input, as they come. */
+  lines: () => AsyncIterable<string>;
 }
 
 /** The terminal of this process. Colours follow NO_COLOR and FORCE_COLOR. */
 export function processTerminal(): Terminal {
-  const { stdout, stderr } = process;
+  const { stdin, stdout, stderr } = process;
   return {
     out: (text) => void stdout.write(text),
     info: (text) => void stderr.write(text),
     colors: { out: hasColors(stdout), info: hasColors(stderr) },
     width: Math.min(stdout.columns ?? 100, 100),
+    readAll: () => readText(stdin),
+    lines: () => createInterface({ input: stdin }),
   };
 }
 

@@ -229,7 +229,7 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
     'ERR_RANGE',
     'num_hidden_layers: expected an integer >= 1',
   ],
-  ['a fractional head size', { ...llama, num_attention_heads: 6 }, 'ERR_RANGE', 'head_dim'],
+  ['a fractional head size', { ...llama, num_attention_heads: 6 }, 'ERR_UNSUPPORTED', 'head_dim'],
   [
     'heads without KV heads',
     { ...llama, num_key_value_heads: 3 },
@@ -244,7 +244,32 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
     'a number > 0',
   ],
   ['a theta below zero', { ...llama, rope_theta: -1 }, 'ERR_DTYPE', 'rope_theta: expected a number > 0'],
-  ['heads of odd size', { ...llama, head_dim: 15 }, 'ERR_RANGE', 'head_dim: expected an even size'],
+  [
+    'heads of odd size',
+    { ...llama, head_dim: 15 },
+    'ERR_UNSUPPORTED',
+    'head_dim: expected a head size that is a multiple of 8',
+  ],
+  [
+    'heads of two billion',
+    { ...llama, head_dim: 2 ** 31 },
+    'ERR_UNSUPPORTED',
+    'head_dim: expected a head size',
+  ],
+  ['rows of a billion', { ...llama, hidden_size: 1e9 }, 'ERR_RANGE', 'hidden_size: expected an integer'],
+  ['a billion tokens', { ...llama, vocab_size: 1e9 }, 'ERR_RANGE', 'vocab_size: expected an integer'],
+  [
+    'a billion features',
+    { ...llama, intermediate_size: 1e9 },
+    'ERR_RANGE',
+    'intermediate_size: expected an integer',
+  ],
+  [
+    'more angles than there is memory for',
+    { ...llama, head_dim: 256, max_position_embeddings: 2 ** 23 },
+    'ERR_RANGE',
+    'max_position_embeddings: expected at most 524288 with heads of 256',
+  ],
   ['a billion layers', { ...llama, num_hidden_layers: 1e9 }, 'ERR_RANGE', 'num_hidden_layers'],
   ['a billion heads', { ...llama, num_attention_heads: 1e9 }, 'ERR_RANGE', 'num_attention_heads'],
   [

@@ -1,4 +1,4 @@
-import { Checks } from '@attention-js/core';
+import { checkHeadSize, Checks } from '@attention-js/core';
 import { families } from './families.ts';
 import type { Family } from './families.ts';
 import type { AttentionConfig, MlpConfig, ModelConfig, MoeConfig, NormConfig } from './model_config.ts';
@@ -6,6 +6,12 @@ import { RawConfig } from './raw_config.ts';
 
 /** Most layers, heads or experts: lists of that length are made before any weight confirms the number. */
 const MOST_PARTS = 65_536;
+/** Longest rows: no model has a tenth of that. */
+const MOST_COLUMNS = 2 ** 20;
+/** Largest vocabulary. */
+const MOST_TOKENS = 2 ** 24;
+/** Numbers in one table of the rotary embedding: a million positions of heads of 128. They take seconds. */
+const MOST_ANGLES = 2 ** 26;
 /** Longest sequence: float32, in which positions are multiplied by frequencies, has every integer up to here. */
 const MOST_POSITIONS = 2 ** 24;
 
@@ -29,14 +35,17 @@ export function parseConfig(json: unknown): ModelConfig {
   const raw = file.withDefaults(family.defaults);
   family.check?.(raw);
 
-  const hiddenSize = size(raw, ['hidden_size', 'n_embed']);
+  const hiddenSize = size(raw, ['hidden_size', 'n_embed'], MOST_COLUMNS);
   const numLayers = size(raw, ['num_hidden_layers', 'n_layer'], MOST_PARTS);
+  const maxPositions = size(raw, ['max_position_embeddings', 'seq_length'], MOST_POSITIONS);
+  const attention = parseAttention(raw, family, hiddenSize, numLayers);
+  if (family.rope) checkTables(maxPositions, attention.headSize);
   return {
     family: name,
-    vocabSize: size(raw, ['vocab_size']),
+    vocabSize: size(raw, ['vocab_size'], MOST_TOKENS),
     hiddenSize,
     numLayers,
-    maxPositions: size(raw, ['max_position_embeddings', 'seq_length'], MOST_POSITIONS),
+    maxPositions,
     bosTokenId: raw.has('bos_token_id') ? raw.integer('bos_token_id') : undefined,
     eosTokenIds: raw.integers('eos_token_id', []),
     tieWordEmbeddings: raw.boolean('tie_word_embeddings', false),
@@ -44,7 +53,7 @@ export function parseConfig(json: unknown): ModelConfig {
     embeddingNorm: family.embeddingNorm,
     outputNorms: family.outputNorms,
     norm: parseNorm(raw, family),
-    attention: parseAttention(raw, family, hiddenSize, numLayers),
+    attention,
     rope: family.rope?.(raw),
     mlp: parseMlp(raw, family, hiddenSize),
     moe: parseMoe(raw, family, numLayers),
@@ -56,6 +65,13 @@ function size(raw: RawConfig, names: string[], maximum?: number): number {
   const value = raw.integer(names);
   checks.integer(`config.json: ${names[0]}`, value, 1, maximum);
   return value;
+}
+
+function checkTables(maxPositions: number, headSize: number): void {
+  const most = Math.floor(MOST_ANGLES / (headSize / 2));
+  const expected = `at most ${most} with heads of ${headSize}`;
+  const argument = 'config.json: max_position_embeddings';
+  checks.expect(maxPositions <= most, 'ERR_RANGE', argument, expected, maxPositions);
 }
 
 function parseNorm(raw: RawConfig, family: Family): NormConfig {
@@ -78,14 +94,7 @@ function parseAttention(
     numKvHeads,
   );
   const headSize = raw.integer('head_dim', hiddenSize / numHeads);
-  checks.integer('config.json: head_dim', headSize, 1);
-  checks.expect(
-    !family.rope || headSize % 2 === 0,
-    'ERR_RANGE',
-    'config.json: head_dim',
-    'an even size, as pairs of elements are rotated',
-    headSize,
-  );
+  checkHeadSize(checks, 'config.json: head_dim', headSize);
   return {
     numHeads,
     numKvHeads,
@@ -121,12 +130,17 @@ function parseWindows(raw: RawConfig, family: Family, numLayers: number): (numbe
   return Array.from({ length: numLayers }, (_, layer) => (isWindowed(layer) ? window : undefined));
 }
 
+function within(key: string, value: number): number {
+  checks.integer(`config.json: ${key}`, value, 1, MOST_COLUMNS);
+  return value;
+}
+
 function parseMlp(raw: RawConfig, family: Family, hiddenSize: number): MlpConfig {
   return {
     gated: family.mlp.gated,
     activation: family.mlp.activation(raw),
     bias: family.mlp.bias(raw),
-    intermediateSize: family.mlp.intermediateSize(raw, hiddenSize),
+    intermediateSize: within('intermediate_size', family.mlp.intermediateSize(raw, hiddenSize)),
   };
 }
 
@@ -138,7 +152,7 @@ function parseMoe(raw: RawConfig, { moe }: Family, numLayers: number): MoeConfig
   return {
     numExperts,
     numExpertsPerToken,
-    intermediateSize: moe.intermediateSize(raw),
+    intermediateSize: within('moe_intermediate_size', moe.intermediateSize(raw)),
     renormalize: moe.renormalize(raw),
     layers: Array.from({ length: numLayers }, (_, layer) => moe.isSparse(layer, raw)),
   };

@@ -334,7 +334,7 @@ test.each(published)('reads %s', (_name, json, expected) => {
 describe('keys that are absent have the values that transformers documents', () => {
   const sizes = {
     vocab_size: 100,
-    hidden_size: 64,
+    hidden_size: 1024,
     intermediate_size: 96,
     num_hidden_layers: 2,
     num_attention_heads: 32,
@@ -344,14 +344,14 @@ describe('keys that are absent have the values that transformers documents', () 
     moe_intermediate_size: 32,
   };
   const families: [family: string, numKvHeads: number, headSize: number, expected: object][] = [
-    ['llama', 32, 2, { maxPositions: 2048, rope: theta(1e4), ...norm(1e-6), ...tokens(1, 2) }],
-    ['mistral', 8, 2, { maxPositions: 131072, rope: theta(1e4), ...norm(1e-6), ...tokens(1, 2) }],
-    ['mixtral', 8, 2, { maxPositions: 131072, rope: theta(1e6), ...norm(1e-5), ...tokens(1, 2) }],
-    ['qwen2', 32, 2, { maxPositions: 32768, rope: theta(1e4), ...norm(1e-6), ...tokens() }],
+    ['llama', 32, 32, { maxPositions: 2048, rope: theta(1e4), ...norm(1e-6), ...tokens(1, 2) }],
+    ['mistral', 8, 32, { maxPositions: 131072, rope: theta(1e4), ...norm(1e-6), ...tokens(1, 2) }],
+    ['mixtral', 8, 32, { maxPositions: 131072, rope: theta(1e6), ...norm(1e-5), ...tokens(1, 2) }],
+    ['qwen2', 32, 32, { maxPositions: 32768, rope: theta(1e4), ...norm(1e-6), ...tokens() }],
     ['qwen3', 32, 128, { maxPositions: 32768, rope: theta(1e4), ...norm(1e-6), ...tokens() }],
-    ['qwen3_moe', 4, 2, { maxPositions: 32768, rope: theta(1e4), ...norm(1e-6), ...tokens() }],
+    ['qwen3_moe', 4, 32, { maxPositions: 32768, rope: theta(1e4), ...norm(1e-6), ...tokens() }],
     ['gemma2', 4, 256, { maxPositions: 8192, rope: theta(1e4), ...norm(1e-6), ...tokens(2, 1) }],
-    ['bloom', 32, 2, { maxPositions: 2048, ...norm(1e-5), ...tokens(1, 2) }],
+    ['bloom', 32, 32, { maxPositions: 2048, ...norm(1e-5), ...tokens(1, 2) }],
   ];
 
   test.each(families)('%s', (model_type, numKvHeads, headSize, expected) => {

@@ -48,6 +48,11 @@ export class RawConfig {
     return this.has(name) ? this.number(name) : undefined;
   }
 
+  /** Any number, or `undefined` where the key is absent or null. */
+  anyNumber(name: string): number | undefined {
+    return this.has(name) ? (this.#read(name, 'a number', Number.isFinite) as number) : undefined;
+  }
+
   boolean(name: string, fallback?: boolean): boolean {
     return this.#read(name, 'true or false', isBoolean, fallback) as boolean;
   }

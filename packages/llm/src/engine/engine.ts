@@ -136,7 +136,7 @@ export class Engine {
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
     checks.expect(!this.#disposed, 'ERR_DISPOSED', 'engine', 'a live engine', 'a disposed one');
     const request = this.#makeRequest(options);
-    const tokens = promptTokens(prompt, this.tokenizer, this.#limits);
+    const tokens = promptTokens(prompt, this.tokenizer, this.#limits, options.templateVariables);
     const { signal, maxTokens } = options;
     if (tokens instanceof Promise) {
       void this.#startLater(request, tokens, maxTokens);

@@ -31,6 +31,8 @@ export interface GenerateOptions extends SamplingOptions {
   stopTokens?: readonly number[];
   /** Go on after the model's own end tokens. Default: false. */
   ignoreEos?: boolean;
+  /** Variables of the model's chat template, e.g. `{ enable_thinking: false }`, for a prompt that is messages. */
+  templateVariables?: Record<string, unknown>;
   /** Requests share cached prefixes only with requests of the same salt. Default: all share. */
   salt?: string;
   /** Aborts the generation, which then ends with finish reason `abort`. */
@@ -52,11 +54,13 @@ const checks = new Checks('generate');
  */
 export function checkGenerateOptions(options: GenerateOptions): void {
   checks.keys('options', options, GENERATE_OPTIONS);
-  const { stopTokens = [], ignoreEos = false, salt = '', signal } = options;
+  const { stopTokens = [], ignoreEos = false, templateVariables = {}, salt = '', signal } = options;
   const kind = (name: keyof GenerateOptions, valid: boolean, expected: string) =>
     checks.expect(valid, 'ERR_DTYPE', name, expected, summarize(options[name]));
   kind('salt', typeof salt === 'string', 'a string');
   kind('ignoreEos', typeof ignoreEos === 'boolean', 'true or false');
+  const isObject = typeof templateVariables === 'object' && !Array.isArray(templateVariables);
+  kind('templateVariables', isObject && templateVariables !== null, 'an object');
   kind('signal', signal === undefined || isAbortSignal(signal), 'an AbortSignal');
   kind('stopTokens', Array.isArray(stopTokens), 'a list of token ids');
   stopTokens.forEach((token, i) => checks.integer(`stopTokens[${i}]`, token, 0));
@@ -90,6 +94,7 @@ const GENERATE_OPTIONS = [
     stop: true,
     stopTokens: true,
     ignoreEos: true,
+    templateVariables: true,
     salt: true,
     signal: true,
   } satisfies Record<Exclude<keyof GenerateOptions, keyof SamplingOptions>, true>),

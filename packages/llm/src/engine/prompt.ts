@@ -16,6 +16,7 @@ const checks = new Checks('generate');
  * Token ids of a prompt, which {@link checkTokens} has yet to check; a promise for a long text, which is encoded beside the
  * steps of other requests.
  *
+ * @param variables Variables of the chat template.
  * @param limits Limits that the length of the prompt is held to before anything is done with it.
  * @throws AttentionError `ERR_DTYPE` for anything else; `ERR_UNSUPPORTED` for text without a tokenizer or messages without a
  * chat template; the codes of `limits` for a prompt that cannot have few enough tokens.
@@ -24,6 +25,7 @@ export function promptTokens(
   prompt: Prompt,
   tokenizer: Tokenizer | undefined,
   limits: readonly LengthLimit[],
+  variables?: Record<string, unknown>,
 ): readonly number[] | Int32Array | Promise<number[]> {
   const valid = typeof prompt === 'string' || Array.isArray(prompt) || prompt instanceof Int32Array;
   const expected = 'a text, an array of messages, or token ids';
@@ -40,7 +42,7 @@ export function promptTokens(
     tokenizer,
     limits,
   );
-  return encode(tokenizer.applyChatTemplate(prompt), tokenizer, limits, false);
+  return encode(tokenizer.applyChatTemplate(prompt, { variables }), tokenizer, limits, false);
 }
 
 /**

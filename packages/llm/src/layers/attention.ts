@@ -4,7 +4,7 @@ import { reshape, tensor1d } from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
-import type { Weights } from '../models/weights.ts';
+import type { WeightLoader } from '../models/weights.ts';
 import { alibiSlopes } from './alibi.ts';
 import { Linear } from './linear.ts';
 import type { LinearOptions } from './linear.ts';
@@ -45,7 +45,7 @@ export class Attention {
 
   /** @param prefix What the layer's names begin with. */
   static async load(
-    weights: Weights,
+    weights: WeightLoader,
     config: ModelConfig,
     layer: number,
     names: WeightNames,

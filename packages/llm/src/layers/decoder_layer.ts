@@ -1,7 +1,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
-import type { Weights } from '../models/weights.ts';
+import type { WeightLoader } from '../models/weights.ts';
 import { Attention } from './attention.ts';
 import type { StepContext } from './attention.ts';
 import { Mlp } from './mlp.ts';
@@ -45,7 +45,7 @@ export class DecoderLayer {
    * @param rotary Rotary embedding, where the model has it.
    */
   static async load(
-    weights: Weights,
+    weights: WeightLoader,
     config: ModelConfig,
     layer: number,
     names: WeightNames,

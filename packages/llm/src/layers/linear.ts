@@ -1,6 +1,6 @@
 import { linear } from '@attention-js/core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import type { LoadOptions, Weights } from '../models/weights.ts';
+import type { LoadOptions, WeightLoader } from '../models/weights.ts';
 
 /** How a {@link Linear} is stored. */
 export interface LinearOptions {
@@ -28,7 +28,7 @@ export class Linear {
   }
 
   static async load(
-    weights: Weights,
+    weights: WeightLoader,
     { parts, columns, bias = false, selection }: LinearOptions,
   ): Promise<Linear> {
     const rows = selection?.rows ?? parts.reduce((sum, part) => sum + part.rows, 0);

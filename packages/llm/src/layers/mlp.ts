@@ -3,7 +3,7 @@ import { concat, onesLike } from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { MlpConfig, ModelConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
-import type { Weights } from '../models/weights.ts';
+import type { WeightLoader } from '../models/weights.ts';
 import { Linear } from './linear.ts';
 import { inStorage } from './storage.ts';
 
@@ -33,7 +33,7 @@ export class Mlp implements FeedForward {
 
   /** @param prefix What the layer's names begin with. */
   static async load(
-    weights: Weights,
+    weights: WeightLoader,
     { mlp, hiddenSize }: ModelConfig,
     names: WeightNames,
     prefix: string,

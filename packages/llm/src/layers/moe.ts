@@ -2,7 +2,8 @@ import { fusedMoe, topkSoftmax } from '@attention-js/core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type { MlpConfig, ModelConfig, MoeConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
-import type { Weights, WeightSource } from '../models/weights.ts';
+import type { WeightLoader } from '../models/weights.ts';
+import type { WeightSource } from '../models/weight_entries.ts';
 import { Linear } from './linear.ts';
 import type { FeedForward } from './mlp.ts';
 
@@ -30,7 +31,7 @@ export class MixtureOfExperts implements FeedForward {
 
   /** @param prefix What the layer's names begin with. */
   static async load(
-    weights: Weights,
+    weights: WeightLoader,
     config: MoeConfig,
     { hiddenSize, mlp }: ModelConfig,
     { experts }: WeightNames,

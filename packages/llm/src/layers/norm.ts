@@ -2,7 +2,7 @@ import { rmsNorm, storageOf } from '@attention-js/core';
 import { add, moments, mul, rsqrt, sub } from '@tensorflow/tfjs-core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { NormConfig } from '../config/model_config.ts';
-import type { Weights } from '../models/weights.ts';
+import type { WeightLoader } from '../models/weights.ts';
 import { inStorage } from './storage.ts';
 
 /** A normalised tensor, and what was normalised: the next residual. */
@@ -19,7 +19,7 @@ export interface Norm {
 
 /** Loads the norm of rows of length `size` that a checkpoint has under `name`. */
 export async function loadNorm(
-  weights: Weights,
+  weights: WeightLoader,
   name: string,
   size: number,
   config: NormConfig,

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { expect, test } from '@jest/globals';
 import type { RopeScaling } from '../config/model_config.ts';
-import type { Weights } from '../models/weights.ts';
+import type { WeightLoader } from '../models/weights.ts';
 import { Rotary, ropeFrequencies } from './rotary.ts';
 
 const frequencies = (scaling: RopeScaling): number[] => [...ropeFrequencies({ theta: 100, scaling }, 8)];
@@ -43,7 +43,9 @@ test('angles of late positions are those of float32, as in PyTorch', async () =>
   const angle = Float32Array.of(position * Float32Array.of(0.1)[0])[0];
   expect(Math.abs(Math.cos(angle) - Math.cos(position * 0.1))).toBeGreaterThan(1e-5);
   const rotated = tf.tidy(() => {
-    const weights = { keep: (tensor: tf.Tensor) => tensor } as unknown as Weights;
+    const weights = {
+      table: (shape: [number, number], values: () => Float32Array) => tf.tensor2d(values(), shape),
+    } as unknown as WeightLoader;
     const rotary = new Rotary(weights, { theta: 100, scaling: { type: 'default' } }, 4, position + 1);
     const head = tf.tensor3d([0, 1, 0, 0], [1, 1, 4]);
     return [...rotary.forward(head, head, tf.tensor1d([position], 'int32'))[0].dataSync()];

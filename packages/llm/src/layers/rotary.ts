@@ -1,8 +1,7 @@
 import { rotaryEmbedding } from '@attention-js/core';
-import { tensor2d } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import type { RopeConfig, RopeScaling } from '../config/model_config.ts';
-import type { Weights } from '../models/weights.ts';
+import type { WeightLoader } from '../models/weights.ts';
 
 type Llama3Scaling = Extract<RopeScaling, { type: 'llama3' }>;
 
@@ -12,18 +11,19 @@ export class Rotary {
   readonly #sin: Tensor2D;
 
   /** Makes the tables for positions 0 to `maxPositions` − 1; `weights` owns them. */
-  constructor(weights: Weights, config: RopeConfig, headSize: number, maxPositions: number) {
+  constructor(weights: WeightLoader, config: RopeConfig, headSize: number, maxPositions: number) {
     const frequencies = ropeFrequencies(config, headSize);
     const shape: [number, number] = [maxPositions, frequencies.length];
-    const [cos, sin] = [Math.cos, Math.sin].map((f) => {
-      const values = new Float32Array(maxPositions * frequencies.length);
-      // Angles are rounded to float32 as in PyTorch, which checkpoints were trained with.
-      for (let i = 0; i < values.length; i++) {
-        const position = Math.floor(i / frequencies.length);
-        values[i] = f(Math.fround(position * frequencies[i % frequencies.length]));
-      }
-      return weights.keep(tensor2d(values, shape));
-    });
+    // Angles are rounded to float32 as in PyTorch, which checkpoints were trained with.
+    const [cos, sin] = [Math.cos, Math.sin].map((f) =>
+      weights.table(shape, () => {
+        const values = new Float32Array(maxPositions * frequencies.length);
+        for (let position = 0, i = 0; position < maxPositions; position++) {
+          for (const frequency of frequencies) values[i++] = f(Math.fround(position * frequency));
+        }
+        return values;
+      }),
+    );
     this.#cos = cos;
     this.#sin = sin;
   }

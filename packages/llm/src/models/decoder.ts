@@ -12,7 +12,7 @@ import { Rotary } from '../layers/rotary.ts';
 import { inStorage } from '../layers/storage.ts';
 import type { CacheShape, CausalLM, ModelInput } from './causal_lm.ts';
 import type { WeightNames } from './weight_names.ts';
-import type { Weights } from './weights.ts';
+import type { WeightLoader } from './weights.ts';
 
 /** The parts of a decoder that are not in its layers. */
 interface DecoderParts {
@@ -32,11 +32,11 @@ const checks = new Checks('forward');
 export class Decoder implements CausalLM {
   readonly config: ModelConfig;
   readonly cacheShape: CacheShape;
-  readonly #weights: Weights;
+  readonly #weights: WeightLoader;
   readonly #parts: DecoderParts;
   #disposed = false;
 
-  private constructor(config: ModelConfig, weights: Weights, parts: DecoderParts) {
+  private constructor(config: ModelConfig, weights: WeightLoader, parts: DecoderParts) {
     const { numKvHeads, headSize } = config.attention;
     this.config = config;
     this.cacheShape = { numLayers: config.numLayers, numKvHeads, headSize, storage: weights.storage };
@@ -50,14 +50,15 @@ export class Decoder implements CausalLM {
    * @param base What the names of all but the head begin with.
    */
   static async load(
-    weights: Weights,
+    weights: WeightLoader,
     config: ModelConfig,
     names: WeightNames,
     base: string,
   ): Promise<Decoder> {
     const { attention, embeddingScale, hiddenSize, maxPositions, norm, rope, vocabSize } = config;
     const shape = [vocabSize, hiddenSize];
-    const embedding = await weights.load(shape, [{ name: `${base}${names.embedding}.weight`, shape }]);
+    const { embeddingName, isTied } = await findEmbedding(weights, config, names, base);
+    const embedding = await weights.load(shape, [{ name: embeddingName, shape }]);
     const rotary = rope && new Rotary(weights, rope, attention.headSize, maxPositions);
     const layers: DecoderLayer[] = [];
     for (let layer = 0; layer < config.numLayers; layer++) {
@@ -70,7 +71,7 @@ export class Decoder implements CausalLM {
       embeddingNorm: config.embeddingNorm ? await load(names.embeddingNorm) : undefined,
       layers,
       finalNorm: await load(names.finalNorm),
-      head: config.tieWordEmbeddings
+      head: isTied
         ? new Linear(embedding)
         : await Linear.load(weights, {
             parts: [{ name: names.head, rows: vocabSize }],
@@ -130,7 +131,26 @@ export class Decoder implements CausalLM {
   }
 }
 
+/**
+ * Where the embeddings are, and whether the head is made of them too. Tied weights may be stored under either name; where
+ * both are there and differ, they are not tied, whatever config.json says.
+ *
+ * @see transformers: `tie_weights`, whose rules these are.
+ */
+async function findEmbedding(
+  weights: WeightLoader,
+  { tieWordEmbeddings }: ModelConfig,
+  names: WeightNames,
+  base: string,
+): Promise<{ embeddingName: string; isTied: boolean }> {
+  const embeddingName = `${base}${names.embedding}.weight`;
+  const headName = `${names.head}.weight`;
+  if (!tieWordEmbeddings || !weights.has(headName)) return { embeddingName, isTied: tieWordEmbeddings };
+  if (!weights.has(embeddingName)) return { embeddingName: headName, isTied: true };
+  return { embeddingName, isTied: await weights.areEqual(embeddingName, headName) };
+}
+
 /** A scalar that is rounded as the embeddings are, as Gemma was trained with. */
-function keepScalar(weights: Weights, value: number): Tensor {
+function keepScalar(weights: WeightLoader, value: number): Tensor {
   return weights.keep(tidy(() => castStorage(scalar(value), weights.storage)));
 }

@@ -125,12 +125,59 @@ test('frees what was loaded when the progress callback throws', async () => {
   expect(tf.memory().numTensors).toBe(numTensors);
 });
 
-test('ignores a head that is tied to the embeddings, and rotary frequencies', async () => {
-  await withChanged('qwen2', { tensors: withIgnored }, async (directory) => {
-    const model = await loadModel(directory);
-    expect(model.config.tieWordEmbeddings).toBe(true);
-    model.dispose();
+/** The logits of a short prompt. */
+async function logitsOf(directory: string, tokenIds: number[]): Promise<Float32Array> {
+  const model = await loadModel(directory);
+  const [logits] = runWithoutCache(model, [tokenIds]);
+  model.dispose();
+  return logits;
+}
+
+describe('a head that is tied to the embeddings', () => {
+  const EMBEDDING = 'model.embed_tokens.weight';
+  const HEAD = 'lm_head.weight';
+  const renamed = (all: Tensors): Tensors =>
+    Object.fromEntries(
+      Object.entries(all).map(([name, tensor]) => [name === EMBEDDING ? HEAD : name, tensor]),
+    );
+  const withZeroHead = (all: Tensors): Tensors => ({
+    ...all,
+    [HEAD]: { ...all[EMBEDDING], bytes: new Uint8Array(all[EMBEDDING].bytes.length) },
   });
+
+  test.each([
+    ['under its own name too, beside rotary frequencies', withIgnored],
+    ['under its own name alone', renamed],
+  ])('may be stored %s', async (_title, tensors) => {
+    const [, , { tokenIds, logits }] = await expectedPrompts('qwen2');
+    await withChanged('qwen2', { tensors }, async (directory) => {
+      const actual = await logitsOf(directory, tokenIds);
+      actual.forEach((value, i) => expect(Math.abs(value - logits[i])).toBeLessThan(1e-4));
+    });
+  });
+
+  test('counts as stored where it differs from them', async () => {
+    await withChanged('qwen2', { tensors: withZeroHead }, async (directory) => {
+      expect(await logitsOf(directory, [3, 4, 5])).toEqual(new Float32Array(3 * 160));
+    });
+  });
+});
+
+test('finds what does not fit before it reads a weight', async () => {
+  const last = 'model.layers.1.mlp.down_proj.weight';
+  const fractions: number[] = [];
+  const wrong = (all: Tensors): Tensors => ({
+    ...all,
+    [last]: { ...all[last], shape: all[last].shape.toReversed() },
+  });
+  await withChanged('llama', { tensors: wrong }, (directory) =>
+    expectRejection(
+      loadModel(directory, { onProgress: (fraction) => fractions.push(fraction) }),
+      'ERR_SHAPE',
+      last,
+    ),
+  );
+  expect(fractions).toEqual([]);
 });
 
 describe('refuses', () => {
@@ -173,7 +220,7 @@ describe('refuses', () => {
       'parts of one projection in two dtypes',
       { tensors: (all) => ({ ...all, [GATE]: { ...all[GATE], dtype: 'BF16' } }) },
       'ERR_DTYPE',
-      `expected BF16 as "${GATE}" has, received F16`,
+      `expected BF16 to match "${GATE}", received F16`,
     ],
   ];
 

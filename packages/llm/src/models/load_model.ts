@@ -1,18 +1,19 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { AttentionError, Checks, STORAGE_TYPES } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
 import { engine } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import { parseConfig } from '../config/parse_config.ts';
 import { parseJson } from '../parse_json.ts';
+import { readOptionalText } from '../read_optional_text.ts';
 import { Checkpoint } from '../safetensors/checkpoint.ts';
+import type { TensorEntry } from '../safetensors/header.ts';
 import { summarize } from '../summarize.ts';
 import type { CausalLM } from './causal_lm.ts';
 import { Decoder } from './decoder.ts';
 import { weightNames } from './weight_names.ts';
 import type { WeightNames } from './weight_names.ts';
-import { fileStorage, Weights } from './weights.ts';
+import { fileStorage } from './weight_entries.ts';
+import { WeightCheck, Weights } from './weights.ts';
 
 /** Every option of {@link loadModel}. */
 export const LOAD_MODEL_OPTIONS = Object.keys({
@@ -61,12 +62,13 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
   const checkpoint = await Checkpoint.open(directory);
   try {
     const base = findBase(checkpoint, names);
-    const chosen = storage === 'auto' ? automaticStorage(checkpoint, base + names.embedding) : storage;
+    const chosen = storage === 'auto' ? automaticStorage(checkpoint, base, names) : storage;
+    await checkWeights(new WeightCheck(checkpoint, chosen), config, names, base);
     const weights = new Weights(checkpoint, chosen, onProgress);
     try {
       onProgress(0);
       const model = await Decoder.load(weights, config, names, base);
-      weights.finish((name) => isIgnored(name, names));
+      weights.finish();
       return model;
     } catch (error) {
       weights.dispose();
@@ -78,12 +80,10 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
 }
 
 async function readConfig(directory: string): Promise<ModelConfig> {
-  let text: string;
-  try {
-    text = await readFile(join(directory, CONFIG_FILE), 'utf8');
-  } catch (cause) {
+  const text = await readOptionalText(directory, CONFIG_FILE);
+  if (text === undefined) {
     const message = `[loadModel] ${directory}: expected a folder with ${CONFIG_FILE}, received none`;
-    throw new AttentionError('ERR_RANGE', message, { cause });
+    throw new AttentionError('ERR_RANGE', message);
   }
   return parseConfig(parseJson(text, CONFIG_FILE));
 }
@@ -94,14 +94,30 @@ function findBase(checkpoint: Checkpoint, { base, embedding }: WeightNames): str
   return bare ? '' : base;
 }
 
-function automaticStorage(checkpoint: Checkpoint, embedding: string): StorageType {
-  const name = `${embedding}.weight`;
-  const entry = checkpoint.entry(name);
-  const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
-  return !backend || backendName === 'cpu' || !entry ? 'float32' : fileStorage(name, entry);
+/** Makes the model without its weights, so that whatever does not fit is found before any of them is read. */
+async function checkWeights(
+  check: WeightCheck,
+  config: ModelConfig,
+  names: WeightNames,
+  base: string,
+): Promise<void> {
+  try {
+    await Decoder.load(check, config, names, base);
+    check.finish(isIgnored);
+  } finally {
+    check.dispose();
+  }
 }
 
-/** Tensors that some checkpoints have and no model needs: what is computed anyway, and a head that is tied, so unused. */
-function isIgnored(name: string, { head }: WeightNames): boolean {
-  return name.endsWith('.rotary_emb.inv_freq') || name === `${head}.weight`;
+function automaticStorage(checkpoint: Checkpoint, base: string, names: WeightNames): StorageType {
+  const candidates = [`${base}${names.embedding}.weight`, `${names.head}.weight`];
+  const name = candidates.find((candidate) => checkpoint.entry(candidate) !== undefined);
+  const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
+  if (!backend || backendName === 'cpu' || name === undefined) return 'float32';
+  return fileStorage(name, checkpoint.entry(name) as TensorEntry);
+}
+
+/** Tensors that some checkpoints have and no model needs: what is computed anyway. */
+function isIgnored(name: string): boolean {
+  return name.endsWith('.rotary_emb.inv_freq');
 }

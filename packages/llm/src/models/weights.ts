@@ -1,17 +1,12 @@
 import { castStorage, Checks, tensorFromStorage } from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
-import { keep, tidy } from '@tensorflow/tfjs-core';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { keep, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../safetensors/checkpoint.ts';
-import type { TensorEntry } from '../safetensors/header.ts';
+import { fileStorage, sourceEntries } from './weight_entries.ts';
+import type { WeightSource } from './weight_entries.ts';
 
-/** A tensor of the checkpoint, and the shape it must have. */
-export interface WeightSource {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
-
-/** How {@link Weights.load} makes a tensor out of its sources. */
+/** How {@link WeightLoader.load} makes a tensor out of its sources. */
 export interface LoadOptions {
   /** Storage type of the tensor; the model's by default. */
   storage?: StorageType;
@@ -19,28 +14,39 @@ export interface LoadOptions {
   select?: (bytes: Uint8Array) => Uint8Array;
 }
 
-const STORAGE_OF_DTYPE: Readonly<Record<string, StorageType>> = {
-  F32: 'float32',
-  F16: 'float16',
-  BF16: 'bfloat16',
-};
+/** What a model takes its tensors from. */
+export interface WeightLoader {
+  /** The model's storage type. */
+  readonly storage: StorageType;
+  /**
+   * Loads sources, one after another, as one tensor.
+   *
+   * @param shape Shape of the tensor, which the sources fill, or what `select` takes of them.
+   * @throws AttentionError `ERR_RANGE` for a tensor that is not there, `ERR_SHAPE` for one of another shape, `ERR_DTYPE`
+   * for sources of different dtypes, `ERR_UNSUPPORTED` for a dtype that is not F32, F16 or BF16.
+   */
+  load(shape: number[], sources: readonly WeightSource[], options?: LoadOptions): Promise<Tensor>;
+  /** Makes a table that is computed. */
+  table(shape: [rows: number, columns: number], values: () => Float32Array): Tensor2D;
+  /** Takes over a tensor: it survives `tf.tidy` and is disposed with the others. */
+  keep<T extends Tensor>(tensor: T): T;
+  /** Whether the checkpoint has a tensor. */
+  has(name: string): boolean;
+  /** Whether two tensors of the checkpoint have the same bytes. */
+  areEqual(name: string, other: string): Promise<boolean>;
+  /** Frees every tensor. */
+  dispose(): void;
+}
+
+const COMPARED_BYTES = 16 * 2 ** 20;
 
 const checks = new Checks('loadModel');
-
-/** The storage type in which a tensor of a checkpoint is stored. */
-export function fileStorage(name: string, entry: TensorEntry): StorageType {
-  const { dtype } = entry;
-  const known = Object.hasOwn(STORAGE_OF_DTYPE, dtype);
-  const expected = `one of ${Object.keys(STORAGE_OF_DTYPE).join(', ')}`;
-  checks.expect(known, 'ERR_UNSUPPORTED', `tensor ${JSON.stringify(name)}`, expected, dtype);
-  return STORAGE_OF_DTYPE[dtype];
-}
 
 /**
  * Makes a model's tensors out of a checkpoint, and owns them. Several tensors of the checkpoint become one by reading
  * each straight to its place.
  */
-export class Weights {
+export class Weights implements WeightLoader {
   readonly storage: StorageType;
   readonly #checkpoint: Checkpoint;
   readonly #onProgress: (fraction: number) => void;
@@ -54,26 +60,13 @@ export class Weights {
     this.#onProgress = onProgress;
   }
 
-  /**
-   * Loads sources, one after another, as one tensor.
-   *
-   * @param shape Shape of the tensor, which the sources fill, or what `select` takes of them.
-   * @throws AttentionError `ERR_RANGE` for a tensor that is not there, `ERR_SHAPE` for one of another shape, `ERR_DTYPE`
-   * for sources of different dtypes, `ERR_UNSUPPORTED` for a dtype that is not F32, F16 or BF16.
-   */
   async load(
     shape: number[],
     sources: readonly WeightSource[],
     { storage = this.storage, select = (bytes) => bytes }: LoadOptions = {},
   ): Promise<Tensor> {
-    const entries = sources.map((source) => this.#find(source));
+    const entries = sourceEntries(this.#checkpoint, sources);
     const stored = fileStorage(sources[0].name, entries[0]);
-    sources.forEach(({ name }, i) => {
-      const argument = `tensor ${JSON.stringify(name)}`;
-      const expected = `${entries[0].dtype} to match ${JSON.stringify(sources[0].name)}`;
-      checks.expect(entries[i].dtype === entries[0].dtype, 'ERR_DTYPE', argument, expected, entries[i].dtype);
-    });
-
     const bytes = new Uint8Array(entries.reduce((sum, { byteLength }) => sum + byteLength, 0));
     let begin = 0;
     for (const [i, { byteLength }] of entries.entries()) {
@@ -91,10 +84,81 @@ export class Weights {
     );
   }
 
-  /** Takes over a tensor: it survives `tf.tidy` and is disposed with the others. */
+  table(shape: [number, number], values: () => Float32Array): Tensor2D {
+    return this.keep(tensor2d(values(), shape));
+  }
+
   keep<T extends Tensor>(tensor: T): T {
     this.#tensors.push(keep(tensor));
     return tensor;
+  }
+
+  has(name: string): boolean {
+    return this.#checkpoint.entry(name) !== undefined;
+  }
+
+  async areEqual(name: string, other: string): Promise<boolean> {
+    const [a, b] = [name, other].map((tensor) => this.#checkpoint.entry(tensor));
+    if (!a || !b || a.dtype !== b.dtype || a.byteLength !== b.byteLength) return false;
+    for (let begin = 0; begin < a.byteLength; begin += COMPARED_BYTES) {
+      const length = Math.min(COMPARED_BYTES, a.byteLength - begin);
+      const [left, right] = [Buffer.alloc(length), Buffer.alloc(length)];
+      await this.#checkpoint.read(name, left, begin);
+      await this.#checkpoint.read(other, right, begin);
+      if (!left.equals(right)) return false;
+    }
+    return true;
+  }
+
+  /** Says that everything is loaded. */
+  finish(): void {
+    this.#onProgress(1);
+  }
+
+  dispose(): void {
+    for (const tensor of this.#tensors.splice(0)) tensor.dispose();
+  }
+}
+
+/**
+ * Goes through what a model would load, and loads nothing: what does not fit is found before the first weight is read.
+ * Tensors of the checkpoint and tables are stood for by a scalar.
+ */
+export class WeightCheck implements WeightLoader {
+  readonly storage: StorageType;
+  readonly #checkpoint: Checkpoint;
+  readonly #used = new Set<string>();
+  readonly #tensors: Tensor[] = [];
+  readonly #placeholder: Tensor;
+
+  constructor(checkpoint: Checkpoint, storage: StorageType) {
+    this.#checkpoint = checkpoint;
+    this.storage = storage;
+    this.#placeholder = this.keep(tensor2d([0], [1, 1]));
+  }
+
+  load(_shape: number[], sources: readonly WeightSource[]): Promise<Tensor> {
+    sourceEntries(this.#checkpoint, sources);
+    for (const { name } of sources) this.#used.add(name);
+    return Promise.resolve(this.#placeholder);
+  }
+
+  table(): Tensor2D {
+    return this.#placeholder as Tensor2D;
+  }
+
+  keep<T extends Tensor>(tensor: T): T {
+    this.#tensors.push(keep(tensor));
+    return tensor;
+  }
+
+  has(name: string): boolean {
+    return this.#checkpoint.entry(name) !== undefined;
+  }
+
+  /** So that both are looked at. */
+  areEqual(): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   /**
@@ -107,21 +171,9 @@ export class Weights {
     const left = [...this.#checkpoint.names].filter((name) => !this.#used.has(name) && !ignored(name));
     const received = `also ${left.slice(0, 3).join(', ')}${left.length > 3 ? `, … (${left.length})` : ''}`;
     checks.expect(left.length === 0, 'ERR_UNSUPPORTED', 'checkpoint', "only the model's tensors", received);
-    this.#onProgress(1);
   }
 
-  /** Frees every tensor. */
   dispose(): void {
     for (const tensor of this.#tensors.splice(0)) tensor.dispose();
-  }
-
-  #find({ name, shape }: WeightSource): TensorEntry {
-    const entry = this.#checkpoint.entry(name);
-    checks.expect(entry !== undefined, 'ERR_RANGE', 'checkpoint', `a tensor ${JSON.stringify(name)}`, 'none');
-    const found = entry as TensorEntry;
-    const fits = found.shape.length === shape.length && found.shape.every((size, i) => size === shape[i]);
-    const argument = `tensor ${JSON.stringify(name)}`;
-    checks.expect(fits, 'ERR_SHAPE', argument, `shape [${shape.join(', ')}]`, found.shape);
-    return found;
   }
 }

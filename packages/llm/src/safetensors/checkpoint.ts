@@ -1,7 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Checks } from '@attention-js/core';
 import { parseJson } from '../parse_json.ts';
+import { readOptionalText } from '../read_optional_text.ts';
 import { summarize } from '../summarize.ts';
 import type { TensorEntry } from './header.ts';
 import { SafetensorsFile } from './safetensors_file.ts';
@@ -16,24 +17,19 @@ export class Checkpoint {
   /** Bytes of all tensors. */
   readonly byteLength: number;
   readonly #files: readonly SafetensorsFile[];
-  readonly #owners = new Map<string, SafetensorsFile>();
+  readonly #owners: ReadonlyMap<string, SafetensorsFile>;
 
-  private constructor(files: readonly SafetensorsFile[]) {
-    const entries = files.flatMap((file) => [...file.entries.values()]);
-    this.byteLength = entries.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  private constructor(files: readonly SafetensorsFile[], owners: ReadonlyMap<string, SafetensorsFile>) {
     this.#files = files;
-    for (const file of files) {
-      for (const name of file.entries.keys()) {
-        const other = this.#owners.get(name);
-        const argument = `${file.name}: tensor ${summarize(name)}`;
-        checks.expect(!other, 'ERR_RANGE', argument, 'it in one file', `another in ${other?.name}`);
-        this.#owners.set(name, file);
-      }
-    }
+    this.#owners = owners;
+    let byteLength = 0;
+    for (const [name, file] of owners) byteLength += file.entries.get(name)?.byteLength ?? 0;
+    this.byteLength = byteLength;
   }
 
   /**
-   * Opens `model.safetensors`, or where there is none the files that `model.safetensors.index.json` names.
+   * Opens `model.safetensors`, or where there is none the files that `model.safetensors.index.json` names. Of these the
+   * tensors count that the index says to be in them.
    *
    * @throws AttentionError `ERR_RANGE` when a file is missing or the index does not match the files, and as
    * {@link SafetensorsFile.open} does.
@@ -41,28 +37,17 @@ export class Checkpoint {
   static async open(directory: string): Promise<Checkpoint> {
     const weightMap = await readIndex(directory);
     const names = weightMap ? [...new Set(weightMap.values())].toSorted() : [SINGLE_FILE];
-    const files: SafetensorsFile[] = [];
+    const files = new Map<string, SafetensorsFile>();
     try {
       for (const name of names) {
         const path = join(directory, name);
-        checks.expect(await isFile(path), 'ERR_RANGE', directory, `a file ${name}`, 'none');
-        files.push(await SafetensorsFile.open(path));
+        checks.expect(await exists(path), 'ERR_RANGE', directory, `a file ${name}`, 'none');
+        files.set(name, await SafetensorsFile.open(path));
       }
-      const checkpoint = new Checkpoint(files);
-      for (const [tensor, file] of weightMap ?? []) {
-        const found = checkpoint.#owners.get(tensor)?.name;
-        const argument = `${INDEX_FILE}: tensor ${summarize(tensor)}`;
-        checks.expect(
-          found === file,
-          'ERR_RANGE',
-          argument,
-          `it in ${file}`,
-          found ? `it in ${found}` : 'none',
-        );
-      }
-      return checkpoint;
+      const owners = weightMap ? ownersByIndex(weightMap, files) : ownersInOrder([...files.values()]);
+      return new Checkpoint([...files.values()], owners);
     } catch (error) {
-      await Promise.all(files.map((file) => file.close()));
+      await Promise.all([...files.values()].map((file) => file.close()));
       throw error;
     }
   }
@@ -77,10 +62,10 @@ export class Checkpoint {
     return this.#owners.get(name)?.entries.get(name);
   }
 
-  /** Reads a tensor that exists into `target`, which has its length. */
-  async read(name: string, target: Uint8Array): Promise<void> {
+  /** Reads a tensor that exists into `target`, which has its length, or a part of it from `begin`. */
+  async read(name: string, target: Uint8Array, begin = 0): Promise<void> {
     const file = this.#owners.get(name) as SafetensorsFile;
-    await file.read(file.entries.get(name) as TensorEntry, target);
+    await file.read(file.entries.get(name) as TensorEntry, target, begin);
   }
 
   /** Closes the files. */
@@ -89,11 +74,32 @@ export class Checkpoint {
   }
 }
 
+function ownersInOrder(files: readonly SafetensorsFile[]): Map<string, SafetensorsFile> {
+  return new Map(files.flatMap((file) => [...file.entries.keys()].map((name) => [name, file] as const)));
+}
+
+function ownersByIndex(
+  weightMap: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, SafetensorsFile>,
+): Map<string, SafetensorsFile> {
+  const owners = new Map<string, SafetensorsFile>();
+  for (const [tensor, name] of weightMap) {
+    const file = files.get(name) as SafetensorsFile;
+    const argument = `${INDEX_FILE}: tensor ${summarize(tensor)}`;
+    const elsewhere = [...files.values()].find(({ entries }) => entries.has(tensor))?.name;
+    const received = elsewhere === undefined ? 'none' : `it in ${elsewhere}`;
+    checks.expect(file.entries.has(tensor), 'ERR_RANGE', argument, `it in ${name}`, received);
+    owners.set(tensor, file);
+  }
+  return owners;
+}
+
 /** File by tensor name, or `undefined` where the folder has a single file, or no index. */
 async function readIndex(directory: string): Promise<Map<string, string> | undefined> {
-  const path = join(directory, INDEX_FILE);
-  if ((await isFile(join(directory, SINGLE_FILE))) || !(await isFile(path))) return undefined;
-  const index = parseJson(await readFile(path, 'utf8'), INDEX_FILE) as { weight_map?: unknown } | null;
+  const hasSingleFile = await exists(join(directory, SINGLE_FILE));
+  const text = hasSingleFile ? undefined : await readOptionalText(directory, INDEX_FILE);
+  if (text === undefined) return undefined;
+  const index = parseJson(text, INDEX_FILE) as { weight_map?: unknown } | null;
   const weightMap = index?.weight_map;
   const valid = typeof weightMap === 'object' && weightMap !== null && !Array.isArray(weightMap);
   checks.expect(valid, 'ERR_DTYPE', `${INDEX_FILE}: weight_map`, 'an object', summarize(weightMap));
@@ -112,6 +118,6 @@ async function readIndex(directory: string): Promise<Map<string, string> | undef
   return new Map(entries as [string, string][]);
 }
 
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
 }

@@ -175,11 +175,11 @@ const json = JSON.stringify(whole);
 
 const oversized: [string, string, AttentionErrorCode][] = [
   ['an entry nested deeply', `{"x": ${deep}}`, 'ERR_DTYPE'],
-  ['a shape nested deeply', `{"x": {"dtype": "F32", "shape": ${deep}, "data_offsets": [0, 8]}}`, 'ERR_SHAPE'],
+  ['a shape nested deeply', `{"x": {"dtype": "F32", "shape": ${deep}, "data_offsets": [0, 8]}}`, 'ERR_DTYPE'],
   [
     'offsets nested deeply',
     `{"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, ${deep}]}}`,
-    'ERR_RANGE',
+    'ERR_DTYPE',
   ],
   ['metadata nested deeply', `{"__metadata__": ${deep}, "x": ${json}}`, 'ERR_DTYPE'],
   ['a long name twice', `{"${long}": ${json}, "${long}": ${json}}`, 'ERR_RANGE'],

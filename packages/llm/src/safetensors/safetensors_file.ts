@@ -1,8 +1,9 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { AttentionError, Checks } from '@attention-js/core';
 import { GIT_LFS_HINT, isGitLfsPointer } from '../git_lfs.ts';
+import { checkOrdinary } from '../read_optional_text.ts';
 import { parseHeader } from './header.ts';
 import type { TensorEntry } from './header.ts';
 
@@ -37,6 +38,7 @@ export class SafetensorsFile {
    */
   static async open(path: string): Promise<SafetensorsFile> {
     const name = basename(path);
+    checkOrdinary(await stat(path), name); // opening a pipe would wait for its other end
     const handle = await open(path, 'r');
     try {
       const { size } = await handle.stat();
@@ -62,9 +64,9 @@ export class SafetensorsFile {
     }
   }
 
-  /** Reads the bytes of a tensor into `target`, which has the tensor's length. */
-  async read(entry: TensorEntry, target: Uint8Array): Promise<void> {
-    await readInto(this.#handle, this.name, entry.position, target);
+  /** Reads the bytes of a tensor into `target`, which has the tensor's length, or a part of them from `begin`. */
+  async read(entry: TensorEntry, target: Uint8Array, begin = 0): Promise<void> {
+    await readInto(this.#handle, this.name, entry.position + begin, target);
   }
 
   /** Closes the file. */

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { byteTokenizer } from '../testing/byte_tokenizer.ts';
 import { expectRejection } from '../testing/expect_rejection.ts';
+import { tokenizerFixtures } from '../testing/tokenizer_fixtures.ts';
 import { EncodingWorker } from './encoding_worker.ts';
 import { Tokenizer } from './tokenizer.ts';
 
@@ -20,6 +21,15 @@ describe('encodeInWorker', () => {
     }
   });
 
+  test.each(Object.entries(tokenizerFixtures().tokenizers))(
+    'gives what encode gives for %s',
+    async (_name, file) => {
+      const tokenizer = new Tokenizer(file);
+      const text = tokenizerFixtures().oddTexts.join(' ');
+      expect(await tokenizer.encodeInWorker(text)).toEqual(tokenizer.encode(text));
+    },
+  );
+
   test('leaves the event loop free', async () => {
     const tokenizer = await Tokenizer.load(SHIPPED_MODEL);
     let turns = 0;
@@ -30,10 +40,10 @@ describe('encodeInWorker', () => {
   });
 
   test('rejects when the thread cannot work, and tries again at the next text', async () => {
-    const worker = new EncodingWorker({ model: null }, {});
+    const worker = new EncodingWorker({ model: null });
     for (let i = 0; i < 2; i++) {
       await expectRejection(
-        worker.encode('a', true),
+        worker.normalize(['a']),
         'ERR_RANGE',
         '[Tokenizer] text: expected one that can be encoded, received "Error: Tokenizer must',
       );

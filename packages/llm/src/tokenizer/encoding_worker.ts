@@ -6,10 +6,14 @@ import { AttentionError } from '@attention-js/core';
 const SOURCE = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { Tokenizer } = require(workerData.library);
-const tokenizer = new Tokenizer(workerData.tokenizer, workerData.config);
-parentPort.on('message', ({ id, text, addSpecialTokens }) => {
+const { normalizer, pre_tokenizer: split, model } = new Tokenizer(workerData.file, {});
+const steps = {
+  normalize: (text) => (normalizer ? normalizer(text) : text),
+  tokenize: ({ text, section }) => model(split ? split(text, { section_index: section }) : [text]),
+};
+parentPort.on('message', ({ id, step, inputs }) => {
   try {
-    parentPort.postMessage({ id, ids: tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids });
+    parentPort.postMessage({ id, outputs: inputs.map(steps[step]) });
   } catch (error) {
     parentPort.postMessage({ id, error: String(error) });
   }
@@ -20,56 +24,66 @@ const IDLE_MS = 30_000;
 
 interface Answer {
   id: number;
-  ids?: number[];
+  outputs?: unknown[];
   error?: string;
 }
 
 interface Waiting {
-  resolve: (ids: number[]) => void;
+  resolve: (outputs: unknown[]) => void;
   reject: (error: unknown) => void;
 }
 
-/** Encodes texts in a thread of its own, with a copy of the tokenizer, so that a long one holds nobody up. */
+/** A text between added tokens, and 0 where the whole text begins with it, else 1. */
+export interface Piece {
+  text: string;
+  section: 0 | 1;
+}
+
+/** The slow steps of encoding in a thread of its own, with a copy of the tokenizer, so that a long text holds nobody up. */
 export class EncodingWorker {
-  readonly #tokenizer: object;
-  readonly #config: object;
+  readonly #file: object;
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #lastId = 0;
 
-  /**
-   * @param tokenizer Content of tokenizer.json.
-   * @param config Content of tokenizer_config.json.
-   */
-  constructor(tokenizer: object, config: object) {
-    this.#tokenizer = tokenizer;
-    this.#config = config;
+  /** @param file What the library makes its steps of: a tokenizer.json. */
+  constructor(file: object) {
+    this.#file = file;
   }
 
-  /** Token ids of a text, as the library's `encode` gives them. */
-  encode(text: string, addSpecialTokens: boolean): Promise<number[]> {
+  /** Normalizes texts. */
+  normalize(texts: readonly string[]): Promise<string[]> {
+    return this.#run('normalize', texts) as Promise<string[]>;
+  }
+
+  /** The tokens of each piece. */
+  tokenize(pieces: readonly Piece[]): Promise<string[][]> {
+    return this.#run('tokenize', pieces) as Promise<string[][]>;
+  }
+
+  #run(step: string, inputs: readonly unknown[]): Promise<unknown[]> {
     clearTimeout(this.#idleTimer);
     const worker = (this.#worker ??= this.#start());
     const id = ++this.#lastId;
     worker.ref(); // the process stays as long as somebody waits
-    worker.postMessage({ id, text, addSpecialTokens }, []);
+    worker.postMessage({ id, step, inputs }, []);
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
   }
 
   #start(): Worker {
     const library = createRequire(import.meta.url).resolve('@huggingface/tokenizers');
-    const workerData = { library, tokenizer: this.#tokenizer, config: this.#config };
+    const workerData = { library, file: this.#file };
     const worker = new Worker(SOURCE, { eval: true, workerData });
     worker.on('message', (answer: Answer) => this.#settle(answer));
     worker.on('error', (error) => this.#stop(error));
     return worker;
   }
 
-  #settle({ id, ids, error }: Answer): void {
+  #settle({ id, outputs, error }: Answer): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if (ids) waiting?.resolve(ids);
+    if (outputs) waiting?.resolve(outputs);
     else waiting?.reject(failure(error));
     if (this.#waiting.size > 0) return;
     this.#worker?.unref();

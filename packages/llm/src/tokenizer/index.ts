@@ -3,4 +3,4 @@ export type { ChatMessage, ChatOptions, ChatTemplateConfig } from './chat_templa
 export { Detokenizer } from './detokenizer.ts';
 export type { Decode } from './detokenizer.ts';
 export { Tokenizer } from './tokenizer.ts';
-export type { TokenizerConfig } from './tokenizer.ts';
+export type { TokenizerConfig } from './tokenizer_config.ts';

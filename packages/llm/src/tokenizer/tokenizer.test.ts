@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { BYTE_TOKENIZER_CONFIG, byteTokenizer, byteTokenizerJson } from '../testing/byte_tokenizer.ts';
+import type { ChatOptions, ChatTemplateConfig } from './index.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 describe('Tokenizer', () => {
@@ -40,10 +41,13 @@ describe('Tokenizer', () => {
   });
 });
 
-const named = (names: string[]) =>
-  new Tokenizer(byteTokenizerJson(), {
-    chat_template: names.map((name) => ({ name, template: name })),
-  });
+const MESSAGES = [{ role: 'user', content: 'Hello' }];
+
+/** What a template makes of one message. */
+const render = (chat_template: ChatTemplateConfig, options?: ChatOptions, config: object = {}): string =>
+  new Tokenizer(byteTokenizerJson(), { ...config, chat_template }).applyChatTemplate(MESSAGES, options);
+
+const named = (...names: string[]): ChatTemplateConfig => names.map((name) => ({ name, template: name }));
 
 describe('applyChatTemplate', () => {
   const messages = [
@@ -59,14 +63,38 @@ describe('applyChatTemplate', () => {
   });
 
   test('hands on further variables', () => {
-    const tokenizer = new Tokenizer(byteTokenizerJson(), { chat_template: '{{ mood }}' });
-    expect(tokenizer.applyChatTemplate([], { variables: { mood: 'glad' } })).toBe('glad');
+    expect(render('{{ mood }}', { variables: { mood: 'glad' } })).toBe('glad');
+    expect(() => render('{{ mood }}', { variables: { mood: () => 1 } })).toThrow(
+      expect.objectContaining({ code: 'ERR_RANGE', message: expect.stringMatching('mood has a function') }),
+    );
   });
 
-  test('takes the default one of several templates, else the first', () => {
-    expect(named(['tool_use', 'default']).applyChatTemplate([])).toBe('default');
-    expect(named(['rag', 'tool_use']).applyChatTemplate([])).toBe('rag');
-    expect(named([]).hasChatTemplate).toBe(false);
+  test('takes the default one of several templates, and that for tools where there are some', () => {
+    expect(render(named('tool_use', 'default'))).toBe('default');
+    expect(render({ rag: 'R', default: 'D' })).toBe('D');
+    expect(render(named('tool_use', 'default'), { variables: { tools: [{}] } })).toBe('tool_use');
+    for (const none of [named('rag', 'tool_use'), named(), null]) {
+      expect(new Tokenizer(byteTokenizerJson(), { chat_template: none }).hasChatTemplate).toBe(false);
+    }
+  });
+
+  test('knows neither tools nor documents unless they are given', () => {
+    expect(render('{{ tools is none }}{{ documents is none }}{{ tools is defined }}')).toBe('TrueTrueTrue');
+    expect(render('{{ documents[0].text }}', { variables: { documents: [{ text: 'a' }] } })).toBe('a');
+  });
+
+  test('takes characters off the sides of a text, as templates of Qwen 3 want it', () => {
+    const content = '<think>\nshort\n</think>\n\n    return 1\n';
+    const source = "{{ messages[0].content.split('</think>')[-1].lstrip('\\n') }}|{{ 'xyx'.strip('x') }}";
+    const tokenizer = new Tokenizer(byteTokenizerJson(), { chat_template: source });
+    expect(tokenizer.applyChatTemplate([{ role: 'assistant', content }])).toBe('    return 1\n|y');
+  });
+
+  test('reads line ends of every kind alike', () => {
+    const source =
+      '<|user|>\n{{ messages[0].content }}\n{% if add_generation_prompt %}\n<|assistant|>\n{% endif %}\n';
+    expect(render(source)).toBe('<|user|>\nHello\n<|assistant|>\n');
+    for (const end of ['\r\n', '\r']) expect(render(source.replaceAll('\n', end))).toBe(render(source));
   });
 
   test('says why it cannot', () => {
@@ -76,6 +104,9 @@ describe('applyChatTemplate', () => {
         code: 'ERR_UNSUPPORTED',
         message: expect.stringMatching('a model with a chat template'),
       }),
+    );
+    expect(() => byteTokenizer().applyChatTemplate([])).toThrow(
+      expect.objectContaining({ code: 'ERR_RANGE', message: expect.stringMatching('at least one message') }),
     );
     expect(() => byteTokenizer().applyChatTemplate([{ role: 'system', content: '' }])).toThrow(
       expect.objectContaining({ code: 'ERR_RANGE', message: expect.stringMatching('no system role') }),
@@ -101,9 +132,22 @@ describe('Tokenizer.load', () => {
     await writeFile(join(directory, 'tokenizer.json'), JSON.stringify(byteTokenizerJson()));
     expect((await Tokenizer.load(directory)).hasChatTemplate).toBe(false);
     await writeFile(join(directory, 'tokenizer_config.json'), JSON.stringify(BYTE_TOKENIZER_CONFIG));
-    expect((await Tokenizer.load(directory)).applyChatTemplate([])).toBe('<s><|assistant|>');
+    expect((await Tokenizer.load(directory)).applyChatTemplate(MESSAGES)).toBe(
+      '<s><|user|>Hello</s><|assistant|>',
+    );
     await writeFile(join(directory, 'chat_template.jinja'), '{{ eos_token }}');
-    expect((await Tokenizer.load(directory)).applyChatTemplate([])).toBe('</s>');
+    expect((await Tokenizer.load(directory)).applyChatTemplate(MESSAGES)).toBe('</s>');
+  });
+
+  test('reads special tokens of special_tokens_map.json', async () => {
+    const chat_template = '{{ bos_token }}{{ messages[0].content }}{{ eos_token }}';
+    await writeFile(join(directory, 'tokenizer.json'), JSON.stringify(byteTokenizerJson()));
+    await writeFile(join(directory, 'tokenizer_config.json'), JSON.stringify({ chat_template }));
+    const map = { bos_token: '<|user|>', eos_token: { content: '</s>' } };
+    await writeFile(join(directory, 'special_tokens_map.json'), JSON.stringify(map));
+    const tokenizer = await Tokenizer.load(directory);
+    expect(tokenizer.applyChatTemplate(MESSAGES)).toBe('<|user|>Hello</s>');
+    expect([tokenizer.bosTokenId, tokenizer.eosTokenId]).toEqual([258, 257]);
   });
 
   test('says what is missing or broken', async () => {

@@ -1,0 +1,41 @@
+import { Budget } from './budget.ts';
+import { Interpreter } from './interpreter.ts';
+import { parse } from './parse.ts';
+import type { Node } from './syntax.ts';
+import { TemplateError, fromJavaScript } from './values.ts';
+
+export { TemplateError } from './values.ts';
+
+/**
+ * A template that renders as jinja2 does in transformers: with Python's values, and without an end that is out of sight.
+ *
+ * @see https://jinja.palletsprojects.com/en/stable/templates/
+ */
+export class Template {
+  readonly #program: Node[];
+
+  /** @throws TemplateError for what cannot be parsed. */
+  constructor(source: string) {
+    this.#program = parse(source);
+  }
+
+  /**
+   * Renders the template.
+   *
+   * @param variables By name: what JSON can hold. `undefined` stands for a variable that does not exist.
+   * @throws TemplateError for whatever the template refuses, and for one that takes too long.
+   */
+  render(variables: Readonly<Record<string, unknown>>): string {
+    const values = new Map(
+      Object.entries(variables)
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [name, fromJavaScript(value, name)]),
+    );
+    try {
+      return new Interpreter(new Budget()).run(this.#program, values);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new TemplateError('it calls itself too often', { cause }); // the stack is used up
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { TemplateError } from './values.ts';
+import type { Value } from './values.ts';
+
+/** Variables of a block, over those of the blocks around it: what is set within a block is gone after it. */
+export class Scope {
+  readonly #values = new Map<string, Value>();
+  readonly #parent: Scope | undefined;
+
+  constructor(parent?: Scope) {
+    this.#parent = parent;
+  }
+
+  get(name: string): Value {
+    if (this.#values.has(name)) return this.#values.get(name);
+    return this.#parent?.get(name);
+  }
+
+  set(name: string, value: Value): void {
+    this.#values.set(name, value);
+  }
+
+  /** Sets one name, or several to the items of a value. */
+  assign(names: readonly string[] | string, value: Value, items: (value: Value) => readonly Value[]): void {
+    if (typeof names === 'string') {
+      this.set(names, value);
+      return;
+    }
+    const values = items(value);
+    if (values.length !== names.length) {
+      throw new TemplateError(`expected ${names.length} values to unpack, received ${values.length}`);
+    }
+    names.forEach((name, i) => this.set(name, values[i]));
+  }
+}

@@ -1,0 +1,113 @@
+import { AttentionError } from '@attention-js/core';
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { makeDecoder } from './decoder.ts';
+import { EncodingWorker } from './encoding_worker.ts';
+import type { Piece } from './encoding_worker.ts';
+import { checkSteps } from './regex_safety.ts';
+import type { TokenizerJson } from './tokenizer_json.ts';
+
+/** The steps from a text to tokens and back that a tokenizer.json describes, without its special tokens. */
+export class Pipeline {
+  readonly #steps: HuggingFaceTokenizer;
+  readonly #idOf: ReadonlyMap<string, number>;
+  readonly #tokens: readonly (string | undefined)[];
+  readonly #unknownId: number | undefined;
+  readonly #decode: (tokens: string[]) => string;
+  readonly #worker: EncodingWorker;
+
+  /** @throws AttentionError `ERR_UNSUPPORTED` for a step of an unknown kind. */
+  constructor(file: TokenizerJson) {
+    checkSteps('normalizer', file.normalizer);
+    checkSteps('pre_tokenizer', file.pre_tokenizer);
+    checkSteps('decoder', file.decoder);
+    const library = { ...file, added_tokens: [], post_processor: null, decoder: null };
+    try {
+      this.#steps = new HuggingFaceTokenizer(library, {});
+    } catch (cause) {
+      const received = cause instanceof Error ? cause.message : String(cause);
+      const message = `[Tokenizer] tokenizer.json: expected a supported tokenizer, received "${received}"`;
+      throw new AttentionError('ERR_UNSUPPORTED', message, { cause });
+    }
+    this.#worker = new EncodingWorker(library);
+    const { model } = this.#steps;
+    const { tokens_to_ids: ids, vocab, unk_token_id: unknownId } = model as NonNullable<typeof model>;
+    this.#idOf = ids;
+    this.#tokens = vocab;
+    this.#unknownId = unknownId;
+    this.#decode = makeDecoder(file.decoder);
+  }
+
+  /** Tokens of the model. */
+  get size(): number {
+    return this.#idOf.size;
+  }
+
+  /** Id of a token of the model. */
+  idOf(token: string): number | undefined {
+    return this.#idOf.get(token);
+  }
+
+  /** Text of a token of the model. */
+  tokenOf(id: number): string | undefined {
+    return this.#tokens[id];
+  }
+
+  /** Id of what stands for unknown characters. */
+  get unknownId(): number | undefined {
+    return this.#unknownId;
+  }
+
+  normalize(text: string): string {
+    return guarded(() => this.#steps.normalizer?.(text) ?? text);
+  }
+
+  /** Token ids of a normalized piece. */
+  encode({ text, section }: Piece): number[] {
+    return guarded(() => {
+      const { pre_tokenizer: split, model } = this.#steps;
+      const words = split ? split(text, { section_index: section }) : [text];
+      return this.#ids((model as NonNullable<typeof model>)(words));
+    });
+  }
+
+  /** {@link normalize} in a thread of its own. */
+  normalizeInWorker(texts: readonly string[]): Promise<string[]> {
+    return this.#worker.normalize(texts);
+  }
+
+  /** {@link encode} in a thread of its own. */
+  async encodeInWorker(pieces: readonly Piece[]): Promise<number[][]> {
+    return (await this.#worker.tokenize(pieces)).map((tokens) => this.#ids(tokens));
+  }
+
+  #ids(tokens: readonly string[]): number[] {
+    const ids: number[] = [];
+    for (const token of tokens) {
+      const id = this.#idOf.get(token) ?? this.#unknownId;
+      if (id !== undefined) ids.push(id);
+    }
+    return ids;
+  }
+
+  /** Characters of the longest token. */
+  get longestToken(): number {
+    let longest = 1;
+    for (const token of this.#idOf.keys()) longest = Math.max(longest, token.length);
+    return longest;
+  }
+
+  decode(tokens: string[]): string {
+    return guarded(() => this.#decode(tokens));
+  }
+}
+
+/** Runs steps that a file describes and the library does not check. */
+function guarded<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    if (cause instanceof AttentionError) throw cause;
+    const message = `[Tokenizer] tokenizer.json: expected steps that work on every text, received "${String(cause)}"`;
+    throw new AttentionError('ERR_UNSUPPORTED', message, { cause });
+  }
+}
