@@ -9,26 +9,28 @@ const backends = [
     name: 'metal',
     isThere: isBuilt('backend-metal/build/attention_metal.node'),
     emulator: { ATTENTION_METAL_EMULATOR: '1' },
-    needs: 'clang',
+    needs: ['clang'],
   },
   {
     name: 'cuda',
     isThere: hasGpu || isBuilt('backend-cuda/build/emulator/Release/attention_cuda.node'),
     emulator: hasGpu ? {} : { ATTENTION_CUDA_EMULATOR: '1' },
-    needs: 'clang, cmake and ninja',
+    needs: ['clang', 'cmake', 'ninja'],
   },
 ];
 const names = ['cpu'];
-for (const { name, isThere, emulator, needs } of backends) {
+for (const { name, isThere, emulator } of backends) {
   if (isThere) {
     names.push(name);
     for (const [variable, value] of Object.entries(emulator)) process.env[variable] ??= value;
-  } else {
-    console.warn(
-      `Left out: everything on \`${name}\`. Its kernels run on the CPU, too, once its addon is built, which takes ` +
-        `${needs}: npm run build:native`,
-    );
   }
+}
+const leftOut = backends.filter(({ isThere }) => !isThere);
+if (leftOut.length > 0) {
+  const needs = [...new Set(leftOut.flatMap((backend) => backend.needs))].join(', ');
+  console.warn(
+    `Left out: all tests on ${leftOut.map(({ name }) => name).join(' and ')}; to run them too: npm run build:native (needs ${needs})`,
+  );
 }
 process.env.ATTENTION_TEST_BACKENDS ??= names.join();
 

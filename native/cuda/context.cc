@@ -90,6 +90,7 @@ Context::Context(const ContextOptions& options) : Context() {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
   device_name_ = properties.name;
+  launch_.device.memory_bytes = properties.totalGlobalMem;
   const char* synchronous = std::getenv("ATTENTION_CUDA_SYNC");
   is_synchronous_ = synchronous && std::strcmp(synchronous, "1") == 0;
 

@@ -28,6 +28,7 @@ struct DeviceLimits {
   int multiprocessors = 0;
   int shared_bytes_per_block = 0;  // the most that a block may ask for
   size_t l2_bytes = 0;
+  size_t memory_bytes = SIZE_MAX;
 };
 
 /// Bytes of device memory that are in use; numbers as JavaScript has them, which shares them.
@@ -144,6 +145,8 @@ void launch(const LaunchContext& context, void (*kernel)(Parameters...), const G
 inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
   void* address = nullptr;
   const auto try_it = [&] {
+    // The driver must not be asked for more: it takes all that there is from other processes before it says no.
+    if (bytes > context.device.memory_bytes) return false;
     const cudaError_t status = cudaMallocFromPoolAsync(&address, bytes, context.pool, context.stream);
     if (status != cudaErrorMemoryAllocation) check(status, "cudaMallocFromPoolAsync");
     cudaGetLastError();
