@@ -1,6 +1,4 @@
-import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
-import type { CpuTensors } from '../cpu_kernel.ts';
 import { philox4x32 } from './philox.ts';
 import { rowArgmax } from './row_argmax.cpu.ts';
 import type { SampleTokensInputs } from './sample_tokens.ts';
@@ -10,15 +8,6 @@ import { selectThreshold } from './select_threshold.cpu.ts';
 
 const { exp, log, log1p } = Math;
 
-const checks = new Checks('sampleTokens');
-
-/** Checks that the softmax of every row is defined (see {@link rowArgmax}). The cpu kernel checks this as it goes. */
-export function checkSampleTokensValues({ logits }: CpuTensors<SampleTokensInputs>): void {
-  const [rows, width] = logits.shape;
-  const { values } = logits;
-  for (let row = 0; row < rows; row++) rowArgmax(checks, 'logits', values, row, width);
-}
-
 export const sampleTokensCpu = cpuKernel<SampleTokensInputs, object>(
   ({ logits, parameters }, _attrs, [output]) => {
     const values = logits.values as Float32Array;
@@ -26,7 +15,12 @@ export const sampleTokensCpu = cpuKernel<SampleTokensInputs, object>(
     const scratch = new Float32Array(vocabulary);
     for (let row = 0; row < rows; row++) {
       const start = row * vocabulary;
-      const mostLikely = rowArgmax(checks, 'logits', values, row, vocabulary) - start;
+      const largest = rowArgmax(values, row, vocabulary);
+      if (largest === -1) {
+        output[row] = -1;
+        continue;
+      }
+      const mostLikely = largest - start;
       const rowParameters = unpackSamplingParameters(parameters.values as Int32Array, row);
       output[row] =
         rowParameters.temperature === 0

@@ -1,9 +1,9 @@
 import { tensor2d, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
-import { checkSampleTokensValues, sampleTokensCpu } from './sample_tokens.cpu.ts';
-import { NUM_SAMPLING_FIELDS, packSamplingParameters } from './sampling_parameters.ts';
+import { defineCoreOp } from '../define_op.ts';
+import { sampleTokensCpu } from './sample_tokens.cpu.ts';
+import { NUM_SAMPLING_FIELDS, packSamplingParameters, SAMPLING_PARAMETERS } from './sampling_parameters.ts';
 import type { SamplingParameters } from './sampling_parameters.ts';
 
 /** Inputs of {@link sampleTokensOp} by name. */
@@ -33,7 +33,7 @@ function checkLogits(logits: TensorInfo): void {
  * `-ln(-ln(1 - (b + 0.5) / 2^32))`, and the row's result is the first token that is kept and has the largest
  * `(logit - maximum) / temperature + noise`, in float32 or better.
  */
-export const sampleTokensOp = defineOp<SampleTokensInputs, object>({
+export const sampleTokensOp = defineCoreOp<SampleTokensInputs, object>({
   name: 'SampleTokens',
   check({ logits, parameters }) {
     checkLogits(logits);
@@ -41,7 +41,6 @@ export const sampleTokensOp = defineOp<SampleTokensInputs, object>({
     checks.dtype('parameters', parameters, 'int32');
   },
   outputs: ({ logits }) => [{ shape: [logits.shape[0]], dtype: 'int32' }],
-  checkValues: checkSampleTokensValues,
   kernels: { cpu: sampleTokensCpu },
 });
 
@@ -60,17 +59,18 @@ export const sampleTokensOp = defineOp<SampleTokensInputs, object>({
  *
  * @param logits `[rows, vocabulary]` float32 in any storage type; -Infinity excludes a token.
  * @param parameters Parameters by row. `seeds` and `positions` are required unless every temperature is 0.
- * @returns `[rows]` int32 token ids. At temperature 0, the token with the largest logit; ties go to the lowest id.
+ * @returns `[rows]` int32 token ids. At temperature 0 the token with the largest logit, of equal ones the lowest id. −1 for a
+ * row that cannot be sampled, because its logits hold NaN or have no finite maximum: look for it before you use a token.
  * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_SHAPE` for a parameter with another number
- * of rows, `ERR_RANGE` for a value out of range or missing, and on `cpu` `ERR_RANGE` for a row of logits that holds
- * NaN or has no finite maximum. A device gives −1 for such a row.
+ * of rows, `ERR_RANGE` for a value that is missing or out of range (as float32: a `topP` of 1e-46 is 0),
+ * `ERR_UNSUPPORTED` for an unknown parameter.
  * @see Maddison et al., "A* Sampling", 2014 (Gumbel-max); Holtzman et al., "The Curious Case of Neural Text
  * Degeneration", 2020 (top-p); Nguyen et al., "Turning Up the Heat: Min-p Sampling", 2024.
  */
 export function sampleTokens(logits: Tensor, parameters: SamplingParameters): Tensor1D {
   checks.tensor('logits', logits);
   checkLogits(logits);
-  checks.object('parameters', parameters);
+  checks.keys('parameters', parameters, SAMPLING_PARAMETERS);
   const rows = logits.shape[0];
   const packed = packSamplingParameters(checks, parameters, rows);
   return tidy(() => {

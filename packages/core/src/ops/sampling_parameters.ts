@@ -1,4 +1,4 @@
-import { countOf, describe } from '../checks.ts';
+import { countOf, describe, fitsFloat32, keysOf } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
 /** A number for all rows, or one per row. */
@@ -23,6 +23,16 @@ export interface SamplingParameters {
   positions?: PerRow;
 }
 
+/** Names of {@link SamplingParameters}. */
+export const SAMPLING_PARAMETERS = keysOf<SamplingParameters>({
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  seeds: true,
+  positions: true,
+});
+
 interface Field {
   name: keyof SamplingParameters;
   type: 'float32' | 'int32';
@@ -41,21 +51,21 @@ const FIELDS: readonly Field[] = [
     type: 'float32',
     fallback: 1,
     expected: 'a finite float32 >= 0',
-    valid: (value) => value >= 0 && Math.fround(value) < Number.POSITIVE_INFINITY,
+    valid: (value) => value >= 0 && fitsFloat32(value),
   },
   {
     name: 'topP',
     type: 'float32',
     fallback: 1,
-    expected: 'a number > 0 and <= 1',
-    valid: (value) => value > 0 && value <= 1,
+    expected: 'a float32 > 0 and <= 1',
+    valid: (value) => value > 0 && value <= 1 && fitsFloat32(value),
   },
   {
     name: 'minP',
     type: 'float32',
     fallback: 0,
-    expected: 'a number >= 0 and <= 1',
-    valid: (value) => value >= 0 && value <= 1,
+    expected: 'a float32 >= 0 and <= 1',
+    valid: (value) => value >= 0 && value <= 1 && fitsFloat32(value),
   },
   {
     name: 'topK',
@@ -89,7 +99,7 @@ export function packSamplingParameters(
   const packed = new Int32Array(NUM_SAMPLING_FIELDS * rows);
   const floats = new Float32Array(packed.buffer);
   FIELDS.forEach(({ name, type, fallback, expected, valid }, field) => {
-    const given = parameters[name] ?? fallback;
+    const { [name]: given = fallback } = parameters;
     const start = field * rows;
     if (given === undefined) {
       // `temperature` is the first field, so it is packed already.
@@ -97,8 +107,8 @@ export function packSamplingParameters(
       if (!greedy) checks.fail('ERR_RANGE', name, `${expected} if any temperature is above 0`, 'undefined');
       return;
     }
-    if (typeof given !== 'number' && given.length !== rows) {
-      const isList = typeof given === 'object' && given.length !== undefined;
+    if (typeof given !== 'number' && given?.length !== rows) {
+      const isList = typeof given === 'object' && given?.length !== undefined;
       const received = isList ? countOf(given.length, 'number') : describe(given);
       checks.fail('ERR_SHAPE', name, `a number, or one for each of ${countOf(rows, 'row')}`, received);
     }

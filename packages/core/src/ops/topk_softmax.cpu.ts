@@ -1,17 +1,6 @@
-import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
-import type { CpuTensors } from '../cpu_kernel.ts';
 import { rowArgmax } from './row_argmax.cpu.ts';
 import type { TopkSoftmaxAttributes, TopkSoftmaxInputs } from './topk_softmax.ts';
-
-const checks = new Checks('topkSoftmax');
-
-/** Checks that the softmax of every row is defined (see {@link rowArgmax}). The cpu kernel checks this as it goes. */
-export function checkTopkSoftmaxValues({ routerLogits }: CpuTensors<TopkSoftmaxInputs>): void {
-  const [rows, width] = routerLogits.shape;
-  const { values } = routerLogits;
-  for (let row = 0; row < rows; row++) rowArgmax(checks, 'routerLogits', values, row, width);
-}
 
 export const topkSoftmaxCpu = cpuKernel<TopkSoftmaxInputs, TopkSoftmaxAttributes>(
   ({ routerLogits }, { k, renormalize }, [weights, ids]) => {
@@ -19,9 +8,14 @@ export const topkSoftmaxCpu = cpuKernel<TopkSoftmaxInputs, TopkSoftmaxAttributes
     const [tokens, numExperts] = routerLogits.shape;
     for (let token = 0; token < tokens; token++) {
       const start = token * numExperts;
-      const maximum = values[rowArgmax(checks, 'routerLogits', values, token, numExperts)];
+      const largest = rowArgmax(values, token, numExperts);
       const first = token * k;
       selectLargest(values, start, numExperts, ids, first, k);
+      if (largest === -1) {
+        weights.fill(Number.NaN, first, first + k);
+        continue;
+      }
+      const maximum = values[largest];
 
       let total = 0;
       if (renormalize) {

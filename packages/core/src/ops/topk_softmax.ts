@@ -1,7 +1,7 @@
 import type { Tensor, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
-import { checkTopkSoftmaxValues, topkSoftmaxCpu } from './topk_softmax.cpu.ts';
+import { Checks, keysOf } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
+import { topkSoftmaxCpu } from './topk_softmax.cpu.ts';
 
 /** Inputs of {@link topkSoftmax} by name. */
 export interface TopkSoftmaxInputs {
@@ -17,6 +17,9 @@ export interface TopkSoftmaxAttributes {
   renormalize: boolean;
 }
 
+/** Options of {@link topkSoftmax}. */
+export type TopkSoftmaxOptions = Partial<Pick<TopkSoftmaxAttributes, 'renormalize'>>;
+
 /** The experts of every token, as {@link topkSoftmax} returns them. */
 export interface ExpertRouting {
   /** `[tokens, k]` float32: the weight of each expert, largest first. */
@@ -26,9 +29,10 @@ export interface ExpertRouting {
 }
 
 const checks = new Checks('topkSoftmax');
+const OPTIONS = keysOf<TopkSoftmaxOptions>({ renormalize: true });
 
-/** The op behind {@link topkSoftmax}, for packages that add a kernel. Outputs: weights, ids. */
-export const topkSoftmaxOp = defineOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>({
+/** The op behind {@link topkSoftmax}, for packages that bring a kernel. Outputs: weights, ids. */
+export const topkSoftmaxOp = defineCoreOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>({
   name: 'TopkSoftmax',
   check({ routerLogits }, { k, renormalize }) {
     checks.shape('routerLogits', routerLogits, ['tokens', 'experts']);
@@ -43,7 +47,6 @@ export const topkSoftmaxOp = defineOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>(
       { shape, dtype: 'int32' },
     ];
   },
-  checkValues: checkTopkSoftmaxValues,
   kernels: { cpu: topkSoftmaxCpu },
 });
 
@@ -55,17 +58,19 @@ export const topkSoftmaxOp = defineOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>(
  * @param k Experts per token, 1 to `experts`.
  * @param options `renormalize`: divide the weights of a token's experts by their sum (`norm_topk_prob` in Hugging Face
  * configurations; Mixtral always does). Default `false`.
- * @returns `weights` `[tokens, k]` float32 in descending order and `ids` `[tokens, k]` int32.
- * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_RANGE` for a `k` out of range, and on `cpu`
- * `ERR_RANGE` for a token whose logits hold NaN or have no finite maximum. On a device, such a token gets NaN weights
- * and ids within range.
+ * @returns `weights` `[tokens, k]` float32 in descending order and `ids` `[tokens, k]` int32. A token whose logits hold NaN or
+ * have no finite maximum gets NaN weights, and ids within range.
+ * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_RANGE` for a `k` out of range, `ERR_UNSUPPORTED` for an
+ * unknown option.
  * @see Jiang et al., "Mixtral of Experts", 2024; vLLM's `topk_softmax`.
  */
 export function topkSoftmax(
   routerLogits: Tensor,
   k: number,
-  { renormalize = false }: { renormalize?: boolean } = {},
+  options: TopkSoftmaxOptions = {},
 ): ExpertRouting {
+  checks.keys('options', options, OPTIONS);
+  const { renormalize = false } = options;
   const [weights, ids] = topkSoftmaxOp({ routerLogits }, { k, renormalize });
   return { weights: weights as Tensor2D, ids: ids as Tensor2D };
 }
