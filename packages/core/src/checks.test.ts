@@ -20,6 +20,7 @@ test.each([
   [{}, 'Object'],
   [Object.create(null), 'object'],
   [() => 1, 'a function'],
+  [5n, '5n'],
   [[[[[1]]]], '[[[[…]]]]'],
   [Array.from({ length: 9 }, (_, i) => i), '[0, 1, 2, 3, 4, 5, 6, 7, …]'],
   ['a'.repeat(101), `"${'a'.repeat(100)}…"`],
@@ -50,8 +51,10 @@ group('accepts', () => {
     storage: () => checks.storage('x', halves, 'float32', 'float16'),
     sameStorage: () => checks.sameStorage('x', halves, 'y', halves),
     'integer at both ends': () => [1, 5].forEach((value) => checks.integer('x', value, 1, 5)),
-    finite: () => checks.finite('x', -1e300),
-    'finite above': () => checks.finite('x', 1e-300, 0),
+    finite: () => [-3.4e38, 0, 1e-45].forEach((value) => checks.finite('x', value)),
+    'finite above': () => checks.finite('x', 1e-45, 0),
+    'a hint': () => [undefined, 0, 2 ** 40].forEach((value) => checks.hint('x', value)),
+    'no keys': () => checks.keys('x', {}, []),
     oneOf: () => checks.oneOf('x', 'b', ['a', 'b']),
   };
   test.each(Object.entries(accepted))('%s', (_name, call) => expect(call).not.toThrow());
@@ -60,9 +63,23 @@ group('accepts', () => {
 group('rejects', () => {
   const gone = tf.zeros([1]);
   gone.dispose();
-  const rejected: [string, () => void, Parameters<typeof expectAttentionError>[1], string][] = [
+  type Rejection = [string, () => void, Parameters<typeof expectAttentionError>[1], string];
+  const rejected: Rejection[] = [
     ['expect', () => checks.expect(false, 'ERR_RANGE', 'x', 'y', 3), 'ERR_RANGE', 'expected y, received 3'],
     ['no tensor', () => checks.tensor('x', [1]), 'ERR_DTYPE', 'expected a Tensor, received [1]'],
+    ['an array', () => checks.object('x', []), 'ERR_DTYPE', 'expected an object, received []'],
+    ...[1.5, NaN, -1, Infinity].map((value): Rejection => [
+      `the hint ${value}`,
+      () => checks.hint('x', value),
+      'ERR_RANGE',
+      `expected an integer >= 0, received ${value}`,
+    ]),
+    [
+      'what only looks like a tensor',
+      () => checks.tensor('x', { dataId: {}, shape: [], data() {}, dataSync() {}, throwIfDisposed() {} }),
+      'ERR_DTYPE',
+      'expected a Tensor, received one whose data tfjs does not hold',
+    ],
     ['no object', () => checks.object('x', null), 'ERR_DTYPE', 'expected an object, received null'],
     [
       'an unknown name',
@@ -141,6 +158,12 @@ group('rejects', () => {
       'expected an integer >= 1, received "2"',
     ],
     ['NaN', () => checks.finite('x', Number.NaN), 'ERR_RANGE', 'expected a finite number, received NaN'],
+    ...[1e39, -1e39, 1e-46].map((value): Rejection => [
+      `${value}, which float32 cannot hold`,
+      () => checks.finite('x', value),
+      'ERR_RANGE',
+      `expected a number that fits float32, received ${value}`,
+    ]),
     ['the bound', () => checks.finite('x', 0, 0), 'ERR_RANGE', 'expected a finite number > 0, received 0'],
     ['oneOf', () => checks.oneOf('x', 'c', ['a', 1]), 'ERR_RANGE', 'expected one of "a", 1, received "c"'],
   ];

@@ -27,6 +27,7 @@ function describeAt(depth: number, value: unknown): string {
     return JSON.stringify(value.length > MAX_CHARACTERS ? `${value.slice(0, MAX_CHARACTERS)}…` : value);
   }
   if (typeof value === 'function') return 'a function';
+  if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'object';
   return String(value);
 }
@@ -34,6 +35,28 @@ function describeAt(depth: number, value: unknown): string {
 /** A number of things in words: `1 token`, `2 tokens`. */
 export function countOf(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** The names of an object's properties. `table` names each of them, so that the compiler finds one that is forgotten. */
+export function keysOf<T extends object>(table: Readonly<Record<keyof T & string, true>>): readonly string[] {
+  return Object.keys(table);
+}
+
+/** Whether `value`, if it is not 0, stays a finite number other than 0 when it is rounded to float32. */
+export function fitsFloat32(value: number): boolean {
+  const rounded = Math.fround(value);
+  return Number.isFinite(rounded) && (rounded !== 0 || value === 0);
+}
+
+/** Whether the memory of an array was transferred to another thread; its length is 0 then. */
+export function isDetached({ buffer, length }: Int32Array | Uint8Array | Float32Array): boolean {
+  if (length > 0) return false;
+  try {
+    void new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** A dimension that a shape must have: a fixed size, or a name for a size that is free. */
@@ -72,18 +95,21 @@ export class Checks {
   tensor(argument: string, value: unknown): void {
     if (!(value instanceof Tensor)) this.fail('ERR_DTYPE', argument, 'a Tensor', describe(value));
     if (value.isDisposed) this.fail('ERR_DISPOSED', argument, 'a live tensor', 'a disposed one');
+    // tfjs takes any object with the fields of a tensor for one.
+    if (engine().state.tensorInfo.has(value.dataId)) return;
+    this.fail('ERR_DTYPE', argument, 'a Tensor', 'one whose data tfjs does not hold');
   }
 
   /** `value` is an object, whose properties are checked one by one. */
   object(argument: string, value: unknown): void {
-    if (typeof value === 'object' && value !== null) return;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
     this.fail('ERR_DTYPE', argument, 'an object', describe(value));
   }
 
   /** `value` is an object without other properties than `known`: a misspelt option must not be ignored. */
   keys(argument: string, value: object, known: readonly string[]): void {
     this.object(argument, value);
-    for (const key of Object.keys(value)) {
+    for (const key in value) {
       if (known.includes(key)) continue;
       this.fail('ERR_UNSUPPORTED', argument, `only ${known.join(', ')}`, describe(key));
     }
@@ -148,11 +174,20 @@ export class Checks {
     this.fail('ERR_RANGE', argument, `an integer >= ${minimum}${upper}`, describe(value));
   }
 
-  /** `value` is a finite number, and greater than `above` where that is given. */
+  /**
+   * `value` is a finite number, and greater than `above` if that is given; in float32 too, since kernels compute in it: 1e39
+   * would be infinite there and 1e-46 zero.
+   */
   finite(argument: string, value: number, above = Number.NEGATIVE_INFINITY): void {
-    if (Number.isFinite(value) && value > above) return;
     const bound = above === Number.NEGATIVE_INFINITY ? '' : ` > ${above}`;
-    this.fail('ERR_RANGE', argument, `a finite number${bound}`, describe(value));
+    const valid = Number.isFinite(value) && value > above;
+    if (!valid) this.fail('ERR_RANGE', argument, `a finite number${bound}`, describe(value));
+    if (!fitsFloat32(value)) this.fail('ERR_RANGE', argument, `a number${bound} that fits float32`, value);
+  }
+
+  /** `value`, a hint that sizes grids, is `undefined` or an integer of at least 0. */
+  hint(argument: string, value: number | undefined): void {
+    if (value !== undefined) this.integer(argument, value, 0);
   }
 
   /** `value` is one of `allowed`. */

@@ -5,6 +5,9 @@ import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from './checks.ts';
 import { cpuKernel } from './cpu_kernel.ts';
 import { defineOp } from './define_op.ts';
+import type { OpDefinition } from './define_op.ts';
+import type { AttentionErrorCode } from './errors.ts';
+import { linear } from './ops/linear.ts';
 import { storageOf } from './storage/storage_backend.ts';
 import { tensorFromStorage } from './storage/storage_functions.ts';
 import { expectNoLeak } from './testing/backends.ts';
@@ -32,6 +35,15 @@ const fillOnes = defineOp<{ target: TensorInfo }, object>({
   outputs: () => [],
   mutates: ['target'],
   kernels: { cpu: cpuKernel(({ target }) => void target.values.fill(1)) },
+});
+
+const addInto = defineOp<{ target: TensorInfo; x: TensorInfo }, object>({
+  name: 'AddInto',
+  outputs: () => [],
+  mutates: ['target'],
+  kernels: {
+    cpu: cpuKernel(({ target, x }) => target.values.forEach((_, i) => (target.values[i] += x.values[i]))),
+  },
 });
 
 const divideWithRemainder = defineOp<{ x: TensorInfo }, { divisor: number }>({
@@ -199,4 +211,91 @@ test('kernel() adds a kernel, and replaces one without a warning', async () => {
   expect(call).toThrow(new Error('its own'));
   tf.unregisterKernel('ScaleShift', 'bare');
   expectAttentionError(call, 'ERR_UNSUPPORTED', '[scaleShift] no bare kernel');
+});
+
+test('a name that tfjs, we or another definition has is refused, and nothing is replaced', () => {
+  const outputs = ({ x }: { x: TensorInfo }) => [{ shape: x.shape, dtype: 'float32' as const }];
+  const taken: [string, string][] = [
+    ['Linear', 'an op of @attention-js/core'],
+    ['Add', 'a kernel of tfjs backend cpu'],
+    ['ScaleShift', 'which another defineOp has taken'],
+  ];
+  for (const [name, what] of taken) {
+    expectAttentionError(
+      () => defineOp({ name, outputs, kernels: { cpu: cpuKernel(({ x }, _attrs, [y]) => y.set(x.values)) } }),
+      'ERR_UNSUPPORTED',
+      `[defineOp] name: expected one that nothing has yet, received "${name}", ${what}`,
+    );
+  }
+  expect([...linear(tf.ones([1, 3]), tf.ones([1, 3])).dataSync()]).toEqual([3]);
+  expect([...tf.add(tf.ones([1]), 1).dataSync()]).toEqual([2]);
+});
+
+test('a definition is checked', () => {
+  const definition = { name: 'NeverDefined', outputs: () => [] };
+  const rejected: [object, AttentionErrorCode, string][] = [
+    [
+      { kernel: {} },
+      'ERR_UNSUPPORTED',
+      'definition: expected only name, check, checkValues, outputs, optional, mutates, kernels, received "kernel"',
+    ],
+    [{ name: 'neverDefined' }, 'ERR_RANGE', 'name: expected an UpperCamel name, received "neverDefined"'],
+    [{ name: 'Never_Defined' }, 'ERR_RANGE', 'name: expected an UpperCamel name, received "Never_Defined"'],
+    [{ name: undefined }, 'ERR_RANGE', 'name: expected an UpperCamel name, received undefined'],
+    [{ outputs: undefined }, 'ERR_DTYPE', 'outputs: expected a function, received undefined'],
+    [{ check: {} }, 'ERR_DTYPE', 'check: expected a function, received Object'],
+    [{ kernels: { cpu: 'x' } }, 'ERR_DTYPE', 'cpu: expected a function, received "x"'],
+    [{ kernels: null }, 'ERR_DTYPE', 'kernels: expected an object, received null'],
+    [{ mutates: 'x' }, 'ERR_DTYPE', 'mutates: expected an array of names of inputs, received "x"'],
+    [{ optional: [1] }, 'ERR_DTYPE', 'optional: expected an array of names of inputs, received [1]'],
+  ];
+  for (const [changes, code, message] of rejected) {
+    const call = () => defineOp({ ...definition, ...changes } as OpDefinition<object, object>);
+    expectAttentionError(call, code, `[defineOp] ${message}`);
+  }
+  expectAttentionError(
+    () => defineOp(null as unknown as OpDefinition<object, object>),
+    'ERR_DTYPE',
+    '[defineOp] definition: expected an object, received null',
+  );
+});
+
+test('inputs and attributes have to be objects', () => {
+  expectAttentionError(
+    () => scaleShift(null as never, { scale: 1 }),
+    'ERR_DTYPE',
+    '[scaleShift] inputs: expected an object, received null',
+  );
+  expectAttentionError(
+    () => scaleShift({ x: tf.ones([1]) }, undefined as never),
+    'ERR_DTYPE',
+    '[scaleShift] attrs: expected an object, received undefined',
+  );
+});
+
+test('what is written in place shares no data with another input', () => {
+  const target = tf.zeros([2]);
+  const message = '[addInto] x: expected data of its own, received the data of target';
+  for (const x of [target, tf.reshape(target, [1, 2]), tf.clone(target)]) {
+    expectAttentionError(() => addInto({ target, x }, {}), 'ERR_UNSUPPORTED', message);
+  }
+  // On `cpu`, tensors made from one typed array, or from parts of it, have data ids of their own and one memory.
+  const memory = new Float32Array(3);
+  const overlapping = () =>
+    addInto({ target: tf.tensor1d(memory.subarray(0, 2)), x: tf.tensor1d(memory.subarray(1)) }, {});
+  expectAttentionError(overlapping, 'ERR_UNSUPPORTED', message);
+  addInto({ target: tf.tensor1d(memory.subarray(0, 2)), x: tf.tensor1d(memory.subarray(2)) }, {});
+  expect([...target.dataSync()]).toEqual([0, 0]);
+});
+
+test('check() throws what a call would throw, and runs no kernel', () => {
+  const target = tf.zeros([1]);
+  fillOnes.check({ target }, {});
+  expect([...target.dataSync()]).toEqual([0]);
+  const x = tf.ones([1]);
+  expectAttentionError(
+    () => scaleShift.check({ x }, { scale: Number.NaN }),
+    'ERR_RANGE',
+    '[scaleShift] scale: expected a finite number, received NaN',
+  );
 });

@@ -7,10 +7,13 @@ import type {
   Tensor,
   TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { Checks } from './checks.ts';
+import { Checks, describe, keysOf } from './checks.ts';
+import { coreState } from './core_state.ts';
 import type { CpuTensors } from './cpu_kernel.ts';
 import { AttentionError } from './errors.ts';
-import { guardMoves } from './storage/storage_backend.ts';
+import { assertWritable, cpuValues, sharesMemory } from './storage/cpu_storage.ts';
+import type { CpuBackend } from './storage/cpu_storage.ts';
+import { checkUsable, guardMoves } from './storage/storage_backend.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
 /** The named inputs of an op, `TensorInfo`s for its kernels, as the tensors that a caller passes. */
@@ -59,7 +62,7 @@ export interface OpDefinition<Inputs extends object, Attributes extends object> 
   outputs(inputs: Inputs, attrs: Attributes): OutputSpec[];
   /** Names of the inputs that may be `undefined`. */
   optional?: readonly (keyof Inputs & string)[];
-  /** Names of the inputs that the kernel overwrites. */
+  /** Names of the inputs that the kernel overwrites. None of them may share its data with another input. */
   mutates?: readonly (keyof Inputs & string)[];
   /** Kernels by tfjs backend name. */
   kernels?: Record<string, OpKernel<Inputs, Attributes>>;
@@ -72,9 +75,11 @@ export interface Op<Inputs extends object, Attributes extends object> {
    *
    * @throws AttentionError of the op's own checks; `ERR_DTYPE` for an input that is no tensor and `ERR_DISPOSED` for a
    * disposed one; `ERR_UNSUPPORTED` when the active backend has no kernel for the op, or when the op writes in place while
-   * a gradient is recorded.
+   * a gradient is recorded or into data that another input shares.
    */
   (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[];
+  /** Throws what a call would throw before its kernel runs. For what makes several calls, all of them or none. */
+  check(this: void, inputs: OpTensors<Inputs>, attrs: Attributes): void;
   /** UpperCamel name; the tfjs kernel name. */
   readonly kernelName: string;
   /** See {@link OpDefinition.checkValues}. */
@@ -83,9 +88,57 @@ export interface Op<Inputs extends object, Attributes extends object> {
   kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>): void;
 }
 
+const definitionChecks = new Checks('defineOp');
+const DEFINITION = keysOf<OpDefinition<object, object>>({
+  name: true,
+  check: true,
+  checkValues: true,
+  outputs: true,
+  optional: true,
+  mutates: true,
+  kernels: true,
+});
+
+function checkDefinition(definition: OpDefinition<never, never>): void {
+  definitionChecks.keys('definition', definition, DEFINITION);
+  const { name, check, checkValues, outputs, optional = [], mutates = [], kernels = {} } = definition;
+  const isName = typeof name === 'string' && /^[A-Z][A-Za-z0-9]*$/.test(name);
+  definitionChecks.expect(isName, 'ERR_RANGE', 'name', 'an UpperCamel name', describe(name));
+  definitionChecks.object('kernels', kernels);
+  const functions: Record<string, unknown> = { outputs, ...kernels };
+  if (check !== undefined) functions.check = check;
+  if (checkValues !== undefined) functions.checkValues = checkValues;
+  for (const [argument, value] of Object.entries(functions)) {
+    definitionChecks.expect(
+      typeof value === 'function',
+      'ERR_DTYPE',
+      argument,
+      'a function',
+      describe(value),
+    );
+  }
+  for (const [argument, names] of Object.entries({ optional, mutates })) {
+    const isList = Array.isArray(names) && names.every((input) => typeof input === 'string');
+    definitionChecks.expect(isList, 'ERR_DTYPE', argument, 'an array of names of inputs', describe(names));
+  }
+}
+
+/** Throws if the name is that of another op, or of a kernel of tfjs: the later one would replace the earlier one everywhere. */
+function checkNameIsFree(name: string): void {
+  const fail = (what: string): never =>
+    definitionChecks.fail('ERR_UNSUPPORTED', 'name', 'one that nothing has yet', `"${name}", ${what}`);
+  const known = coreState.ops.get(name);
+  if (known) fail(known.isOurs ? 'an op of @attention-js/core' : 'which another defineOp has taken');
+  for (const backendName of Object.keys(engine().registryFactory)) {
+    if (getKernel(name, backendName)) fail(`a kernel of tfjs backend ${backendName}`);
+  }
+}
+
 /**
  * Defines an op once; each backend gives it a kernel. The pattern is candle's `CustomOp`.
  *
+ * @throws AttentionError `ERR_UNSUPPORTED` for a name that another op or a kernel of tfjs has and for unknown keys;
+ * `ERR_DTYPE`, `ERR_RANGE` for a definition that is none.
  * @example
  * ```ts
  * const scaleShift = defineOp({
@@ -99,6 +152,27 @@ export interface Op<Inputs extends object, Attributes extends object> {
 export function defineOp<Inputs extends object, Attributes extends object>(
   definition: OpDefinition<Inputs, Attributes>,
 ): Op<Inputs, Attributes> {
+  checkDefinition(definition as OpDefinition<never, never>);
+  checkNameIsFree(definition.name);
+  coreState.ops.set(definition.name, { isOurs: false });
+  return makeOp(definition, definition.kernels);
+}
+
+/** {@link defineOp} for the ops of this package. A second copy of it uses the kernels that the first one registered. */
+export function defineCoreOp<Inputs extends object, Attributes extends object>(
+  definition: OpDefinition<Inputs, Attributes>,
+): Op<Inputs, Attributes> {
+  const { name, kernels } = definition;
+  const isShared = coreState.ops.get(name)?.isOurs;
+  if (!isShared) checkNameIsFree(name);
+  coreState.ops.set(name, { isOurs: true });
+  return makeOp(definition, isShared ? undefined : kernels);
+}
+
+function makeOp<Inputs extends object, Attributes extends object>(
+  definition: OpDefinition<Inputs, Attributes>,
+  kernels: OpDefinition<Inputs, Attributes>['kernels'] = {},
+): Op<Inputs, Attributes> {
   const { name: kernelName, optional = [], mutates = [] } = definition;
   const opName = kernelName[0].toLowerCase() + kernelName.slice(1);
   const checks = new Checks(opName);
@@ -109,7 +183,10 @@ export function defineOp<Inputs extends object, Attributes extends object>(
     throw new AttentionError('ERR_UNSUPPORTED', `[${opName}] no ${backendName} kernel`);
   };
 
-  const run = (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[] => {
+  /** Checks a call, and gives its inputs without those that are left out. */
+  const checkCall = (inputs: OpTensors<Inputs>, attrs: Attributes): NamedTensorMap => {
+    checks.object('inputs', inputs);
+    checks.object('attrs', attrs);
     const given: NamedTensorMap = {};
     for (const argument of Object.keys(inputs)) {
       const tensor = (inputs as Record<string, Tensor | undefined>)[argument];
@@ -120,6 +197,12 @@ export function defineOp<Inputs extends object, Attributes extends object>(
     }
     if (mutates.length > 0) checks.notRecorded(mutated);
     definition.check?.(inputs as Inputs, attrs);
+    if (mutates.length > 0) checkWritten(checks, mutates, given);
+    return given;
+  };
+
+  const run = (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[] => {
+    const given = checkCall(inputs, attrs);
     const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
     if (!backend) failWithoutKernel(backendName);
     try {
@@ -132,6 +215,7 @@ export function defineOp<Inputs extends object, Attributes extends object>(
 
   const op: Op<Inputs, Attributes> = Object.assign(run, {
     kernelName,
+    check: (inputs: OpTensors<Inputs>, attrs: Attributes): void => void checkCall(inputs, attrs),
     checkValues: definition.checkValues,
     kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>) {
       guardMoves();
@@ -153,7 +237,26 @@ export function defineOp<Inputs extends object, Attributes extends object>(
       });
     },
   });
-  for (const [backendName, kernel] of Object.entries(definition.kernels ?? {}))
-    op.kernel(backendName, kernel);
+  for (const [backendName, kernel] of Object.entries(kernels)) op.kernel(backendName, kernel);
   return op;
+}
+
+/** What is written in place can be written to where it lies, and nothing else of the call changes with it. */
+function checkWritten(checks: Checks, mutates: readonly string[], inputs: NamedTensorMap): void {
+  const { backend, backendName } = engine();
+  for (const argument of Object.keys(inputs)) checkUsable(inputs[argument]);
+  const cpu = backendName === 'cpu' ? (backend as CpuBackend) : undefined;
+  for (const written of mutates) {
+    const target = inputs[written];
+    if (!target) continue; // optional
+    const memory = cpu && cpuValues(cpu, target);
+    if (memory) assertWritable(checks.op, written, memory, target.dtype);
+    for (const argument of Object.keys(inputs)) {
+      if (argument === written) continue;
+      const other = inputs[argument];
+      const isShared = memory ? sharesMemory(memory, cpuValues(cpu, other)) : false;
+      if (other.dataId !== target.dataId && !isShared) continue;
+      checks.fail('ERR_UNSUPPORTED', argument, 'data of its own', `the data of ${written}`);
+    }
+  }
 }

@@ -3,7 +3,8 @@ import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import { INPUT_METADATA } from '../cache/input_metadata.ts';
 import type { InputMetadata } from '../cache/input_metadata.ts';
 import type { LayerCache } from '../cache/paged_kv_cache.ts';
-import { Checks, describe } from '../checks.ts';
+import { Checks, describe, keysOf } from '../checks.ts';
+import { checkAttentionOptions } from '../ops/attention_options.ts';
 import type { AttentionOptions } from '../ops/attention_options.ts';
 import { pagedAttention } from '../ops/paged_attention.ts';
 import { reshapeAndCache } from '../ops/reshape_and_cache.ts';
@@ -53,26 +54,26 @@ export interface PagedAttentionForward {
   attentionMask?: Tensor;
 }
 
-const OPTIONS = [
-  'numHeads',
-  'headSize',
-  'scale',
-  'numKvHeads',
-  'slidingWindow',
-  'alibiSlopes',
-  'sinks',
-] as const satisfies readonly (keyof PagedAttentionOptions)[];
+const OPTIONS = keysOf<PagedAttentionOptions>({
+  numHeads: true,
+  headSize: true,
+  scale: true,
+  numKvHeads: true,
+  slidingWindow: true,
+  alibiSlopes: true,
+  sinks: true,
+});
 
-const FORWARD = [
-  'query',
-  'key',
-  'value',
-  'keyCache',
-  'valueCache',
-  'metadata',
-  'softcap',
-  'attentionMask',
-] as const satisfies readonly (keyof PagedAttentionForward)[];
+const FORWARD = keysOf<PagedAttentionForward>({
+  query: true,
+  key: true,
+  value: true,
+  keyCache: true,
+  valueCache: true,
+  metadata: true,
+  softcap: true,
+  attentionMask: true,
+});
 
 const checks = new Checks('PagedAttention');
 const forwardChecks = new Checks('PagedAttention.forward');
@@ -109,6 +110,7 @@ export class PagedAttention {
     this.#numKvHeads = numKvHeads;
     this.#headSize = headSize;
     this.#options = { scale, slidingWindow, alibiSlopes, sinks };
+    checkAttentionOptions(checks, this.#options);
   }
 
   /**
@@ -116,8 +118,8 @@ export class PagedAttention {
    *
    * @returns Attention's output in the shape and storage type of `query`.
    * @throws AttentionError `ERR_SHAPE` for shapes that do not fit or leave open which token belongs to which sequence;
-   * `ERR_DTYPE` when a tensor that is needed is missing or of another type; `ERR_UNSUPPORTED` for `attentionMask` with a
-   * cache and an argument or a property of the metadata that does not exist; and those of `reshapeAndCache`, `pagedAttention` and `varlenAttention`.
+   * `ERR_DTYPE` when a tensor that is needed is missing or of another type; `ERR_UNSUPPORTED` for unknown names and for
+   * `attentionMask` with a cache; and those of `reshapeAndCache`, `pagedAttention` and `varlenAttention`.
    */
   forward(inputs: PagedAttentionForward): Tensor {
     forwardChecks.keys('inputs', inputs, FORWARD);
@@ -126,6 +128,7 @@ export class PagedAttention {
     checks.tensor('key', key);
     checks.tensor('value', value);
     checks.keys('metadata', metadata, INPUT_METADATA);
+    checkAttentionOptions(checks, { softcap });
     const layout = headLayoutOf(checks, query, this.#numHeads, this.#headSize);
     checkHeadLayout(checks, 'key', key, layout, this.#numKvHeads, this.#headSize);
     checks.shape('value', value, key.shape, ' to match key');

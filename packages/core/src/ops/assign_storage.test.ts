@@ -44,8 +44,15 @@ describeOnBackends('assignStorage', (backendName) => {
     assignStorage(destination, source);
     source.fill(9);
     expect([...shared.dataSync()]).toEqual([1, 2]);
-    assignStorage(destination, shared);
-    expect([...destination.dataSync()]).toEqual([1, 2]);
+  });
+
+  test('refuses a source that shares its data with the destination', () => {
+    const destination = tf.zeros([2]);
+    expectAttentionError(
+      () => assignStorage(destination, destination.clone()),
+      'ERR_UNSUPPORTED',
+      '[assignStorage] source: expected data of its own, received the data of destination',
+    );
   });
 
   test('takes no elements', () => {

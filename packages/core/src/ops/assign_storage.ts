@@ -1,7 +1,7 @@
 import { Tensor } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks, countOf, describe } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { Checks, countOf, describe, isDetached } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageBackend } from '../storage/storage_backend.ts';
 import { assignStorageCpu } from './assign_storage.cpu.ts';
 
@@ -19,8 +19,8 @@ function checkDestination(destination: TensorInfo): void {
   checks.dtype('destination', destination, 'float32', 'int32');
 }
 
-/** The op behind {@link assignStorage} from a tensor, for packages that add a kernel. */
-export const assignStorageOp = defineOp<AssignStorageInputs, object>({
+/** The op behind {@link assignStorage} from a tensor, for packages that bring a kernel. */
+export const assignStorageOp = defineCoreOp<AssignStorageInputs, object>({
   name: 'AssignStorage',
   check({ destination, source }) {
     checkDestination(destination);
@@ -57,6 +57,8 @@ export function assignStorage(destination: Tensor, source: Tensor | Float32Array
       : [source instanceof Float32Array, 'Float32Array'];
   const dtype = destination.dtype;
   checks.expect(matches, 'ERR_DTYPE', 'source', `a Tensor or ${expected} for ${dtype}`, describe(source));
+  const received = 'one whose buffer is detached';
+  checks.expect(!isDetached(source), 'ERR_DTYPE', 'source', `a Tensor or ${expected}`, received);
   const { size } = destination;
   checks.expect(source.length === size, 'ERR_SHAPE', 'source', countOf(size, 'element'), source.length);
   storageBackend('assignStorage', destination).assign(destination, source);

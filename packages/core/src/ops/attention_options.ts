@@ -1,6 +1,6 @@
 import { Tensor, tensor1d } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { describe } from '../checks.ts';
+import { describe, fitsFloat32, keysOf } from '../checks.ts';
 import type { Checks } from '../checks.ts';
 
 /**
@@ -48,32 +48,33 @@ export function attentionAttributes(options: AttentionOptions, headSize: number)
   return { scale, causal, softcap, slidingWindow: slidingWindow ?? 0 };
 }
 
-const OPTIONS = [
-  'scale',
-  'causal',
-  'softcap',
-  'slidingWindow',
-  'alibiSlopes',
-  'sinks',
-] as const satisfies readonly (keyof AttentionOptions)[];
+/** Names of {@link AttentionOptions}. */
+export const ATTENTION_OPTIONS = keysOf<AttentionOptions>({
+  scale: true,
+  causal: true,
+  softcap: true,
+  slidingWindow: true,
+  alibiSlopes: true,
+  sinks: true,
+});
 
 /**
  * Checks options as the user passed them.
  *
- * @param others Names of the op's options in addition to {@link AttentionOptions}.
+ * @param known Names of the op's options.
  */
 export function checkAttentionOptions(
   checks: Checks,
   options: AttentionOptions,
-  others: readonly string[] = [],
+  known: readonly string[] = ATTENTION_OPTIONS,
 ): void {
-  checks.keys('options', options, others.length > 0 ? [...OPTIONS, ...others] : OPTIONS);
+  checks.keys('options', options, known);
   const { scale, causal, softcap, slidingWindow } = options;
   if (scale !== undefined) checks.finite('scale', scale);
   if (causal !== undefined) checks.oneOf('causal', causal, [true, false]);
   if (softcap !== undefined) {
     checks.expect(
-      Number.isFinite(softcap) && softcap >= 0,
+      Number.isFinite(softcap) && softcap >= 0 && fitsFloat32(softcap),
       'ERR_RANGE',
       'softcap',
       'a finite number >= 0',

@@ -1,5 +1,5 @@
 import type { Checks } from '../checks.ts';
-import { describe } from '../checks.ts';
+import { describe, isDetached } from '../checks.ts';
 
 /** The attribute that `copyBlocks` and `swapBlocks` share: which block is copied where. */
 export interface BlockPairsAttributes {
@@ -16,6 +16,7 @@ export function checkBlockPairs(
 ): void {
   const expected = 'an Int32Array of source, destination, source, …';
   checks.expect(pairs instanceof Int32Array, 'ERR_DTYPE', 'pairs', expected, describe(pairs));
+  checks.expect(!isDetached(pairs), 'ERR_DTYPE', 'pairs', expected, 'one whose buffer is detached');
   checks.expect(pairs.length % 2 === 0, 'ERR_SHAPE', 'pairs', 'an even length', pairs.length);
   for (let i = 0; i < pairs.length; i++) {
     const numBlocks = i % 2 === 0 ? sourceBlocks : destinationBlocks;

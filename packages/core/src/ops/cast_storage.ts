@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageBackend } from '../storage/storage_backend.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
@@ -20,8 +20,8 @@ export interface CastStorageAttributes {
 
 const checks = new Checks('castStorage');
 
-/** The op behind {@link castStorage}, for packages that add a kernel. */
-export const castStorageOp = defineOp<CastStorageInputs, CastStorageAttributes>({
+/** The op behind {@link castStorage}, for packages that bring a kernel. */
+export const castStorageOp = defineCoreOp<CastStorageInputs, CastStorageAttributes>({
   name: 'CastStorage',
   check({ x }, { storage }) {
     checks.dtype('x', x, 'float32');

@@ -5,7 +5,7 @@ import type { CopyBlocksInputs } from './copy_blocks.ts';
 
 export const copyBlocksCpu = cpuKernel<CopyBlocksInputs, BlockPairsAttributes>(
   ({ keyCache, valueCache }, { pairs }) => {
-    copyBlockPairs('copyBlocks', 'keyCache', keyCache, keyCache, pairs);
-    copyBlockPairs('copyBlocks', 'valueCache', valueCache, valueCache, pairs);
+    copyBlockPairs(keyCache, keyCache, pairs);
+    copyBlockPairs(valueCache, valueCache, pairs);
   },
 );

@@ -8,6 +8,7 @@ import { cacheShapes } from '../testing/cache_index.ts';
 import { expectAttentionError } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
+import { castStorage } from './cast_storage.ts';
 import { copyBlocks, copyBlocksOp } from './copy_blocks.ts';
 
 const cases = (['flash', 'vllm'] as const).flatMap((layout) =>
@@ -140,6 +141,27 @@ describeOnBackends('copyBlocks', (backendName) => {
     expect(tf.sum(ones).dataSync()[0]).toBe(64);
   });
 
+  test('copies nothing if a later layer is refused', () => {
+    const first = (): tf.Tensor => tf.concat([tf.ones([1, 8, 1, 8]), tf.zeros([3, 8, 1, 8])]);
+    const [keys, values, shared] = [first(), first(), first()];
+    expectAttentionError(
+      () => copyBlocks([keys, shared], [values, shared], Int32Array.of(0, 1)),
+      'ERR_UNSUPPORTED',
+      '[copyBlocks] valueCache: expected data of its own, received the data of keyCache',
+    );
+    expect([keys, values].map((cache) => tf.sum(cache).dataSync()[0])).toEqual([64, 64]);
+  });
+
+  test('refuses pairs whose memory went to another thread', () => {
+    const pairs = Int32Array.of(0, 1);
+    structuredClone(pairs.buffer, { transfer: [pairs.buffer] });
+    expectAttentionError(
+      () => copyBlocks([tf.zeros(shape)], [tf.zeros(shape)], pairs),
+      'ERR_DTYPE',
+      '[copyBlocks] pairs: expected an Int32Array of source, destination, source, …, received one whose buffer is detached',
+    );
+  });
+
   test('the op itself takes independent pairs alone', () => {
     expectAttentionError(
       () =>
@@ -152,7 +174,39 @@ describeOnBackends('copyBlocks', (backendName) => {
     );
   });
 
+  if (backendName !== 'cpu') {
+    test('copies nothing if a cache of a later layer lives on another backend', async () => {
+      await tf.setBackend('cpu');
+      const foreign = zerosWithStorage(shape, 'float16');
+      await tf.setBackend(backendName);
+      const ones = castStorage(tf.concat([tf.ones([1, 8, 1, 8]), tf.zeros([3, 8, 1, 8])]), 'float16');
+      const [value, other] = [zerosWithStorage(shape, 'float16'), zerosWithStorage(shape, 'float16')];
+      expectAttentionError(
+        () => copyBlocks([ones, foreign], [value, other], Int32Array.of(0, 1)),
+        'ERR_UNSUPPORTED',
+        /^\[moveData\] a float16 tensor stays on the backend that made it/,
+      );
+      expect(tf.sum(castStorage(ones, 'float32')).dataSync()[0]).toBe(64);
+    });
+  }
+
   if (backendName === 'cpu') {
+    test('copies nothing if a cache of a later layer cannot be written to', () => {
+      const ones = tf.concat([tf.ones([1, 8, 1, 8]), tf.zeros([3, 8, 1, 8])]);
+      const ints = tf.cast(tf.zeros(shape, 'int32'), 'float32');
+      for (const values of [
+        [tf.zeros(shape), ints],
+        [ints, tf.zeros(shape)],
+      ]) {
+        expectAttentionError(
+          () => copyBlocks([ones, tf.zeros(shape)], values, Int32Array.of(0, 1)),
+          'ERR_UNSUPPORTED',
+          /^\[copyBlocks\] valueCache: expected float32 memory of its own/,
+        );
+      }
+      expect(tf.sum(ones).dataSync()[0]).toBe(64);
+    });
+
     test('does not write into the int32 tensor behind tf.cast', () => {
       const ints = tf.reshape(tf.range(0, 256, 1, 'int32'), shape);
       const floats = tf.cast(ints, 'float32');

@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks, countOf, describe } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { checkBlockPairs, checkIndependent, independentRuns } from './block_pairs.ts';
 import type { BlockPairsAttributes } from './block_pairs.ts';
 import { checkCacheLayout } from './cache_layout.ts';
@@ -20,7 +20,7 @@ const checks = new Checks('copyBlocks');
  * The op behind {@link copyBlocks}, for packages that add a kernel: copies within the caches of one layer, in any order,
  * because no block that is written to is in another of the op's `pairs`.
  */
-export const copyBlocksOp = defineOp<CopyBlocksInputs, BlockPairsAttributes>({
+export const copyBlocksOp = defineCoreOp<CopyBlocksInputs, BlockPairsAttributes>({
   name: 'CopyBlocks',
   check({ keyCache, valueCache }, { pairs }) {
     const { numBlocks } = checkCacheLayout(checks, keyCache, valueCache);
@@ -37,11 +37,11 @@ export const copyBlocksOp = defineOp<CopyBlocksInputs, BlockPairsAttributes>({
  *
  * @param keyCaches Key cache of each layer, all of the same shape, in layout `flash` or `vllm` (see `reshapeAndCache`).
  * @param valueCaches Value cache of each layer.
- * @param pairs Source block, destination block, source block, … The result is as if the pairs were copied one after
- * another: a destination may be the source of a later pair.
- * @throws AttentionError `ERR_DTYPE` if `pairs` is not an `Int32Array`, `ERR_SHAPE` if its length is odd or layers differ,
- * `ERR_RANGE` for a block outside the cache, `ERR_UNSUPPORTED` while a gradient is recorded. If it throws, nothing was
- * copied.
+ * @param pairs Source block, destination block, source block, … The result is that of copying one pair after another:
+ * a destination may be the source of a later pair.
+ * @throws AttentionError `ERR_DTYPE` when `pairs` is no `Int32Array`, `ERR_SHAPE` when its length is odd or layers differ,
+ * `ERR_RANGE` for a block outside the cache, `ERR_UNSUPPORTED` while a gradient is recorded, for caches that share their data
+ * and for one that lives on another backend. Nothing was copied then.
  * @see vLLM's `copy_blocks`.
  */
 export function copyBlocks(
@@ -52,14 +52,15 @@ export function copyBlocks(
   checkLayers(keyCaches, valueCaches);
   if (keyCaches.length === 0) return;
   checkBlockPairs(checks, pairs, keyCaches[0].shape[0], keyCaches[0].shape[0]);
-  for (const run of independentRuns(pairs, true)) {
-    keyCaches.forEach((keyCache, layer) => {
-      copyBlocksOp({ keyCache, valueCache: valueCaches[layer] }, { pairs: run });
-    });
+  const runs = independentRuns(pairs, true);
+  const layers = keyCaches.map((keyCache, layer) => ({ keyCache, valueCache: valueCaches[layer] }));
+  for (const layer of layers) copyBlocksOp.check(layer, { pairs: runs[0] });
+  for (const run of runs) {
+    for (const layer of layers) copyBlocksOp(layer, { pairs: run });
   }
 }
 
-/** Checks all layers, so that an error in a later layer is thrown before the first layer is written. */
+/** What {@link copyBlocksOp} cannot check: the layers are alike. */
 function checkLayers(keyCaches: readonly Tensor[], valueCaches: readonly Tensor[]): void {
   const lists = { keyCaches, valueCaches };
   for (const [name, caches] of Object.entries(lists)) {

@@ -1,6 +1,6 @@
 import type { Tensor, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { Checks, keysOf } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { checkFusedMoeValues, fusedMoeCpu } from './fused_moe.cpu.ts';
 
@@ -28,9 +28,10 @@ export interface FusedMoeAttributes {
 }
 
 const checks = new Checks('fusedMoe');
+const OPTIONS = keysOf<FusedMoeAttributes>({ activation: true });
 
-/** The op behind {@link fusedMoe}, for packages that add a kernel. */
-export const fusedMoeOp = defineOp<FusedMoeInputs, FusedMoeAttributes>({
+/** The op behind {@link fusedMoe}, for packages that bring a kernel. */
+export const fusedMoeOp = defineCoreOp<FusedMoeInputs, FusedMoeAttributes>({
   name: 'FusedMoe',
   check({ x, gateUpWeights, downWeights, topkWeights, topkIds }, { activation }) {
     checks.oneOf('activation', activation, ['silu', 'gelu', 'gelu_tanh']);
@@ -69,8 +70,8 @@ export const fusedMoeOp = defineOp<FusedMoeInputs, FusedMoeAttributes>({
  * @param topkIds `[tokens, k]` int32, from {@link topkSoftmax}.
  * @param options `activation`, `silu` by default.
  * @returns `[tokens, hidden]` in the storage type of `x`.
- * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, and on `cpu` `ERR_RANGE`
- * for an expert id out of range. On a device, a token with such an id gives NaN.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an unknown option, and on `cpu` `ERR_RANGE`
+ * for an expert id out of range. A device gives a token with such an id NaN.
  * @see Jiang et al., "Mixtral of Experts", 2024; vLLM's `fused_experts`.
  */
 export function fusedMoe(
@@ -79,8 +80,10 @@ export function fusedMoe(
   downWeights: Tensor,
   topkWeights: Tensor,
   topkIds: Tensor,
-  { activation = 'silu' }: Partial<FusedMoeAttributes> = {},
+  options: Partial<FusedMoeAttributes> = {},
 ): Tensor2D {
+  checks.keys('options', options, OPTIONS);
+  const { activation = 'silu' } = options;
   const inputs = { x, gateUpWeights, downWeights, topkWeights, topkIds };
   return fusedMoeOp(inputs, { activation })[0] as Tensor2D;
 }

@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { Checks, keysOf } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { checkGated, gatedOutput } from './gated_activation.ts';
 import { geluAndMulCpu } from './gelu_and_mul.cpu.ts';
 
@@ -17,9 +17,10 @@ export interface GeluAndMulAttributes {
 }
 
 const checks = new Checks('geluAndMul');
+const OPTIONS = keysOf<GeluAndMulAttributes>({ approximate: true });
 
-/** The op behind {@link geluAndMul}, for packages that add a kernel. */
-export const geluAndMulOp = defineOp<GeluAndMulInputs, GeluAndMulAttributes>({
+/** The op behind {@link geluAndMul}, for packages that bring a kernel. */
+export const geluAndMulOp = defineCoreOp<GeluAndMulInputs, GeluAndMulAttributes>({
   name: 'GeluAndMul',
   check({ x }, { approximate }) {
     checkGated(checks, x);
@@ -37,10 +38,12 @@ export const geluAndMulOp = defineOp<GeluAndMulInputs, GeluAndMulAttributes>({
  *
  * @param x `[.., 2n]` float32 in any storage type: the gate's n elements, then the up projection's.
  * @returns `[.., n]` in the storage type of `x`.
- * @throws AttentionError `ERR_SHAPE` if the last dimension is odd or `x` is a scalar, `ERR_DTYPE` if `x` is not float32,
- * `ERR_RANGE` for another `approximate`.
+ * @throws AttentionError `ERR_SHAPE` when the last dimension is odd or `x` is a scalar, `ERR_DTYPE` when not float32,
+ * `ERR_RANGE` for another `approximate`, `ERR_UNSUPPORTED` for an unknown option.
  * @see Shazeer, "GLU Variants Improve Transformer", 2020; vLLM's `gelu_and_mul` and `gelu_tanh_and_mul`.
  */
-export function geluAndMul(x: Tensor, { approximate = 'none' }: Partial<GeluAndMulAttributes> = {}): Tensor {
+export function geluAndMul(x: Tensor, options: Partial<GeluAndMulAttributes> = {}): Tensor {
+  checks.keys('options', options, OPTIONS);
+  const { approximate = 'none' } = options;
   return geluAndMulOp({ x }, { approximate })[0];
 }

@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { linearCpu } from './linear.cpu.ts';
 
@@ -16,8 +16,8 @@ export interface LinearInputs {
 
 const checks = new Checks('linear');
 
-/** The op behind {@link linear}, for packages that add a kernel. */
-export const linearOp = defineOp<LinearInputs, object>({
+/** The op behind {@link linear}, for packages that bring a kernel. */
+export const linearOp = defineCoreOp<LinearInputs, object>({
   name: 'Linear',
   optional: ['bias'],
   check({ x, weight, bias }) {

@@ -1,6 +1,6 @@
 import type { Tensor, Tensor2D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { mergeAttentionStatesCpu } from './merge_attention_states.cpu.ts';
 
@@ -14,8 +14,8 @@ export interface MergeAttentionStatesInputs {
 
 const checks = new Checks('mergeAttentionStates');
 
-/** The op behind {@link mergeAttentionStates}, for packages that add a kernel. */
-export const mergeAttentionStatesOp = defineOp<MergeAttentionStatesInputs, object>({
+/** The op behind {@link mergeAttentionStates}, for packages that bring a kernel. */
+export const mergeAttentionStatesOp = defineCoreOp<MergeAttentionStatesInputs, object>({
   name: 'MergeAttentionStates',
   check({ outputs, lses }) {
     checks.dtype('outputs', outputs, 'float32');

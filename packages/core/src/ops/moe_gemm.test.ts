@@ -59,15 +59,17 @@ function expectRejected(
     input?: string;
   },
 ): void {
-  const { x, weights, sortedTokenIds, expertIds, ...options } = {
+  const { x, weights, sortedTokenIds, expertIds, topk, input, topkWeights } = {
     x: tf.zeros([3, 4]),
     weights: tf.zeros([2, 5, 4]),
     ...routing([0, 1, 1, 0, 0, 1]),
     topk: 2,
     input: 'tokens',
+    topkWeights: undefined,
     ...changes,
   };
-  const call = () => moeGemm(x, weights, sortedTokenIds, expertIds, options as MoeGemmOptions);
+  const options = { topk, input, topkWeights } as MoeGemmOptions;
+  const call = () => moeGemm(x, weights, sortedTokenIds, expertIds, options);
   expectAttentionError(call, code, `[moeGemm] ${message}`);
 }
 

@@ -1,6 +1,6 @@
 import type { Tensor, Tensor2D, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { Checks, keysOf } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { checkMoeGemmValues, moeGemmCpu } from './moe_gemm.cpu.ts';
 
@@ -36,9 +36,10 @@ export interface MoeGemmOptions extends MoeGemmAttributes {
 }
 
 const checks = new Checks('moeGemm');
+const OPTIONS = keysOf<MoeGemmOptions>({ topk: true, input: true, topkWeights: true });
 
-/** The op behind {@link moeGemm}, for packages that add a kernel. */
-export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
+/** The op behind {@link moeGemm}, for packages that bring a kernel. */
+export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
   name: 'MoeGemm',
   check({ x, weights, sortedTokenIds, expertIds, topkWeights }, { topk, input }) {
     checks.integer('topk', topk, 1);
@@ -81,9 +82,9 @@ export const moeGemmOp = defineOp<MoeGemmInputs, MoeGemmAttributes>({
  * @param expertIds `[pairs]` int32, from {@link sortTokensByExpert}.
  * @param options `topk`, `input` and, optionally, `topkWeights`.
  * @returns `[pairs, N]` in the storage type of `x`: row `p` is pair `p`, whatever the order of `sortedTokenIds`.
- * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, and on `cpu` `ERR_RANGE`
- * for a missing pair, or an expert id out of range or order. On a device, expert −1, to which
- * {@link sortTokensByExpert} maps an id out of range, gives NaN rows.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an unknown option, and on `cpu` `ERR_RANGE`
+ * for a pair that is missing or an expert out of range or order. A device gives NaN rows for expert −1, which is what
+ * {@link sortTokensByExpert} makes of an id out of range.
  * @see vLLM's `fused_moe` kernel; Gale et al., "MegaBlocks", 2022.
  */
 export function moeGemm(
@@ -93,7 +94,7 @@ export function moeGemm(
   expertIds: Tensor,
   options: MoeGemmOptions,
 ): Tensor2D {
-  checks.object('options', options);
+  checks.keys('options', options, OPTIONS);
   const { topk, input, topkWeights } = options;
   const inputs = { x, weights, sortedTokenIds, expertIds, topkWeights };
   return moeGemmOp(inputs, { topk, input })[0] as Tensor2D;

@@ -1,6 +1,7 @@
 import type { Tensor, Tensor2D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
+import { INPUT_METADATA } from '../cache/input_metadata.ts';
 import { Checks, countOf } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import {
   attentionAttributes,
@@ -58,10 +59,10 @@ export interface PagedAttentionAttributes extends AttentionAttributes {
 
 const checks = new Checks('pagedAttention');
 
-/** The op behind {@link pagedAttention} and {@link pagedAttentionWithLse}, for packages that add a kernel. */
-export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAttributes>({
+/** The op behind {@link pagedAttention} and {@link pagedAttentionWithLse}, for packages that bring a kernel. */
+export const pagedAttentionOp = defineCoreOp<PagedAttentionInputs, PagedAttentionAttributes>({
   name: 'PagedAttention',
-  check(inputs) {
+  check(inputs, { maxSeqlenQ, maxContextLen }) {
     const { query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ } = inputs;
     const { numKvHeads, headSize } = checkCacheLayout(checks, keyCache, valueCache);
     const [tokens, heads] = query.shape;
@@ -80,6 +81,8 @@ export const pagedAttentionOp = defineOp<PagedAttentionInputs, PagedAttentionAtt
       checks.fail('ERR_SHAPE', 'query', expected, tokens);
     }
     checkHeadInputs(checks, inputs, heads);
+    checks.hint('maxSeqlenQ', maxSeqlenQ);
+    checks.hint('maxContextLen', maxContextLen);
   },
   optional: ['cuSeqlensQ', 'alibiSlopes', 'sinks'],
   outputs({ query }, { withLse }) {
@@ -100,7 +103,7 @@ function run(
 ): Tensor[] {
   checks.tensor('query', query);
   checkAttentionOptions(checks, options);
-  checks.object('metadata', metadata);
+  checks.keys('metadata', metadata, INPUT_METADATA); // an InputMetadata that serves all ops of the step serves this one, too
   const { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen } = metadata;
   const shape: number[] = query.shape;
   const { scale, causal, softcap, slidingWindow } = attentionAttributes(options, shape[2]);

@@ -1,27 +1,21 @@
 import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
 import type { CpuTensor, CpuTensors } from '../cpu_kernel.ts';
-import { assertWritable } from '../storage/cpu_storage.ts';
 import { roundArrayToStorage } from '../storage/half_precision.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { cacheLayout, headAddress } from './cache_layout.ts';
 import type { CacheLayout, CacheStrides } from './cache_layout.ts';
 import type { ReshapeAndCacheInputs } from './reshape_and_cache.ts';
 
-const OP = 'reshapeAndCache';
-const checks = new Checks(OP);
+const checks = new Checks('reshapeAndCache');
 
 export const reshapeAndCacheCpu = cpuKernel<ReshapeAndCacheInputs, object>((inputs) => {
   checkReshapeAndCacheValues(inputs);
   const { key, value, keyCache, valueCache, slotMapping } = inputs;
   const layout = cacheLayout(keyCache, valueCache);
   const slots = slotMapping.values;
-  const caches = [
-    { argument: 'keyCache', cache: keyCache, strides: layout.key, rows: key },
-    { argument: 'valueCache', cache: valueCache, strides: layout.value, rows: value },
-  ];
-  for (const { argument, cache } of caches) assertWritable(OP, argument, cache.values);
-  for (const { cache, strides, rows } of caches) store(rows, cache, strides, layout, slots);
+  store(key, keyCache, layout.key, layout, slots);
+  store(value, valueCache, layout.value, layout, slots);
 });
 
 /** Checks that every slot is -1, or a slot of the cache that no other token has. */

@@ -175,6 +175,26 @@ describeOnBackends('reshapeAndCache', (backendName) => {
     );
   });
 
+  test('refuses rows that are a view of a cache, and one cache as both, before anything is stored', () => {
+    const [keyCache, valueCache] = [tf.ones([1, 8, 1, 8]), tf.zeros([1, 8, 1, 8])];
+    const view = tf.reshape(keyCache, [8, 1, 8]);
+    const rows = tf.zeros([8, 1, 8]);
+    const slots = slotsOf(1, 2, 3, 4, 5, 6, 7, 0);
+    for (const [key, value, keys, values, argument, owner] of [
+      [view, rows, keyCache, valueCache, 'key', 'keyCache'],
+      [rows, view, keyCache, valueCache, 'value', 'keyCache'],
+      [view, rows, valueCache, keyCache, 'key', 'valueCache'],
+      [rows, rows, keyCache, keyCache, 'valueCache', 'keyCache'],
+    ] as const) {
+      expectAttentionError(
+        () => reshapeAndCache(key, value, keys, values, slots),
+        'ERR_UNSUPPORTED',
+        `[reshapeAndCache] ${argument}: expected data of its own, received the data of ${owner}`,
+      );
+    }
+    expect([tf.sum(keyCache).dataSync()[0], tf.sum(valueCache).dataSync()[0]]).toEqual([64, 0]);
+  });
+
   describe('elements that are out of bounds', () => {
     checkBounds(backendName);
 

@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { checkCacheLayout } from './cache_layout.ts';
 import { checkReshapeAndCacheValues, reshapeAndCacheCpu } from './reshape_and_cache.cpu.ts';
@@ -21,14 +21,11 @@ export interface ReshapeAndCacheInputs {
 
 const checks = new Checks('reshapeAndCache');
 
-/** The op behind {@link reshapeAndCache}, for packages that add a kernel. */
-export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
+/** The op behind {@link reshapeAndCache}, for packages that bring a kernel. */
+export const reshapeAndCacheOp = defineCoreOp<ReshapeAndCacheInputs, object>({
   name: 'ReshapeAndCache',
   check({ key, value, keyCache, valueCache, slotMapping }) {
     const { numKvHeads, headSize } = checkCacheLayout(checks, keyCache, valueCache);
-    if (keyCache.dataId === valueCache.dataId) {
-      checks.fail('ERR_UNSUPPORTED', 'valueCache', 'its own data', 'the data of keyCache');
-    }
     checks.shape('key', key, ['tokens', numKvHeads, headSize]);
     checks.storage('key', key, 'float32', storageOf(keyCache));
     checks.shape('value', value, key.shape, ' to match key');
@@ -51,11 +48,11 @@ export const reshapeAndCacheOp = defineOp<ReshapeAndCacheInputs, object>({
  * @param keyCache `[numBlocks, blockSize, kvHeads, headSize]` (layout `flash`), or
  * `[numBlocks, kvHeads, headSize / x, blockSize, x]` with x = 16 / bytes per element (layout `vllm`).
  * @param valueCache Shape of `keyCache` (`flash`), or `[numBlocks, kvHeads, headSize, blockSize]` (`vllm`).
- * @param slotMapping Int32 `[tokens]`: `block · blockSize + offset` of each token; −1 for a token that is not stored.
- * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for arguments that do not fit; `ERR_UNSUPPORTED` for an unsupported
- * block or head size, for one tensor as both caches, and while a gradient is recorded; on `cpu`, `ERR_RANGE` for a slot
- * that is outside the cache or has two tokens, before anything is stored. A device does not store tokens whose slot is
- * outside the cache; which of two tokens with the same slot it stores is undefined.
+ * @param slotMapping Int32 `[tokens]`: `block · blockSize + offset` for each token; −1 for one that is not stored.
+ * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for what does not fit; `ERR_UNSUPPORTED` for block and head sizes
+ * outside of the specification, for tensors that share data with a cache, and while a gradient is recorded; on `cpu` `ERR_RANGE` for a slot outside the cache or
+ * given to two tokens, before anything is stored. A device does not store tokens whose slot is outside the cache; which of
+ * two tokens with one slot it stores is undefined.
  * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; vLLM's
  * `reshape_and_cache` and `reshape_and_cache_flash`.
  */

@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { Checks, keysOf } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
 import type { OutputSpec } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { rmsNormCpu } from './rms_norm.cpu.ts';
@@ -34,9 +34,10 @@ export interface RmsNormOptions {
 }
 
 const checks = new Checks('rmsNorm');
+const OPTIONS = keysOf<RmsNormOptions>({ epsilon: true, residual: true, addUnitOffset: true });
 
-/** The op behind {@link rmsNorm}, for packages that add a kernel. With a residual, the second output is the sum. */
-export const rmsNormOp = defineOp<RmsNormInputs, RmsNormAttributes>({
+/** The op behind {@link rmsNorm}, for packages that bring a kernel. Given a residual, the second output is the sum. */
+export const rmsNormOp = defineCoreOp<RmsNormInputs, RmsNormAttributes>({
   name: 'RmsNorm',
   check({ x, weight, residual }, { epsilon, addUnitOffset }) {
     checks.dtype('x', x, 'float32');
@@ -69,7 +70,7 @@ export const rmsNormOp = defineOp<RmsNormInputs, RmsNormAttributes>({
  * @param weight `[n]`, float32 or the storage type of `x`.
  * @returns The normalized rows, or `[normed, residualSum]` with a residual. Both have the shape and storage type of `x`.
  * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit `x`, `ERR_RANGE` for an `epsilon` that is
- * not a finite number above 0.
+ * not a number above 0, `ERR_UNSUPPORTED` for an unknown option.
  * @see Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019; vLLM's `rms_norm` and `fused_add_rms_norm`.
  */
 export function rmsNorm(
@@ -87,7 +88,7 @@ export function rmsNorm(
   weight: Tensor,
   options: RmsNormOptions,
 ): Tensor | [normed: Tensor, residualSum: Tensor] {
-  checks.object('options', options);
+  checks.keys('options', options, OPTIONS);
   const { epsilon, residual, addUnitOffset = false } = options;
   const [normed, residualSum] = rmsNormOp({ x, weight, residual }, { epsilon, addUnitOffset });
   return residual ? [normed, residualSum] : normed;

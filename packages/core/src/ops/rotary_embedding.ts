@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks, describe } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { Checks, describe, keysOf } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { checkRotaryEmbeddingValues, rotaryEmbeddingCpu } from './rotary_embedding.cpu.ts';
 
@@ -27,9 +27,10 @@ export interface RotaryEmbeddingAttributes {
 }
 
 const checks = new Checks('rotaryEmbedding');
+const OPTIONS = keysOf<RotaryEmbeddingAttributes>({ interleaved: true, rotaryDim: true });
 
-/** The op behind {@link rotaryEmbedding}, for packages that add a kernel. */
-export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbeddingAttributes>({
+/** The op behind {@link rotaryEmbedding}, for packages that bring a kernel. */
+export const rotaryEmbeddingOp = defineCoreOp<RotaryEmbeddingInputs, RotaryEmbeddingAttributes>({
   name: 'RotaryEmbedding',
   check({ query, key, positions, cos, sin }, { interleaved, rotaryDim }) {
     checks.dtype('query', query, 'float32');
@@ -77,7 +78,7 @@ export const rotaryEmbeddingOp = defineOp<RotaryEmbeddingInputs, RotaryEmbedding
  * @param sin Shape and storage of `cos`: the sines.
  * @returns `[query, key]`, rotated, in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit; `ERR_RANGE` for a `rotaryDim` that is
- * odd or exceeds the head size, and on `cpu` for a position outside the table.
+ * odd or exceeds the head size, and on `cpu` for a position outside of the table; `ERR_UNSUPPORTED` for an unknown option.
  * @see Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021; vLLM's `rotary_embedding`.
  */
 export function rotaryEmbedding(
@@ -86,9 +87,11 @@ export function rotaryEmbedding(
   positions: Tensor,
   cos: Tensor,
   sin: Tensor,
-  { interleaved = false, rotaryDim }: Partial<RotaryEmbeddingAttributes> = {},
+  options: Partial<RotaryEmbeddingAttributes> = {},
 ): [query: Tensor, key: Tensor] {
   checks.tensor('query', query);
+  checks.keys('options', options, OPTIONS);
+  const { interleaved = false, rotaryDim } = options;
   const [rotatedQuery, rotatedKey] = rotaryEmbeddingOp(
     { query, key, positions, cos, sin },
     { interleaved, rotaryDim: rotaryDim ?? query.shape[query.shape.length - 1] },

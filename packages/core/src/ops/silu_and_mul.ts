@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { checkGated, gatedOutput } from './gated_activation.ts';
 import { siluAndMulCpu } from './silu_and_mul.cpu.ts';
 
@@ -12,8 +12,8 @@ export interface SiluAndMulInputs {
 
 const checks = new Checks('siluAndMul');
 
-/** The op behind {@link siluAndMul}, for packages that add a kernel. */
-export const siluAndMulOp = defineOp<SiluAndMulInputs, object>({
+/** The op behind {@link siluAndMul}, for packages that bring a kernel. */
+export const siluAndMulOp = defineCoreOp<SiluAndMulInputs, object>({
   name: 'SiluAndMul',
   check: ({ x }) => checkGated(checks, x),
   outputs: ({ x }) => [gatedOutput(x)],

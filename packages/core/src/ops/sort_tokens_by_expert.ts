@@ -1,6 +1,6 @@
 import type { Tensor, Tensor1D, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { checkSortTokensByExpertValues, sortTokensByExpertCpu } from './sort_tokens_by_expert.cpu.ts';
 
 /** Inputs of {@link sortTokensByExpert} by name. */
@@ -25,8 +25,8 @@ export interface ExpertOrder {
 
 const checks = new Checks('sortTokensByExpert');
 
-/** The op behind {@link sortTokensByExpert}, for packages that add a kernel. Outputs: sortedTokenIds, expertIds. */
-export const sortTokensByExpertOp = defineOp<SortTokensByExpertInputs, SortTokensByExpertAttributes>({
+/** The op behind {@link sortTokensByExpert}, for packages that bring a kernel. Outputs: sortedTokenIds, expertIds. */
+export const sortTokensByExpertOp = defineCoreOp<SortTokensByExpertInputs, SortTokensByExpertAttributes>({
   name: 'SortTokensByExpert',
   check({ ids }, { numExperts }) {
     checks.shape('ids', ids, ['tokens', 'k']);

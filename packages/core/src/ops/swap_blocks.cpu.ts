@@ -4,6 +4,5 @@ import type { BlockPairsAttributes } from './block_pairs.ts';
 import type { SwapBlocksInputs } from './swap_blocks.ts';
 
 export const swapBlocksCpu = cpuKernel<SwapBlocksInputs, BlockPairsAttributes>(
-  ({ source, destination }, { pairs }) =>
-    copyBlockPairs('swapBlocks', 'destination', source, destination, pairs),
+  ({ source, destination }, { pairs }) => copyBlockPairs(source, destination, pairs),
 );

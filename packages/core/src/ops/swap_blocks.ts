@@ -1,6 +1,6 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { checkBlockPairs, checkIndependent, independentRuns } from './block_pairs.ts';
 import type { BlockPairsAttributes } from './block_pairs.ts';
 import { swapBlocksCpu } from './swap_blocks.cpu.ts';
@@ -39,7 +39,7 @@ function checkCaches(source: TensorInfo, destination: TensorInfo): void {
  * The op behind {@link swapBlocks}, for packages that add a kernel: copies in any order, because each destination
  * block is in the op's `pairs` only once.
  */
-export const swapBlocksOp = defineOp<SwapBlocksInputs, BlockPairsAttributes>({
+export const swapBlocksOp = defineCoreOp<SwapBlocksInputs, BlockPairsAttributes>({
   name: 'SwapBlocks',
   check({ source, destination }, { pairs }) {
     checkCaches(source, destination);

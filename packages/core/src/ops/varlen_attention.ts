@@ -1,8 +1,9 @@
 import type { Tensor, Tensor3D, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks } from '../checks.ts';
-import { defineOp } from '../define_op.ts';
+import { Checks, keysOf } from '../checks.ts';
+import { defineCoreOp } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import {
+  ATTENTION_OPTIONS,
   attentionAttributes,
   checkAttentionOptions,
   checkHeadInputs,
@@ -59,11 +60,18 @@ export interface VarlenAttentionAttributes extends AttentionAttributes {
 }
 
 const checks = new Checks('varlenAttention');
+const OPTIONS = [...ATTENTION_OPTIONS, 'attentionMask'];
+const METADATA = keysOf<VarlenMetadata>({
+  cuSeqlensQ: true,
+  cuSeqlensK: true,
+  maxSeqlenQ: true,
+  maxSeqlenK: true,
+});
 
-/** The op behind {@link varlenAttention}, for packages that add a kernel. */
-export const varlenAttentionOp = defineOp<VarlenAttentionInputs, VarlenAttentionAttributes>({
+/** The op behind {@link varlenAttention}, for packages that bring a kernel. */
+export const varlenAttentionOp = defineCoreOp<VarlenAttentionInputs, VarlenAttentionAttributes>({
   name: 'VarlenAttention',
-  check(inputs) {
+  check(inputs, { maxSeqlenQ, maxSeqlenK }) {
     const { query, key, value, cuSeqlensQ, cuSeqlensK, attentionMask } = inputs;
     checks.shape('key', key, ['keys', 'kvHeads', 'headSize']);
     const [keys, kvHeads, headSize] = key.shape;
@@ -86,6 +94,8 @@ export const varlenAttentionOp = defineOp<VarlenAttentionInputs, VarlenAttention
     checks.shape('cuSeqlensK', cuSeqlensK, cuSeqlensQ.shape, ' to match cuSeqlensQ');
     if (attentionMask) checkMask(attentionMask, [heads, query.shape[0], keys]);
     checkHeadInputs(checks, inputs, heads);
+    checks.hint('maxSeqlenQ', maxSeqlenQ);
+    checks.hint('maxSeqlenK', maxSeqlenK);
   },
   optional: ['attentionMask', 'alibiSlopes', 'sinks'],
   outputs: ({ query }) => [{ shape: query.shape, dtype: 'float32', storage: storageOf(query) }],
@@ -125,8 +135,8 @@ export function varlenAttention(
   options: VarlenAttentionOptions = {},
 ): Tensor3D {
   checks.tensor('query', query);
-  checkAttentionOptions(checks, options, ['attentionMask']);
-  checks.object('metadata', metadata);
+  checkAttentionOptions(checks, options, OPTIONS);
+  checks.keys('metadata', metadata, METADATA);
   const { cuSeqlensQ, cuSeqlensK, maxSeqlenQ, maxSeqlenK } = metadata;
   const shape: number[] = query.shape;
   const attrs = { ...attentionAttributes(options, shape[2]), maxSeqlenQ, maxSeqlenK };

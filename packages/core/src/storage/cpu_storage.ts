@@ -1,4 +1,5 @@
 import type { DataStorage, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { coreState } from '../core_state.ts';
 import { AttentionError } from '../errors.ts';
 import { decodeStorageBytes, encodeStorageBytes, roundArrayToStorage } from './half_precision.ts';
 import type { StorageBackend } from './storage_backend.ts';
@@ -14,8 +15,7 @@ export interface CpuBackend extends KernelBackend {
   makeTensorInfo(shape: number[], dtype: string, values?: Float32Array | Int32Array): TensorInfo;
 }
 
-/** Storage types of data on `cpu`. The values themselves are float32, rounded when they are written. */
-const storageTypes = new WeakMap<DataId, StorageType>();
+const storageTypes = coreState.cpuStorageTypes;
 
 /** Records that the values behind `dataId` are rounded to `storage`. */
 export function tagCpuStorage(dataId: DataId, storage: StorageType): void {
@@ -59,6 +59,12 @@ export function assertWritable(
     `[${op}] ${argument}: expected unshared ${dtype} memory, received memory shared with the ` +
       'input of tf.cast; copy it first',
   );
+}
+
+/** Whether two arrays have elements in common. */
+export function sharesMemory(a: Float32Array | Int32Array, b: Float32Array | Int32Array): boolean {
+  if (a.buffer !== b.buffer) return false;
+  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
 }
 
 function allocate(shape: readonly number[]): Float32Array {

@@ -1,5 +1,6 @@
 import { engine } from '@tensorflow/tfjs-core';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { coreState } from '../core_state.ts';
 import { AttentionError } from '../errors.ts';
 import { cpuStorage } from './cpu_storage.ts';
 import type { StorageMemory, StorageType } from './storage_types.ts';
@@ -72,21 +73,29 @@ export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
   return findStorageBackend(ownerOf(tensor))?.storageOf(tensor.dataId) ?? 'float32';
 }
 
-/** Memory of the active backend's device; `undefined` if the backend does not know it, or has none of its own to fill. */
-export function memoryInfo(): DeviceMemoryInfo | undefined {
-  const { backend } = engine();
-  return backend && findStorageBackend(backend)?.memoryInfo?.();
-}
-
-const pinned = new WeakSet<DataId>();
-
-/** Forbids tfjs to move `tensor` to another backend: a copy of a cache is no longer the cache. */
+/** Forbids tfjs to move `tensor` to another backend: a cache that is copied away is no longer the cache. */
 export function pinToBackend(tensor: Pick<TensorInfo, 'dataId'>): void {
   guardMoves();
-  pinned.add(tensor.dataId);
+  coreState.pinned.add(tensor.dataId);
 }
 
-let guarded: unknown;
+/** Throws for data that must stay on the backend that made it. */
+function checkMove(dataId: DataId): void {
+  const isPinned = coreState.pinned.has(dataId);
+  const storage = storageOf({ dataId });
+  if (!isPinned && storage === 'float32') return;
+  throw new AttentionError(
+    'ERR_UNSUPPORTED',
+    `[moveData] ${isPinned ? 'a KV cache tensor' : `a ${storage} tensor`} stays on the backend that made it: expected ` +
+      `an op on that backend, received one on ${engine().backendName}; use castStorage or storageBytes to copy it ` +
+      'explicitly',
+  );
+}
+
+/** Throws what an op would throw on the active backend for a tensor that tfjs would have to move there, and may not. */
+export function checkUsable(tensor: Pick<TensorInfo, 'dataId'>): void {
+  if (ownerOf(tensor) !== engine().backend) checkMove(tensor.dataId);
+}
 
 /**
  * When another backend touches a tensor, tfjs silently moves it there as float32. For half precision and cache tensors,
@@ -94,19 +103,11 @@ let guarded: unknown;
  */
 export function guardMoves(): void {
   const current = engine();
-  if (guarded === current) return;
-  guarded = current;
+  if (coreState.guardedEngines.has(current)) return;
+  coreState.guardedEngines.add(current);
   const moveData = current.moveData.bind(current);
   current.moveData = (target: KernelBackend, dataId: DataId) => {
-    const storage = storageOf({ dataId });
-    if (pinned.has(dataId) || storage !== 'float32') {
-      const what = pinned.has(dataId) ? 'a KV cache tensor' : `a ${storage} tensor`;
-      throw new AttentionError(
-        'ERR_UNSUPPORTED',
-        `[moveData] ${what} stays on the backend that created it: expected an op on that backend, received one on ` +
-          `${current.backendName}; use castStorage or storageBytes to copy it explicitly`,
-      );
-    }
+    checkMove(dataId);
     moveData(target, dataId);
   };
 }

@@ -1,6 +1,6 @@
 import { engine } from '@tensorflow/tfjs-core';
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { Checks, describe } from '../checks.ts';
+import { Checks, describe, isDetached, keysOf } from '../checks.ts';
 import { guardMoves, storageBackend } from './storage_backend.ts';
 import { BYTES_PER_ELEMENT, STORAGE_TYPES } from './storage_types.ts';
 import type { StorageMemory, StorageType } from './storage_types.ts';
@@ -32,6 +32,8 @@ export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: S
   tensorFromStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
   const isBytes = bytes instanceof Uint8Array;
   tensorFromStorageChecks.expect(isBytes, 'ERR_DTYPE', 'bytes', 'a Uint8Array', describe(bytes));
+  const received = 'one whose buffer is detached';
+  tensorFromStorageChecks.expect(!isDetached(bytes), 'ERR_DTYPE', 'bytes', 'a Uint8Array', received);
   const expected = checkShape(tensorFromStorageChecks, shape) * BYTES_PER_ELEMENT[storage];
   tensorFromStorageChecks.expect(
     bytes.byteLength === expected,
@@ -44,6 +46,7 @@ export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: S
 }
 
 const zerosWithStorageChecks = new Checks('zerosWithStorage');
+const ZEROS_OPTIONS = keysOf<{ memory: StorageMemory }>({ memory: true });
 
 /**
  * Creates a tensor of zeros directly in the active backend's memory, so that KV caches of many GB need no host copy.
@@ -52,14 +55,16 @@ const zerosWithStorageChecks = new Checks('zerosWithStorage');
  * @param storage Storage type of the tensor.
  * @param options `memory`: `device` (default), or `host` for a cache that blocks are swapped out to.
  * @returns A float32 tensor stored as `storage`.
- * @throws AttentionError `ERR_RANGE` for an unknown storage type or memory, `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED` if the
- * backend has no storage types.
+ * @throws AttentionError `ERR_RANGE` for an unknown storage type or memory, `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED` for an unknown
+ * option and when the backend has no storage types.
  */
 export function zerosWithStorage(
   shape: number[],
   storage: StorageType,
-  { memory = 'device' }: { memory?: StorageMemory } = {},
+  options: { memory?: StorageMemory } = {},
 ): Tensor {
+  zerosWithStorageChecks.keys('options', options, ZEROS_OPTIONS);
+  const { memory = 'device' } = options;
   zerosWithStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
   zerosWithStorageChecks.oneOf('memory', memory, ['device', 'host'] as const);
   checkShape(zerosWithStorageChecks, shape);
