@@ -477,12 +477,12 @@ describe('BlockManager, input rules', () => {
     [
       'bigint token ids',
       (m) => m.allocate('b', [1n] as never),
-      '[BlockManager.allocate] tokens[0]: expected an integer >= 0 and <= 2147483647, received 1',
+      '[BlockManager.allocate] tokens[0]: expected an integer >= 0 and <= 2147483647, received 1n',
     ],
     [
       'a BigInt64Array of token ids',
       (m) => m.append('a', new BigInt64Array(2) as never),
-      '[BlockManager.append] tokens[0]: expected an integer >= 0 and <= 2147483647, received 0',
+      '[BlockManager.append] tokens[0]: expected an integer >= 0 and <= 2147483647, received 0n',
     ],
     [
       'token ids with a hole',

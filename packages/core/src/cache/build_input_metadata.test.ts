@@ -235,7 +235,7 @@ describeOnBackends('buildInputMetadata', () => {
       'slots of bigint',
       'ERR_RANGE',
       () => buildInputMetadata([{ ...one, slots: [bad(8n)] }]),
-      'scheduled[0].slots[0]: expected an integer >= -1 and <= 2147483647, received 8',
+      'scheduled[0].slots[0]: expected an integer >= -1 and <= 2147483647, received 8n',
     ],
     [
       'a DataView',
