@@ -25,8 +25,10 @@ struct QueryRange {
   int length;
 };
 
+/// Where a sequence's rows start. Whatever cu_seqlens_q holds, the first one starts at 0 and none starts outside the tensor:
+/// then find_tile finds no row outside of it, and misses none.
 __device__ __forceinline__ int query_start(const AttentionParams& params, int sequence) {
-  if (!params.cu_seqlens_q) return sequence;
+  if (!params.cu_seqlens_q || sequence == 0) return sequence;
   return min(max(params.cu_seqlens_q[sequence], 0), params.tokens);
 }
 

@@ -73,8 +73,11 @@ struct RowTile {
   int num_rows;  // 0: nothing to do
 };
 
+/// Where a sequence's rows start. Whatever cu_seqlens_q holds, the first one starts at 0 and none starts outside the tensor:
+/// then find_tile finds no row outside of it, and misses none.
 inline int query_start(device const int* cu_seqlens_q, constant AttentionParams& params, int sequence) {
-  return has_cu_seqlens_q ? clamp(cu_seqlens_q[sequence], 0, params.tokens) : sequence;
+  if (!has_cu_seqlens_q || sequence == 0) return sequence;
+  return clamp(cu_seqlens_q[sequence], 0, params.tokens);
 }
 
 /// The first of the tiles that are set aside for a sequence: enough of them whatever the lengths, without a prefix sum,

@@ -149,7 +149,11 @@ template <typename T>
   if (top_k > 0 && uint(top_k) < row.vocabulary) {
     threshold = select_threshold<false>(row, threshold, float(top_k), false, partial_sums, place);
   }
-  if (top_p < 1.0f) threshold = select_threshold<true>(row, threshold, top_p, true, partial_sums, place);
+  if (top_p < 1.0f) {
+    // A GPU may take a smaller target for 0, which no logit has to reach.
+    const float target = max(top_p, numeric_limits<float>::min());
+    threshold = select_threshold<true>(row, threshold, target, true, partial_sums, place);
+  }
   const float smallest = min_p > 0.0f ? precise::log(min_p) : -INFINITY;
 
   // Tokens by four: one call of Philox gives the noise of each.

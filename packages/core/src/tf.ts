@@ -16,3 +16,9 @@ import './chained_ops.ts';
 
 export * from '@tensorflow/tfjs-core';
 export * from './index.ts';
+
+import * as self from './tf.ts';
+
+// tfjs is CommonJS, and `export *` brings a 'module.exports' of its own along: what require() gives on Node 24.
+const namespace: typeof self = self;
+export { namespace as 'module.exports' };

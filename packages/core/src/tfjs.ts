@@ -6,3 +6,9 @@
  */
 export * from '@tensorflow/tfjs';
 export * from './index.ts';
+
+import * as self from './tfjs.ts';
+
+// tfjs is CommonJS, and `export *` brings a 'module.exports' of its own along: what require() gives on Node 24.
+const namespace: typeof self = self;
+export { namespace as 'module.exports' };
