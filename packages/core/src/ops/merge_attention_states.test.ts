@@ -54,6 +54,34 @@ describeOnBackends('mergeAttentionStates', () => {
     expect(lse.dataSync()[0]).toBeCloseTo(1000 + Math.log(2), 4);
   });
 
+  test('a NaN among the log-sum-exps makes its row NaN, and no other', () => {
+    for (const [value, part] of [
+      [NaN, 0],
+      [NaN, 1],
+      [NaN, 2],
+      [Infinity, 1],
+    ]) {
+      const lses = new Float32Array(3 * 4).fill(1);
+      lses[part * 4 + 2] = value;
+      lses[3] = Number.NEGATIVE_INFINITY;
+      const { output, lse } = mergeAttentionStates(tf.ones([3, 4, 1, 8]), tf.tensor3d(lses, [3, 4, 1]));
+      expect(Array.from(lse.dataSync(), Number.isNaN)).toEqual([false, false, true, false]);
+      const rows = Array.from({ length: 4 }, (_, row) => [
+        ...output.dataSync().subarray(row * 8, row * 8 + 8),
+      ]);
+      expect(rows[2]).toEqual(Array.from({ length: 8 }, () => NaN));
+      for (const row of [0, 1, 3]) rows[row].forEach((element) => expect(element).toBeCloseTo(1, 6));
+    }
+  });
+
+  test('a NaN in an output reaches its own element', () => {
+    const outputs = new Float32Array(3 * 2 * 8).fill(1);
+    outputs[1 * 2 * 8 + 8 + 5] = NaN; // part 1, row 1, element 5
+    const { output, lse } = mergeAttentionStates(tf.tensor4d(outputs, [3, 2, 1, 8]), tf.zeros([3, 2, 1]));
+    expect([...output.dataSync()].flatMap((element, i) => (Number.isNaN(element) ? [i] : []))).toEqual([13]);
+    expect(lse.dataSync().every(Number.isFinite)).toBe(true);
+  });
+
   test('a shared prefix attended to once agrees with whole contexts', () => {
     const [prefix, length] = [48, 90];
     const paged = makePagedCase(new Random(2), {

@@ -281,6 +281,36 @@ function indicesThatLie(random: Random): void {
   expectWritten(turned, storage);
 }
 
+/** Contexts that devices divide among blocks, whose parts are merged: one bad part spoils its rows, and no other's. */
+function longContextsThatLie(random: Random, storage: StorageType): void {
+  const sequences = Array.from({ length: random.pick([1, 3]) }, () => ({
+    queryLength: 1,
+    contextLength: random.pick([255, 256, 257, 1000]),
+  }));
+  const spec = { sequences, heads: 4, kvHeads: 1, headSize: 32, blockSize: 8, storage };
+  const paged = makePagedCase(random, spec);
+  const { metadata, keyCache } = paged;
+  delete metadata.cuSeqlensQ;
+  const table = metadata.blockTables.dataSync().slice() as Int32Array;
+  const columns = metadata.blockTables.shape[1]!;
+  const victim = random.integer(0, sequences.length - 1);
+  const used = Math.ceil(sequences[victim].contextLength / 8);
+  table[victim * columns + random.pick([0, used >> 1, used - 2, used - 1])] = random.pick([
+    keyCache.shape[0],
+    -1,
+  ]);
+  metadata.blockTables = tf.tensor2d(table, [sequences.length, columns], 'int32');
+  const [output, lse] = attendSoiled(paged, { causal: true });
+  paged.sequences.forEach((sequence, i) => {
+    const expected =
+      i === victim ? new Float32Array(128).fill(Number.NaN) : attentionOracle(sequence).output.flat(2);
+    expect(relativeError(output.subarray(i * 128, (i + 1) * 128), expected)).toBeLessThanOrEqual(
+      TOLERANCE[storage],
+    );
+    for (let head = 0; head < 4; head++) expect(Number.isNaN(lse[i * 4 + head])).toBe(i === victim);
+  });
+}
+
 const KINDS = [
   startsThatLie,
   blocksThatLie,
@@ -291,6 +321,12 @@ const KINDS = [
 ];
 
 describeOnBackends('metadata that lies', (backendName) => {
+  if (backendName !== 'cpu') {
+    test.each(STORAGE_TYPES)('a bad block of a long context in %s', (storage) => {
+      for (let seed = 0; seed < 12; seed++) tf.tidy(() => longContextsThatLie(new Random(seed), storage));
+    });
+  }
+
   test.each(Array.from({ length: GROUPS }, (_, group) => group))(`part %d of ${CASES} cases`, (group) => {
     for (let seed = group; seed < CASES; seed += GROUPS) {
       const kind = KINDS[seed % KINDS.length];
