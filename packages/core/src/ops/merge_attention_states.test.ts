@@ -55,14 +55,16 @@ describeOnBackends('mergeAttentionStates', () => {
   });
 
   test('a NaN among the log-sum-exps makes its row NaN, and no other', () => {
-    for (const [value, part] of [
-      [NaN, 0],
-      [NaN, 1],
-      [NaN, 2],
-      [Infinity, 1],
+    for (const [value, part, others] of [
+      [NaN, 0, 1],
+      [NaN, 1, 1],
+      [NaN, 2, 1],
+      [NaN, 1, -Infinity],
+      [NaN, 2, -Infinity],
+      [Infinity, 1, 1],
     ]) {
       const lses = new Float32Array(3 * 4).fill(1);
-      lses[part * 4 + 2] = value;
+      for (let i = 0; i < 3; i++) lses[i * 4 + 2] = i === part ? value : others;
       lses[3] = Number.NEGATIVE_INFINITY;
       const { output, lse } = mergeAttentionStates(tf.ones([3, 4, 1, 8]), tf.tensor3d(lses, [3, 4, 1]));
       expect(Array.from(lse.dataSync(), Number.isNaN)).toEqual([false, false, true, false]);
