@@ -65,7 +65,7 @@ describeOnBackends('sortTokensByExpert', (backendName) => {
     expectAttentionError(
       () => sortTokensByExpert(tf.zeros([3, 2], 'int32'), 0),
       'ERR_RANGE',
-      '[sortTokensByExpert] numExperts: expected an integer >= 1, received 0',
+      '[sortTokensByExpert] numExperts: expected an integer >= 1 and <= 65536, received 0',
     );
   });
 

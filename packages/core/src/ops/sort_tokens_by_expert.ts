@@ -23,6 +23,9 @@ export interface ExpertOrder {
   expertIds: Tensor1D;
 }
 
+/** More than any model has: the kernels count the pairs of each expert. */
+const MAX_EXPERTS = 2 ** 16;
+
 const checks = new Checks('sortTokensByExpert');
 
 /** The op behind {@link sortTokensByExpert}, for packages that bring a kernel. Outputs: sortedTokenIds, expertIds. */
@@ -31,7 +34,7 @@ export const sortTokensByExpertOp = defineCoreOp<SortTokensByExpertInputs, SortT
   check({ ids }, { numExperts }) {
     checks.shape('ids', ids, ['tokens', 'k']);
     checks.dtype('ids', ids, 'int32');
-    checks.integer('numExperts', numExperts, 1);
+    checks.integer('numExperts', numExperts, 1, MAX_EXPERTS);
   },
   outputs({ ids: { shape } }) {
     const pairs = shape[0] * shape[1];
@@ -51,7 +54,7 @@ export const sortTokensByExpertOp = defineCoreOp<SortTokensByExpertInputs, SortT
  * @param ids `[tokens, k]` int32 expert ids, as {@link topkSoftmax} returns them: `tokens * k` pairs.
  * @param numExperts Number of experts.
  * @returns `sortedTokenIds` and `expertIds`, each `[tokens * k]` int32.
- * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other ids, `ERR_RANGE` for `numExperts` below 1, and on `cpu`
+ * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other ids, `ERR_RANGE` for `numExperts` below 1 or above 65536, and on `cpu`
  * `ERR_RANGE` for an id out of range. A device sorts such a pair last, with expert −1.
  * @see vLLM's `moe_align_block_size`, here without padding.
  */
