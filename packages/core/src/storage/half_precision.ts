@@ -1,3 +1,5 @@
+import { AttentionError } from '../errors.ts';
+import { BYTES_PER_ELEMENT, STORAGE_TYPES } from './storage_types.ts';
 import type { StorageType } from './storage_types.ts';
 
 const floatView = new Float32Array(1);
@@ -81,8 +83,29 @@ export function roundArrayToStorage(
   for (let i = start; i < end; i++) values[i] = decode(encode(values[i]));
 }
 
-/** Encodes `values` in `storage`, as little-endian bytes. */
+/** `[object Uint8Array]` and the like, which unlike `instanceof` says the same of an array of another realm. */
+const kindOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
+
+function checkCodec(op: string, argument: string, value: unknown, kinds: string[], storage: unknown): void {
+  const fail = (name: string, expected: string, received: string): never => {
+    throw new AttentionError('ERR_DTYPE', `[${op}] ${name}: expected ${expected}, received ${received}`);
+  };
+  if (!STORAGE_TYPES.includes(storage as StorageType))
+    fail('storage', STORAGE_TYPES.join(' or '), String(storage));
+  if (!kinds.includes(kindOf(value))) fail(argument, kinds.join(' or '), kindOf(value));
+  const { byteLength } = value as Uint8Array;
+  const size = BYTES_PER_ELEMENT[storage as StorageType];
+  if (argument === 'bytes' && byteLength % size !== 0)
+    fail(argument, `a multiple of ${size} bytes`, `${byteLength}`);
+}
+
+/**
+ * The little-endian bytes of `values` in `storage`.
+ *
+ * @throws AttentionError `ERR_DTYPE` for other values and storage types.
+ */
 export function encodeStorageBytes(values: Float32Array | Int32Array, storage: StorageType): Uint8Array {
+  checkCodec('encodeStorageBytes', 'values', values, ['Float32Array', 'Int32Array'], storage);
   if (storage === 'float32') return new Uint8Array(new Float32Array(values).buffer);
   const { encode } = codecs[storage];
   const patterns = new Uint16Array(values.length);
@@ -90,9 +113,14 @@ export function encodeStorageBytes(values: Float32Array | Int32Array, storage: S
   return new Uint8Array(patterns.buffer);
 }
 
-/** Decodes little-endian `bytes` in `storage`; `bytes` may start at any offset of its buffer. */
+/**
+ * The values of little-endian `bytes` in `storage`; `bytes` may start at any offset of its buffer.
+ *
+ * @throws AttentionError `ERR_DTYPE` for other bytes, half an element, and other storage types.
+ */
 export function decodeStorageBytes(bytes: Uint8Array, storage: StorageType): Float32Array {
-  const aligned = new Uint8Array(bytes).buffer; // not slice(): that of a Node Buffer does not copy
+  checkCodec('decodeStorageBytes', 'bytes', bytes, ['Uint8Array'], storage);
+  const aligned = new Uint8Array(bytes).buffer; // not slice(), which for a Node Buffer copies nothing
   if (storage === 'float32') return new Float32Array(aligned);
   const { decode } = codecs[storage];
   const patterns = new Uint16Array(aligned);

@@ -78,7 +78,8 @@ export function hostileValue(random: Random, value: unknown): unknown {
   return random.integer(0, 2) === 0 ? tensorLike(random, value) : random.pick(VALUES)();
 }
 
-const isPlain = (value: unknown): value is Record<string, unknown> =>
+/** Whether `value` is an object of options. */
+export const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
 /** `args` with one argument, or one property or element of one, replaced, left out or added. */
