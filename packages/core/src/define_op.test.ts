@@ -275,7 +275,7 @@ test('inputs and attributes have to be objects', () => {
 
 test('what is written in place shares no data with another input', () => {
   const target = tf.zeros([2]);
-  const message = '[addInto] x: expected data of its own, received the data of target';
+  const message = '[addInto] x: expected its own data, received the data of target';
   for (const x of [target, tf.reshape(target, [1, 2]), tf.clone(target)]) {
     expectAttentionError(() => addInto({ target, x }, {}), 'ERR_UNSUPPORTED', message);
   }

@@ -256,7 +256,7 @@ function checkWritten(checks: Checks, mutates: readonly string[], inputs: NamedT
       const other = inputs[argument];
       const isShared = memory ? sharesMemory(memory, cpuValues(cpu, other)) : false;
       if (other.dataId !== target.dataId && !isShared) continue;
-      checks.fail('ERR_UNSUPPORTED', argument, 'data of its own', `the data of ${written}`);
+      checks.fail('ERR_UNSUPPORTED', argument, 'its own data', `the data of ${written}`);
     }
   }
 }

@@ -51,7 +51,7 @@ describeOnBackends('assignStorage', (backendName) => {
     expectAttentionError(
       () => assignStorage(destination, destination.clone()),
       'ERR_UNSUPPORTED',
-      '[assignStorage] source: expected data of its own, received the data of destination',
+      '[assignStorage] source: expected its own data, received the data of destination',
     );
   });
 

@@ -19,7 +19,7 @@ function checkDestination(destination: TensorInfo): void {
   checks.dtype('destination', destination, 'float32', 'int32');
 }
 
-/** The op behind {@link assignStorage} from a tensor, for packages that bring a kernel. */
+/** The op behind {@link assignStorage} from a tensor, for packages that add a kernel. */
 export const assignStorageOp = defineCoreOp<AssignStorageInputs, object>({
   name: 'AssignStorage',
   check({ destination, source }) {

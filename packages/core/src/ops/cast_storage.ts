@@ -20,7 +20,7 @@ export interface CastStorageAttributes {
 
 const checks = new Checks('castStorage');
 
-/** The op behind {@link castStorage}, for packages that bring a kernel. */
+/** The op behind {@link castStorage}, for packages that add a kernel. */
 export const castStorageOp = defineCoreOp<CastStorageInputs, CastStorageAttributes>({
   name: 'CastStorage',
   check({ x }, { storage }) {

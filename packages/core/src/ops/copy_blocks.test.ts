@@ -147,7 +147,7 @@ describeOnBackends('copyBlocks', (backendName) => {
     expectAttentionError(
       () => copyBlocks([keys, shared], [values, shared], Int32Array.of(0, 1)),
       'ERR_UNSUPPORTED',
-      '[copyBlocks] valueCache: expected data of its own, received the data of keyCache',
+      '[copyBlocks] valueCache: expected its own data, received the data of keyCache',
     );
     expect([keys, values].map((cache) => tf.sum(cache).dataSync()[0])).toEqual([64, 64]);
   });
@@ -184,7 +184,7 @@ describeOnBackends('copyBlocks', (backendName) => {
       expectAttentionError(
         () => copyBlocks([ones, foreign], [value, other], Int32Array.of(0, 1)),
         'ERR_UNSUPPORTED',
-        /^\[moveData\] a float16 tensor stays on the backend that made it/,
+        /^\[moveData\] a float16 tensor stays on the backend that created it/,
       );
       expect(tf.sum(castStorage(ones, 'float32')).dataSync()[0]).toBe(64);
     });

@@ -37,11 +37,11 @@ export const copyBlocksOp = defineCoreOp<CopyBlocksInputs, BlockPairsAttributes>
  *
  * @param keyCaches Key cache of each layer, all of the same shape, in layout `flash` or `vllm` (see `reshapeAndCache`).
  * @param valueCaches Value cache of each layer.
- * @param pairs Source block, destination block, source block, … The result is that of copying one pair after another:
- * a destination may be the source of a later pair.
- * @throws AttentionError `ERR_DTYPE` when `pairs` is no `Int32Array`, `ERR_SHAPE` when its length is odd or layers differ,
- * `ERR_RANGE` for a block outside the cache, `ERR_UNSUPPORTED` while a gradient is recorded, for caches that share their data
- * and for one that lives on another backend. Nothing was copied then.
+ * @param pairs Source block, destination block, source block, … The result is as if the pairs were copied one after
+ * another: a destination may be the source of a later pair.
+ * @throws AttentionError `ERR_DTYPE` if `pairs` is not an `Int32Array`, `ERR_SHAPE` if its length is odd or layers differ,
+ * `ERR_RANGE` for a block outside the cache, `ERR_UNSUPPORTED` while a gradient is recorded, for caches that share their
+ * data, and for a cache on another backend. If it throws, nothing was copied.
  * @see vLLM's `copy_blocks`.
  */
 export function copyBlocks(
@@ -60,7 +60,7 @@ export function copyBlocks(
   }
 }
 
-/** What {@link copyBlocksOp} cannot check: the layers are alike. */
+/** Checks what {@link copyBlocksOp} cannot: that the layers are alike. */
 function checkLayers(keyCaches: readonly Tensor[], valueCaches: readonly Tensor[]): void {
   const lists = { keyCaches, valueCaches };
   for (const [name, caches] of Object.entries(lists)) {

@@ -30,7 +30,7 @@ export interface FusedMoeAttributes {
 const checks = new Checks('fusedMoe');
 const OPTIONS = keysOf<FusedMoeAttributes>({ activation: true });
 
-/** The op behind {@link fusedMoe}, for packages that bring a kernel. */
+/** The op behind {@link fusedMoe}, for packages that add a kernel. */
 export const fusedMoeOp = defineCoreOp<FusedMoeInputs, FusedMoeAttributes>({
   name: 'FusedMoe',
   check({ x, gateUpWeights, downWeights, topkWeights, topkIds }, { activation }) {
@@ -70,8 +70,8 @@ export const fusedMoeOp = defineCoreOp<FusedMoeInputs, FusedMoeAttributes>({
  * @param topkIds `[tokens, k]` int32, from {@link topkSoftmax}.
  * @param options `activation`, `silu` by default.
  * @returns `[tokens, hidden]` in the storage type of `x`.
- * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an unknown option, and on `cpu` `ERR_RANGE`
- * for an expert id out of range. A device gives a token with such an id NaN.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an
+ * unknown option, and on `cpu` `ERR_RANGE` for an expert id out of range. On a device, a token with such an id gives NaN.
  * @see Jiang et al., "Mixtral of Experts", 2024; vLLM's `fused_experts`.
  */
 export function fusedMoe(

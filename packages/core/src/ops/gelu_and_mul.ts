@@ -19,7 +19,7 @@ export interface GeluAndMulAttributes {
 const checks = new Checks('geluAndMul');
 const OPTIONS = keysOf<GeluAndMulAttributes>({ approximate: true });
 
-/** The op behind {@link geluAndMul}, for packages that bring a kernel. */
+/** The op behind {@link geluAndMul}, for packages that add a kernel. */
 export const geluAndMulOp = defineCoreOp<GeluAndMulInputs, GeluAndMulAttributes>({
   name: 'GeluAndMul',
   check({ x }, { approximate }) {
@@ -38,7 +38,7 @@ export const geluAndMulOp = defineCoreOp<GeluAndMulInputs, GeluAndMulAttributes>
  *
  * @param x `[.., 2n]` float32 in any storage type: the gate's n elements, then the up projection's.
  * @returns `[.., n]` in the storage type of `x`.
- * @throws AttentionError `ERR_SHAPE` when the last dimension is odd or `x` is a scalar, `ERR_DTYPE` when not float32,
+ * @throws AttentionError `ERR_SHAPE` if the last dimension is odd or `x` is a scalar, `ERR_DTYPE` if `x` is not float32,
  * `ERR_RANGE` for another `approximate`, `ERR_UNSUPPORTED` for an unknown option.
  * @see Shazeer, "GLU Variants Improve Transformer", 2020; vLLM's `gelu_and_mul` and `gelu_tanh_and_mul`.
  */

@@ -16,7 +16,7 @@ export interface LinearInputs {
 
 const checks = new Checks('linear');
 
-/** The op behind {@link linear}, for packages that bring a kernel. */
+/** The op behind {@link linear}, for packages that add a kernel. */
 export const linearOp = defineCoreOp<LinearInputs, object>({
   name: 'Linear',
   optional: ['bias'],

@@ -14,7 +14,7 @@ export interface MergeAttentionStatesInputs {
 
 const checks = new Checks('mergeAttentionStates');
 
-/** The op behind {@link mergeAttentionStates}, for packages that bring a kernel. */
+/** The op behind {@link mergeAttentionStates}, for packages that add a kernel. */
 export const mergeAttentionStatesOp = defineCoreOp<MergeAttentionStatesInputs, object>({
   name: 'MergeAttentionStates',
   check({ outputs, lses }) {

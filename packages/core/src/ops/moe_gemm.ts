@@ -38,7 +38,7 @@ export interface MoeGemmOptions extends MoeGemmAttributes {
 const checks = new Checks('moeGemm');
 const OPTIONS = keysOf<MoeGemmOptions>({ topk: true, input: true, topkWeights: true });
 
-/** The op behind {@link moeGemm}, for packages that bring a kernel. */
+/** The op behind {@link moeGemm}, for packages that add a kernel. */
 export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
   name: 'MoeGemm',
   check({ x, weights, sortedTokenIds, expertIds, topkWeights }, { topk, input }) {
@@ -82,9 +82,9 @@ export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
  * @param expertIds `[pairs]` int32, from {@link sortTokensByExpert}.
  * @param options `topk`, `input` and, optionally, `topkWeights`.
  * @returns `[pairs, N]` in the storage type of `x`: row `p` is pair `p`, whatever the order of `sortedTokenIds`.
- * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an unknown option, and on `cpu` `ERR_RANGE`
- * for a pair that is missing or an expert out of range or order. A device gives NaN rows for expert −1, which is what
- * {@link sortTokensByExpert} makes of an id out of range.
+ * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an
+ * unknown option, and on `cpu` `ERR_RANGE` for a missing pair, or an expert id out of range or order. On a device, expert −1,
+ * to which {@link sortTokensByExpert} maps an id out of range, gives NaN rows.
  * @see vLLM's `fused_moe` kernel; Gale et al., "MegaBlocks", 2022.
  */
 export function moeGemm(

@@ -59,7 +59,7 @@ export interface PagedAttentionAttributes extends AttentionAttributes {
 
 const checks = new Checks('pagedAttention');
 
-/** The op behind {@link pagedAttention} and {@link pagedAttentionWithLse}, for packages that bring a kernel. */
+/** The op behind {@link pagedAttention} and {@link pagedAttentionWithLse}, for packages that add a kernel. */
 export const pagedAttentionOp = defineCoreOp<PagedAttentionInputs, PagedAttentionAttributes>({
   name: 'PagedAttention',
   check(inputs, { maxSeqlenQ, maxContextLen }) {

@@ -189,7 +189,7 @@ describeOnBackends('reshapeAndCache', (backendName) => {
       expectAttentionError(
         () => reshapeAndCache(key, value, keys, values, slots),
         'ERR_UNSUPPORTED',
-        `[reshapeAndCache] ${argument}: expected data of its own, received the data of ${owner}`,
+        `[reshapeAndCache] ${argument}: expected its own data, received the data of ${owner}`,
       );
     }
     expect([tf.sum(keyCache).dataSync()[0], tf.sum(valueCache).dataSync()[0]]).toEqual([64, 0]);

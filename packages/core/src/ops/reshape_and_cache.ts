@@ -21,7 +21,7 @@ export interface ReshapeAndCacheInputs {
 
 const checks = new Checks('reshapeAndCache');
 
-/** The op behind {@link reshapeAndCache}, for packages that bring a kernel. */
+/** The op behind {@link reshapeAndCache}, for packages that add a kernel. */
 export const reshapeAndCacheOp = defineCoreOp<ReshapeAndCacheInputs, object>({
   name: 'ReshapeAndCache',
   check({ key, value, keyCache, valueCache, slotMapping }) {
@@ -48,11 +48,11 @@ export const reshapeAndCacheOp = defineCoreOp<ReshapeAndCacheInputs, object>({
  * @param keyCache `[numBlocks, blockSize, kvHeads, headSize]` (layout `flash`), or
  * `[numBlocks, kvHeads, headSize / x, blockSize, x]` with x = 16 / bytes per element (layout `vllm`).
  * @param valueCache Shape of `keyCache` (`flash`), or `[numBlocks, kvHeads, headSize, blockSize]` (`vllm`).
- * @param slotMapping Int32 `[tokens]`: `block · blockSize + offset` for each token; −1 for one that is not stored.
- * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for what does not fit; `ERR_UNSUPPORTED` for block and head sizes
- * outside of the specification, for tensors that share data with a cache, and while a gradient is recorded; on `cpu` `ERR_RANGE` for a slot outside the cache or
- * given to two tokens, before anything is stored. A device does not store tokens whose slot is outside the cache; which of
- * two tokens with one slot it stores is undefined.
+ * @param slotMapping Int32 `[tokens]`: `block · blockSize + offset` of each token; −1 for a token that is not stored.
+ * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for arguments that do not fit; `ERR_UNSUPPORTED` for an unsupported
+ * block or head size, for a tensor that shares data with a cache, and while a gradient is recorded; on `cpu`, `ERR_RANGE`
+ * for a slot that is outside the cache or has two tokens, before anything is stored. A device does not store tokens whose
+ * slot is outside the cache; which of two tokens with the same slot it stores is undefined.
  * @see Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023; vLLM's
  * `reshape_and_cache` and `reshape_and_cache_flash`.
  */

@@ -36,7 +36,7 @@ export interface RmsNormOptions {
 const checks = new Checks('rmsNorm');
 const OPTIONS = keysOf<RmsNormOptions>({ epsilon: true, residual: true, addUnitOffset: true });
 
-/** The op behind {@link rmsNorm}, for packages that bring a kernel. Given a residual, the second output is the sum. */
+/** The op behind {@link rmsNorm}, for packages that add a kernel. With a residual, the second output is the sum. */
 export const rmsNormOp = defineCoreOp<RmsNormInputs, RmsNormAttributes>({
   name: 'RmsNorm',
   check({ x, weight, residual }, { epsilon, addUnitOffset }) {
@@ -70,7 +70,7 @@ export const rmsNormOp = defineCoreOp<RmsNormInputs, RmsNormAttributes>({
  * @param weight `[n]`, float32 or the storage type of `x`.
  * @returns The normalized rows, or `[normed, residualSum]` with a residual. Both have the shape and storage type of `x`.
  * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit `x`, `ERR_RANGE` for an `epsilon` that is
- * not a number above 0, `ERR_UNSUPPORTED` for an unknown option.
+ * not a finite number above 0, `ERR_UNSUPPORTED` for an unknown option.
  * @see Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019; vLLM's `rms_norm` and `fused_add_rms_norm`.
  */
 export function rmsNorm(

@@ -29,7 +29,7 @@ export interface RotaryEmbeddingAttributes {
 const checks = new Checks('rotaryEmbedding');
 const OPTIONS = keysOf<RotaryEmbeddingAttributes>({ interleaved: true, rotaryDim: true });
 
-/** The op behind {@link rotaryEmbedding}, for packages that bring a kernel. */
+/** The op behind {@link rotaryEmbedding}, for packages that add a kernel. */
 export const rotaryEmbeddingOp = defineCoreOp<RotaryEmbeddingInputs, RotaryEmbeddingAttributes>({
   name: 'RotaryEmbedding',
   check({ query, key, positions, cos, sin }, { interleaved, rotaryDim }) {
@@ -78,7 +78,7 @@ export const rotaryEmbeddingOp = defineCoreOp<RotaryEmbeddingInputs, RotaryEmbed
  * @param sin Shape and storage of `cos`: the sines.
  * @returns `[query, key]`, rotated, in the storage type of `query`.
  * @throws AttentionError `ERR_SHAPE` and `ERR_DTYPE` for tensors that do not fit; `ERR_RANGE` for a `rotaryDim` that is
- * odd or exceeds the head size, and on `cpu` for a position outside of the table; `ERR_UNSUPPORTED` for an unknown option.
+ * odd or exceeds the head size, and on `cpu` for a position outside the table; `ERR_UNSUPPORTED` for an unknown option.
  * @see Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021; vLLM's `rotary_embedding`.
  */
 export function rotaryEmbedding(

@@ -59,7 +59,7 @@ export const sampleTokensOp = defineCoreOp<SampleTokensInputs, object>({
  *
  * @param logits `[rows, vocabulary]` float32 in any storage type; -Infinity excludes a token.
  * @param parameters Parameters by row. `seeds` and `positions` are required unless every temperature is 0.
- * @returns `[rows]` int32 token ids. At temperature 0 the token with the largest logit, of equal ones the lowest id. −1 for a
+ * @returns `[rows]` int32 token ids. At temperature 0, the token with the largest logit; ties go to the lowest id. −1 for a
  * row that cannot be sampled, because its logits hold NaN or have no finite maximum: look for it before you use a token.
  * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_SHAPE` for a parameter with another number
  * of rows, `ERR_RANGE` for a value that is missing or out of range (as float32: a `topP` of 1e-46 is 0),

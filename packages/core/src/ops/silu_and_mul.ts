@@ -12,7 +12,7 @@ export interface SiluAndMulInputs {
 
 const checks = new Checks('siluAndMul');
 
-/** The op behind {@link siluAndMul}, for packages that bring a kernel. */
+/** The op behind {@link siluAndMul}, for packages that add a kernel. */
 export const siluAndMulOp = defineCoreOp<SiluAndMulInputs, object>({
   name: 'SiluAndMul',
   check: ({ x }) => checkGated(checks, x),

@@ -28,7 +28,7 @@ const MAX_EXPERTS = 2 ** 16;
 
 const checks = new Checks('sortTokensByExpert');
 
-/** The op behind {@link sortTokensByExpert}, for packages that bring a kernel. Outputs: sortedTokenIds, expertIds. */
+/** The op behind {@link sortTokensByExpert}, for packages that add a kernel. Outputs: sortedTokenIds, expertIds. */
 export const sortTokensByExpertOp = defineCoreOp<SortTokensByExpertInputs, SortTokensByExpertAttributes>({
   name: 'SortTokensByExpert',
   check({ ids }, { numExperts }) {

@@ -31,7 +31,7 @@ export interface ExpertRouting {
 const checks = new Checks('topkSoftmax');
 const OPTIONS = keysOf<TopkSoftmaxOptions>({ renormalize: true });
 
-/** The op behind {@link topkSoftmax}, for packages that bring a kernel. Outputs: weights, ids. */
+/** The op behind {@link topkSoftmax}, for packages that add a kernel. Outputs: weights, ids. */
 export const topkSoftmaxOp = defineCoreOp<TopkSoftmaxInputs, TopkSoftmaxAttributes>({
   name: 'TopkSoftmax',
   check({ routerLogits }, { k, renormalize }) {
@@ -60,8 +60,8 @@ export const topkSoftmaxOp = defineCoreOp<TopkSoftmaxInputs, TopkSoftmaxAttribut
  * configurations; Mixtral always does). Default `false`.
  * @returns `weights` `[tokens, k]` float32 in descending order and `ids` `[tokens, k]` int32. A token whose logits hold NaN or
  * have no finite maximum gets NaN weights, and ids within range.
- * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_RANGE` for a `k` out of range, `ERR_UNSUPPORTED` for an
- * unknown option.
+ * @throws AttentionError `ERR_SHAPE` or `ERR_DTYPE` for other logits, `ERR_RANGE` for a `k` out of range, `ERR_UNSUPPORTED` for
+ * an unknown option.
  * @see Jiang et al., "Mixtral of Experts", 2024; vLLM's `topk_softmax`.
  */
 export function topkSoftmax(

@@ -68,7 +68,7 @@ const METADATA = keysOf<VarlenMetadata>({
   maxSeqlenK: true,
 });
 
-/** The op behind {@link varlenAttention}, for packages that bring a kernel. */
+/** The op behind {@link varlenAttention}, for packages that add a kernel. */
 export const varlenAttentionOp = defineCoreOp<VarlenAttentionInputs, VarlenAttentionAttributes>({
   name: 'VarlenAttention',
   check(inputs, { maxSeqlenQ, maxSeqlenK }) {

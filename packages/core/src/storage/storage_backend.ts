@@ -73,20 +73,26 @@ export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
   return findStorageBackend(ownerOf(tensor))?.storageOf(tensor.dataId) ?? 'float32';
 }
 
-/** Forbids tfjs to move `tensor` to another backend: a cache that is copied away is no longer the cache. */
+/** Memory of the active backend's device; `undefined` if the backend does not know it, or has none of its own to fill. */
+export function memoryInfo(): DeviceMemoryInfo | undefined {
+  const { backend } = engine();
+  return backend && findStorageBackend(backend)?.memoryInfo?.();
+}
+
+/** Forbids tfjs to move `tensor` to another backend: a copy of a cache is no longer the cache. */
 export function pinToBackend(tensor: Pick<TensorInfo, 'dataId'>): void {
   guardMoves();
   coreState.pinned.add(tensor.dataId);
 }
 
-/** Throws for data that must stay on the backend that made it. */
+/** Throws for data that must stay on the backend that created it. */
 function checkMove(dataId: DataId): void {
   const isPinned = coreState.pinned.has(dataId);
   const storage = storageOf({ dataId });
   if (!isPinned && storage === 'float32') return;
   throw new AttentionError(
     'ERR_UNSUPPORTED',
-    `[moveData] ${isPinned ? 'a KV cache tensor' : `a ${storage} tensor`} stays on the backend that made it: expected ` +
+    `[moveData] ${isPinned ? 'a KV cache tensor' : `a ${storage} tensor`} stays on the backend that created it: expected ` +
       `an op on that backend, received one on ${engine().backendName}; use castStorage or storageBytes to copy it ` +
       'explicitly',
   );
