@@ -9,7 +9,7 @@ import { tinyFolder } from './testing/tiny_folder.ts';
 import { Tokenizer } from './tokenizer/index.ts';
 
 /** Puts `make` in place of a file of a folder, and loads it. */
-function withOdd(file: string, make: (path: string) => Promise<unknown>): Promise<void> {
+function expectRefusal(file: string, make: (path: string) => Promise<unknown>): Promise<void> {
   const { [file]: _, ...rest } = tinyFolder();
   return inTemporaryFolder(rest, async (directory) => {
     await make(join(directory, file));
@@ -28,11 +28,11 @@ describeOnUnix.each(['config.json', 'tokenizer.json', 'tokenizer_config.json', '
   '%s',
   (file) => {
     test('must not be a pipe, which nobody may ever write to', async () => {
-      await withOdd(file, (path) => Promise.resolve(execFileSync('mkfifo', [path])));
+      await expectRefusal(file, (path) => Promise.resolve(execFileSync('mkfifo', [path])));
     });
 
     test('must not be a device without an end', async () => {
-      await withOdd(file, (path) => symlink('/dev/zero', path));
+      await expectRefusal(file, (path) => symlink('/dev/zero', path));
     });
   },
 );

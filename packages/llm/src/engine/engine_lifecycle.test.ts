@@ -541,7 +541,7 @@ describe('errors', () => {
       'a',
       { max_tokens: 3 },
       'ERR_UNSUPPORTED',
-      'options: expected only maxTokens, seed, stop, stopTokens, ignoreEos, salt, signal, temperature, topK, topP, minP, ' +
+      'options: expected only maxTokens, seed, stop, stopTokens, ignoreEos, templateVariables, salt, signal, temperature, topK, topP, minP, ' +
         'repetitionPenalty, presencePenalty, frequencyPenalty, received "max_tokens"',
     ],
     ['a salt that is no text', 'a', { salt: 5 }, 'ERR_DTYPE', 'salt: expected a string, received 5'],
