@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries `npm run new-op` on a copy of core and of the CUDA backend: what it makes compiles, is clean, and its test fails in
-# the expected places. Then follows docs/adding-an-op.md: the op that the page writes compiles, is clean and passes on `cpu`,
-# and its CUDA kernel does on the CPU where there is clang.
+# Tries `npm run new-op` on a copy of core and of the backends: what it makes compiles, is clean, and its test fails in the
+# expected places. Then follows docs/adding-an-op.md: the op that the page writes compiles, is clean and passes on `cpu`, and
+# its kernels for CUDA and Metal do on the CPU: the one if there is clang, the other if its addon is built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,13 +10,15 @@ trap 'rm -rf "$copy"' EXIT
 mkdir -p "$copy/docs"
 cp docs/adding-an-op.md "$copy/docs"
 cp -R package.json jest.config.js tsconfig.base.json tsconfig.test.json .oxfmtrc.json .oxlintrc.json scripts "$copy"
-for package in core backend-common backend-cuda; do
+for package in core backend-common backend-cuda backend-metal; do
   mkdir -p "$copy/packages/$package"
   cp -R packages/$package/package.json packages/$package/tsconfig.json packages/$package/src "$copy/packages/$package"
 done
 mkdir "$copy/kernels"
 cp -R emulator "$copy"
-cp -R kernels/cuda "$copy/kernels"
+cp -R kernels/cuda kernels/metal "$copy/kernels"
+metal_addon="$PWD/packages/backend-metal/build"
+if [ -f "$metal_addon/attention_metal.node" ]; then ln -s "$metal_addon" "$copy/packages/backend-metal/build"; fi
 ln -s "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
 
@@ -29,9 +31,9 @@ compile_cuda() {
 clean() {
   npx tsc -p packages/core
   npx tsc -p tsconfig.test.json
-  npx oxfmt --check packages/core/src packages/backend-cuda/src/ops
+  npx oxfmt --check packages/core/src packages/backend-cuda/src/ops packages/backend-metal/src/ops
   node -e '
-    for (const name of ["core", "backend-cuda"]) {
+    for (const name of ["core", "backend-cuda", "backend-metal"]) {
       const index = require("node:fs").readFileSync(`packages/${name}/src/ops/index.ts`, "utf8");
       const files = [...index.matchAll(/(?:from|import) .\.\/(.*)\.ts/g)].map(([, file]) => file);
       if (files.join() !== files.toSorted().join()) throw new Error(`not in alphabetical order: ${files.join(" ")}`);
@@ -48,7 +50,7 @@ for stem in probe_of_the_script squared_relu; do
   clean "$stem"
 
   results="$copy/$stem.json"
-  if npm test -- "ops/$stem.test.ts" --json --outputFile "$results" 2>/dev/null >&2; then
+  if ATTENTION_TEST_BACKENDS=cpu npm test -- "ops/$stem.test.ts" --json --outputFile "$results" 2>/dev/null >&2; then
     echo "the test of a stub passes"
     exit 1
   fi
@@ -71,6 +73,8 @@ for stem in probe_of_the_script squared_relu; do
   else
     echo "left out, as it takes clang: stubs of a kernel for CUDA"
   fi
+  node scripts/new_op/run.js "$stem" --metal
+  clean "$stem"
 done
 if node scripts/new_op/run.js op_that_core_lacks --cuda 2>/dev/null; then
   echo "an op that does not exist got a kernel"
@@ -86,8 +90,14 @@ done
 
 node scripts/new_op/follow_docs.js
 clean squared_relu
-npm test -- ops/squared_relu.test.ts
+backends=cpu
+if [ -d packages/backend-metal/build ]; then
+  backends=cpu,metal
+else
+  echo "left out, as the addon is not built: a kernel for Metal"
+fi
+ATTENTION_TEST_BACKENDS=$backends ATTENTION_METAL_EMULATOR=1 npm test -- ops/squared_relu.test.ts
 if command -v clang++ >/dev/null; then
   emulator/cuda/run.sh scripts/new_op/squared_relu_test.cc
 fi
-if grep -rn TODO packages/*/src/ops/squared_relu* kernels/cuda/*/squared_relu*; then exit 1; fi
+if grep -rn TODO packages/*/src/ops/squared_relu* kernels/*/*/squared_relu*; then exit 1; fi

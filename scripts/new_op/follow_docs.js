@@ -5,8 +5,8 @@ import path from 'node:path';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const page = readFileSync(path.join(root, 'docs/adding-an-op.md'), 'utf8');
-const blocks = [...page.matchAll(/<!-- (file|line): (\S+) -->\n```(?:ts|cpp)\n(.*?)```\n/gs)];
-if (blocks.length !== 7) throw new Error(`expected 7 marked blocks, found ${blocks.length}`);
+const blocks = [...page.matchAll(/<!-- (file|line): (\S+) -->\n```(?:ts|cpp|metal)\n(.*?)```\n/gs)];
+if (blocks.length !== 9) throw new Error(`expected 9 marked blocks, found ${blocks.length}`);
 for (const [, kind, name, code] of blocks) {
   const file = path.join(root, name);
   if (kind === 'file') {

@@ -1,8 +1,9 @@
 // Makes the files of a new op: its definition, its reference kernel and its test, and exports it; or, of an op that core
-// has, those of its kernel for CUDA.
+// has, those of its kernel for CUDA or Metal.
 //
 //   npm run new-op -- foo_bar
 //   npm run new-op -- foo_bar --cuda
+//   npm run new-op -- foo_bar --metal
 //
 // They compile; the test fails until the kernels and the reference are written. See docs/adding-an-op.md.
 import { execFileSync } from 'node:child_process';
@@ -28,6 +29,11 @@ const PARTS = {
     index: 'packages/backend-cuda/src/ops/index.ts',
     lines: ["import './foo_bar.ts';\n"],
   },
+  metal: {
+    marker: (stem) => `packages/backend-metal/src/ops/${stem}.ts`,
+    index: 'packages/backend-metal/src/ops/index.ts',
+    lines: ["import './foo_bar.ts';\n"],
+  },
 };
 
 function fail(message) {
@@ -36,15 +42,15 @@ function fail(message) {
 }
 
 const [stem = '', option, ...others] = process.argv.slice(2);
-const wrongOption = option !== undefined && option !== '--cuda';
+const wrongOption = option !== undefined && option !== '--cuda' && option !== '--metal';
 if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(stem) || wrongOption || others.length > 0) {
-  fail('usage: npm run new-op -- foo_bar [--cuda]    (the stem of the op, in snake_case)');
+  fail('usage: npm run new-op -- foo_bar [--cuda | --metal]    (the stem of the op, in snake_case)');
 }
-const part = option ? 'cuda' : 'core';
+const part = option ? option.slice('--'.length) : 'core';
 const { marker, index, lines } = PARTS[part];
 const exists = (file) => existsSync(path.join(root, file));
 if (exists(marker(stem))) fail(`${marker(stem)} exists already`);
-if (part === 'cuda' && !exists(coreFile(stem))) {
+if (part !== 'core' && !exists(coreFile(stem))) {
   fail(`core has no ${coreFile(stem)}: npm run new-op -- ${stem}`);
 }
 

@@ -56,9 +56,8 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
 
   /** The GPU's memory: of the working set that Metal recommends, what the process has not allocated. */
   memoryInfo(): DeviceMemoryInfo | undefined {
-    const memory = this.#device.isEmulated ? undefined : this.#device.memory?.();
-    if (!memory) return undefined;
-    const { allocated, recommended } = memory;
+    if (this.#device.isEmulated) return undefined;
+    const { allocated, recommended } = this.#device.memory();
     return { free: recommended - allocated - this.#memory.takeGrowth(), total: recommended };
   }
 
