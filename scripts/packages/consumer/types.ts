@@ -2,7 +2,7 @@
 import { AttentionError, defineOp, pagedAttention } from '@attention-js/core';
 import type { AttentionErrorCode, OpKernel, StorageType } from '@attention-js/core';
 import { cudaKernel, uint32 } from '@attention-js/backend-cuda';
-import { float32, metalKernel } from '@attention-js/backend-metal';
+import { metalKernel, paramsTable, shaderKernel } from '@attention-js/backend-metal';
 import * as tf from '@attention-js/core/tf';
 import * as tfjs from '@attention-js/core/tfjs';
 import * as llm from '@attention-js/llm';
@@ -48,11 +48,19 @@ expectType<tfjs.Sequential>()(tfjs.sequential());
 expectType<typeof pagedAttention>()(tfjs.pagedAttention);
 expectType<tfjs.Tensor>()(tfjs.siluAndMul(tfjs.ones([1, 2])).add(1));
 
+const shader = shaderKernel(
+  { shader: 'double', function: 'f', source: 'source' },
+  ['input', 'output'],
+  paramsTable('DoubleParams', { by: 'float32' }),
+);
 metalKernel(double, ({ inputs: { input }, attrs: { by }, outputs: [spec], backend }) => {
   const output = backend.makeOutput(spec);
-  const shader = backend.library('double', 'source');
   const size = { threadgroups: [1, 1, 1], threads: [1, 1, 1] } as const;
-  backend.dispatch({ shader, function: 'f', buffers: [input, output], params: [float32(by)], ...size });
+  backend.run(shader, { input, output }, { by }, size);
+  // @ts-expect-error a tensor is missing
+  backend.run(shader, { input }, { by }, size);
+  // @ts-expect-error no such parameter
+  backend.run(shader, { input, output }, { factor: by }, size);
   return [output];
 });
 
