@@ -84,7 +84,7 @@ const char* const kIncludes[] = {"metal_stdlib",        "metal_simdgroup", "meta
 }  // namespace
 
 Compiler::Compiler(const EmulatorOptions& options)
-    : compiler_(options.compiler), cache_(options.cacheFolder), checked_(options.checked) {
+    : compiler_(options.compiler), cache_(options.cache_folder), checked_(options.checked) {
   if (compiler_.empty()) {
     const char* variable = std::getenv("CXX_METAL_EMULATOR");
     compiler_ = variable && *variable ? variable : "clang++";
@@ -96,7 +96,7 @@ Compiler::Compiler(const EmulatorOptions& options)
   }
   fs::create_directories(cache_);
   key_ = version + flags() + processor();
-  prepareHeaders(options.sourceFolder);
+  prepareHeaders(options.source_folder);
 }
 
 std::string Compiler::flags() const {

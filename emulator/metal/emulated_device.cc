@@ -1,6 +1,7 @@
 #include "emulated_device.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -12,14 +13,22 @@ namespace attention::metal {
 
 namespace {
 
+/// Bytes in buffers, which may outlive their device.
+using AllocatedSize = std::atomic<std::size_t>;
+
 class EmulatedBuffer final : public Buffer {
  public:
-  explicit EmulatedBuffer(std::size_t length) : length_(length) {
+  EmulatedBuffer(std::size_t length, std::shared_ptr<AllocatedSize> allocated)
+      : length_(length), allocated_(std::move(allocated)) {
     // A gap behind the buffer, so that a checked shader that runs over its end does not meet the next one at once.
     memory_ = std::aligned_alloc(256, (std::max<std::size_t>(length, 1) + 255) / 256 * 256 + 256);
     if (!memory_) throw OutOfMemoryError("cannot allocate a buffer of " + std::to_string(length) + " bytes");
+    *allocated_ += length_;
   }
-  ~EmulatedBuffer() override { std::free(memory_); }
+  ~EmulatedBuffer() override {
+    *allocated_ -= length_;
+    std::free(memory_);
+  }
   EmulatedBuffer(const EmulatedBuffer&) = delete;
   void* contents() override { return memory_; }
   std::size_t length() const override { return length_; }
@@ -27,6 +36,7 @@ class EmulatedBuffer final : public Buffer {
  private:
   void* memory_;
   std::size_t length_;
+  std::shared_ptr<AllocatedSize> allocated_;
 };
 
 class EmulatedLibrary;
@@ -35,7 +45,7 @@ class EmulatedPipeline final : public Pipeline {
  public:
   EmulatedPipeline(std::shared_ptr<EmulatedLibrary> library, const mtl::Kernel& kernel, FunctionConstants constants)
       : library(std::move(library)), kernel(kernel), constants(std::move(constants)) {}
-  unsigned maxThreadsPerThreadgroup() const override { return mtl::max_threads; }
+  unsigned max_threads_per_threadgroup() const override { return mtl::max_threads; }
 
   const std::shared_ptr<EmulatedLibrary> library;
   const mtl::Kernel& kernel;
@@ -113,14 +123,16 @@ class EmulatedDevice final : public Device {
     return {std::size_t(1) << 33, mtl::max_threadgroup_memory, std::size_t(1) << 32, mtl::max_threads, mtl::simd_width};
   }
 
-  std::shared_ptr<Buffer> makeBuffer(std::size_t length) override {
-    if (length > limits().maxBufferLength) {
+  std::size_t allocated_size() const override { return *allocated_; }
+
+  std::shared_ptr<Buffer> make_buffer(std::size_t length) override {
+    if (length > limits().max_buffer_length) {
       throw OutOfMemoryError("a buffer of " + std::to_string(length) + " bytes is longer than the device allows");
     }
-    return std::make_shared<EmulatedBuffer>(length);
+    return std::make_shared<EmulatedBuffer>(length, allocated_);
   }
 
-  std::shared_ptr<Library> makeLibrary(const std::string& source, const std::string& name) override {
+  std::shared_ptr<Library> make_library(const std::string& source, const std::string& name) override {
     return std::make_shared<EmulatedLibrary>(name, compiler_.load(source, name));
   }
 
@@ -135,7 +147,7 @@ class EmulatedDevice final : public Device {
     grid.entry = pipeline->kernel.entry;
     grid.checked = checked_;
     std::copy(dispatch.threadgroups.begin(), dispatch.threadgroups.end(), grid.count);
-    std::copy(dispatch.threadsPerThreadgroup.begin(), dispatch.threadsPerThreadgroup.end(), grid.size);
+    std::copy(dispatch.threads_per_threadgroup.begin(), dispatch.threads_per_threadgroup.end(), grid.size);
     std::uint64_t threads = 1;
     for (const std::uint32_t n : grid.size) threads *= n;
     if (threads == 0 || threads > mtl::max_threads) fail(std::to_string(threads) + " threads in a threadgroup: 1 to 1024 are possible");
@@ -164,12 +176,12 @@ class EmulatedDevice final : public Device {
       grid.buffers[bound++] = memory;
     }
 
-    if (dispatch.threadgroupBytes.size() > mtl::max_buffers) fail("more than 31 threadgroup arguments");
+    if (dispatch.threadgroup_bytes.size() > mtl::max_buffers) fail("more than 31 threadgroup arguments");
     std::uint64_t bytes = 0;
-    for (std::size_t i = 0; i < dispatch.threadgroupBytes.size(); ++i) {
-      if (dispatch.threadgroupBytes[i] % 16 != 0) fail("the length of a threadgroup argument is not a multiple of 16");
-      grid.threadgroup_bytes[i] = dispatch.threadgroupBytes[i];
-      bytes += dispatch.threadgroupBytes[i];
+    for (std::size_t i = 0; i < dispatch.threadgroup_bytes.size(); ++i) {
+      if (dispatch.threadgroup_bytes[i] % 16 != 0) fail("the length of a threadgroup argument is not a multiple of 16");
+      grid.threadgroup_bytes[i] = dispatch.threadgroup_bytes[i];
+      bytes += dispatch.threadgroup_bytes[i];
     }
     if (bytes > mtl::max_threadgroup_memory) fail("threadgroup memory: " + std::to_string(bytes) + " bytes, more than 32768");
 
@@ -198,10 +210,11 @@ class EmulatedDevice final : public Device {
   bool checked_;
   Compiler compiler_;
   Executor executor_;
+  std::shared_ptr<AllocatedSize> allocated_ = std::make_shared<AllocatedSize>(0);
 };
 
 }  // namespace
 
-std::unique_ptr<Device> makeEmulatedDevice(const EmulatorOptions& options) { return std::make_unique<EmulatedDevice>(options); }
+std::unique_ptr<Device> make_emulated_device(const EmulatorOptions& options) { return std::make_unique<EmulatedDevice>(options); }
 
 }  // namespace attention::metal

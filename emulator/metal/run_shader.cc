@@ -46,13 +46,13 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: run_shader [--checked] CACHE_FOLDER SOURCE_FOLDER FILE.metal\n");
     return 2;
   }
-  options.cacheFolder = argv[first];
-  options.sourceFolder = argv[first + 1];
+  options.cache_folder = argv[first];
+  options.source_folder = argv[first + 1];
   try {
     std::set<std::string> seen;
     const fs::path file = argv[first + 2];
-    const auto device = makeEmulatedDevice(options);
-    for (const std::string& name : device->makeLibrary(inlined(file, seen), file.stem().string())->functions()) {
+    const auto device = make_emulated_device(options);
+    for (const std::string& name : device->make_library(inlined(file, seen), file.stem().string())->functions()) {
       std::printf("%s\n", name.c_str());
     }
   } catch (const std::exception& error) {

@@ -164,12 +164,12 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 #ifdef ATTENTION_METAL_EMULATOR
     const auto given = info[1].As<Napi::Object>();
     EmulatorOptions options;
-    options.cacheFolder = given.Get("cacheFolder").ToString();
-    options.sourceFolder = given.Get("sourceFolder").ToString();
+    options.cache_folder = given.Get("cacheFolder").ToString();
+    options.source_folder = given.Get("sourceFolder").ToString();
     options.checked = given.Get("checked").ToBoolean();
-    return makeEmulatedDevice(options);
+    return make_emulated_device(options);
 #else
-    return makeAppleDevice();
+    return make_apple_device();
 #endif
   }
 
@@ -187,7 +187,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     const auto length = static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value());
     return locked(info, [&] {
       auto handle = std::make_unique<BufferHandle>();
-      handle->memory = shared_->device->makeBuffer(length);
+      handle->memory = shared_->device->make_buffer(length);
       return hold(info.Env(), handle.release());
     });
   }
@@ -220,7 +220,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     const std::string name = info[0].ToString();
     const std::string source = info[1].ToString();
     return locked(info, [&] {
-      return hold(info.Env(), new LibraryHandle(shared_->device->makeLibrary(source, name)));
+      return hold(info.Env(), new LibraryHandle(shared_->device->make_library(source, name)));
     });
   }
 
@@ -250,10 +250,10 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     const auto grid = info[3].As<Napi::Array>();
     for (std::uint32_t i = 0; i < 3; i++) {
       call.threadgroups[i] = grid.Get(i).As<Napi::Number>().Uint32Value();
-      call.threadsPerThreadgroup[i] = grid.Get(i + 3).As<Napi::Number>().Uint32Value();
+      call.threads_per_threadgroup[i] = grid.Get(i + 3).As<Napi::Number>().Uint32Value();
     }
     const std::uint32_t bytes = info[4].As<Napi::Number>().Uint32Value();
-    if (bytes > 0) call.threadgroupBytes.push_back((bytes + 15) / 16 * 16);
+    if (bytes > 0) call.threadgroup_bytes.push_back((bytes + 15) / 16 * 16);
     locked(info, [&] { shared_->device->dispatch(call); });
   }
 

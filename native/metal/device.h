@@ -52,7 +52,7 @@ class Buffer {
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
-  virtual unsigned maxThreadsPerThreadgroup() const = 0;
+  virtual unsigned max_threads_per_threadgroup() const = 0;
 };
 
 /// A function constant by its name in the source. Integers are converted to the type that the source declares.
@@ -81,17 +81,17 @@ struct Dispatch {
   std::shared_ptr<Pipeline> pipeline;
   std::vector<BufferBinding> buffers;                // [[buffer(0)]] ... [[buffer(n - 1)]]
   std::vector<std::byte> parameters;                 // [[buffer(n)]], copied; at most 4096 bytes; none where empty
-  std::vector<std::uint32_t> threadgroupBytes;       // lengths of [[threadgroup(0)]], [[threadgroup(1)]] ...; multiples of 16
+  std::vector<std::uint32_t> threadgroup_bytes;       // lengths of [[threadgroup(0)]], [[threadgroup(1)]] ...; multiples of 16
   Size threadgroups = {1, 1, 1};
-  Size threadsPerThreadgroup = {1, 1, 1};
+  Size threads_per_threadgroup = {1, 1, 1};
 };
 
 struct Limits {
-  std::size_t maxBufferLength;             // bytes
-  std::size_t maxThreadgroupMemoryLength;  // bytes
-  std::size_t recommendedWorkingSetSize;   // bytes
-  unsigned maxThreadsPerThreadgroup;
-  unsigned simdWidth;
+  std::size_t max_buffer_length;             // bytes
+  std::size_t max_threadgroup_memory_length;  // bytes
+  std::size_t recommended_working_set_size;   // bytes
+  unsigned max_threads_per_threadgroup;
+  unsigned simd_width;
 };
 
 /// Used from one thread at a time.
@@ -100,10 +100,12 @@ class Device {
   virtual ~Device() = default;
   virtual std::string name() const = 0;
   virtual Limits limits() const = 0;
+  /// Bytes in buffers that are not freed yet.
+  virtual std::size_t allocated_size() const = 0;
   /// Shared memory, 16-byte aligned or better, not initialised; `length` 0 gives a buffer of at least one byte.
-  virtual std::shared_ptr<Buffer> makeBuffer(std::size_t length) = 0;
+  virtual std::shared_ptr<Buffer> make_buffer(std::size_t length) = 0;
   /// `name` is what errors call it, e.g. "rms_norm". Not cached here.
-  virtual std::shared_ptr<Library> makeLibrary(const std::string& source, const std::string& name) = 0;
+  virtual std::shared_ptr<Library> make_library(const std::string& source, const std::string& name) = 0;
   /// Runs after all earlier dispatches, possibly later. Throws at once what it can see at once.
   virtual void dispatch(const Dispatch& dispatch) = 0;
   /// Returns when everything dispatched is done; throws ShaderError if any of it failed since the last wait.
@@ -111,6 +113,6 @@ class Device {
 };
 
 /// The system's Metal device (apple/device.mm). Throws DeviceError where there is none.
-std::unique_ptr<Device> makeAppleDevice();
+std::unique_ptr<Device> make_apple_device();
 
 }  // namespace attention::metal

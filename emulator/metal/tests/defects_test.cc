@@ -8,8 +8,8 @@ static std::string runDefect(Context& context, Device& device, const std::string
   const auto output = bufferOf(device, std::vector<float>(64, 0.0f));
   Dispatch dispatch;
   dispatch.buffers = {{output}};
-  dispatch.threadgroupBytes = {256};
-  dispatch.threadsPerThreadgroup = {64, 1, 1};
+  dispatch.threadgroup_bytes = {256};
+  dispatch.threads_per_threadgroup = {64, 1, 1};
   const std::string error = run(context, device, "defects", function, dispatch);
   if (result) *result = valuesOf<float>(*output);
   return error;
@@ -42,9 +42,9 @@ METAL_TEST(catches_too_much_threadgroup_memory) {
   for (Device* device : {&context.checked, &context.unchecked}) {
     expectCaught(context, *device, "oversized_array", {"more than 32768"});
     Dispatch dispatch;
-    dispatch.buffers = {{device->makeBuffer(256)}};
-    dispatch.threadgroupBytes = {32784};
-    dispatch.threadsPerThreadgroup = {64, 1, 1};
+    dispatch.buffers = {{device->make_buffer(256)}};
+    dispatch.threadgroup_bytes = {32784};
+    dispatch.threads_per_threadgroup = {64, 1, 1};
     const std::string error = run(context, *device, "defects", "behind_threadgroup_argument", dispatch);
     expect(error.find("32784 bytes, more than 32768") != std::string::npos, error);
   }
@@ -92,17 +92,17 @@ METAL_TEST(recovers_after_an_error) {
 
 METAL_TEST(names_what_is_not_bound) {
   Dispatch dispatch;
-  dispatch.threadsPerThreadgroup = {64, 1, 1};
+  dispatch.threads_per_threadgroup = {64, 1, 1};
   std::string error = run(context, context.checked, "defects", "race", dispatch);
   expect(error.find("defects: race: [[buffer(0)]] is not bound") == 0, error);
-  dispatch.buffers = {{context.checked.makeBuffer(256)}};
+  dispatch.buffers = {{context.checked.make_buffer(256)}};
   error = run(context, context.checked, "defects", "sound", dispatch);
   expect(error.find("[[threadgroup(0)]] has no length") != std::string::npos, error);
   error = run(context, context.checked, "defects", "absent", dispatch);
   expect(error.find("there is no kernel absent") != std::string::npos, error);
   error = run(context, context.checked, "defects", "race", dispatch, {{"absent", true}});
   expect(error.find("no function constant absent") != std::string::npos, error);
-  dispatch.threadsPerThreadgroup = {1025, 1, 1};
+  dispatch.threads_per_threadgroup = {1025, 1, 1};
   error = run(context, context.checked, "defects", "race", dispatch);
   expect(error.find("1025 threads") != std::string::npos, error);
 }

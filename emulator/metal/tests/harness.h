@@ -41,7 +41,7 @@ std::string read(const std::string& path);
 /// A buffer with these values.
 template <class T>
 std::shared_ptr<Buffer> bufferOf(Device& device, const std::vector<T>& values) {
-  auto buffer = device.makeBuffer(values.size() * sizeof(T));
+  auto buffer = device.make_buffer(values.size() * sizeof(T));
   std::copy(values.begin(), values.end(), static_cast<T*>(buffer->contents()));
   return buffer;
 }

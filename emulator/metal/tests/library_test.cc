@@ -15,7 +15,7 @@ static std::string launch(Context& context, Device& device, const std::string& f
   for (const auto& buffer : buffers) dispatch.buffers.push_back({buffer});
   dispatch.parameters = std::move(parameters);
   dispatch.threadgroups = threadgroups;
-  dispatch.threadsPerThreadgroup = threads;
+  dispatch.threads_per_threadgroup = threads;
   return run(context, device, "library", function, dispatch, constants);
 }
 
@@ -36,7 +36,7 @@ static void everyPattern(Context& context, const std::string& function, int expo
   Device& device = context.unchecked;
   std::vector<std::uint16_t> patterns(65536);
   for (int i = 0; i < 65536; ++i) patterns[i] = static_cast<std::uint16_t>(i);
-  const auto y = device.makeBuffer(65536 * 4), z = device.makeBuffer(65536 * 2);
+  const auto y = device.make_buffer(65536 * 4), z = device.make_buffer(65536 * 2);
   require(launch(context, device, function, {bufferOf(device, patterns), y, z}, {256, 1, 1}, {256, 1, 1}));
   const auto values = valuesOf<float>(*y);
   const auto back = valuesOf<std::uint16_t>(*z);
@@ -81,7 +81,7 @@ METAL_TEST(rounds_to_nearest_even) {
   add(8, 7, bfloats, 0x7f80);
   const std::size_t count = inputs.size();
   inputs.resize((count + 255) / 256 * 256);
-  const auto y = device.makeBuffer(inputs.size() * 2), z = device.makeBuffer(inputs.size() * 2);
+  const auto y = device.make_buffer(inputs.size() * 2), z = device.make_buffer(inputs.size() * 2);
   require(launch(context, device, "float_to_small", {bufferOf(device, inputs), y, z},
                  {static_cast<std::uint32_t>(inputs.size() / 256), 1, 1}, {256, 1, 1}));
   const auto half_results = valuesOf<std::uint16_t>(*y), bfloat_results = valuesOf<std::uint16_t>(*z);
@@ -97,7 +97,7 @@ METAL_TEST(half_operators_round_once) {
   Device& device = context.checked;
   std::vector<std::uint16_t> x;
   for (int i = 0; i < 512; ++i) x.push_back(static_cast<std::uint16_t>(i * 30011 % 0x7b00));
-  const auto y = device.makeBuffer(256 * 8);
+  const auto y = device.make_buffer(256 * 8);
   require(launch(context, device, "half_arithmetic", {bufferOf(device, x), y}, {1, 1, 1}, {256, 1, 1}));
   const auto results = valuesOf<std::uint16_t>(*y);
   for (int i = 0; i < 256; ++i) {
@@ -120,7 +120,7 @@ METAL_TEST(vectors_and_math) {
   for (Device* device : {&context.checked, &context.unchecked}) {
     const std::vector<float> expected = {11, 14, 3, 1, -1, 2, 4, 14, 3, 12, 1016, 2, 2, 1, 0, 8 + 31 + 3, 10, 0.5f, 2,
                                          8 + 2 + 2, 1, 2, 65504, 5 + 3.5f};
-    const auto y = device->makeBuffer(expected.size() * 4);
+    const auto y = device->make_buffer(expected.size() * 4);
     require(launch(context, *device, "vectors", {y}, {1, 1, 1}, {1, 1, 1}, bytesOf(std::array<float, 4>{1, 2, 3, 0})));
     const auto received = valuesOf<float>(*y);
     for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -131,7 +131,7 @@ METAL_TEST(vectors_and_math) {
 
 METAL_TEST(simdgroup_functions) {
   for (Device* device : {&context.checked, &context.unchecked}) {
-    const auto y = device->makeBuffer(18 * 32 * 4);
+    const auto y = device->make_buffer(18 * 32 * 4);
     require(launch(context, *device, "simd", {y}, {1, 1, 1}, {32, 1, 1}));
     const auto received = valuesOf<std::int32_t>(*y);
     for (int lane = 0; lane < 32; ++lane) {
@@ -172,7 +172,7 @@ METAL_TEST(matrices) {
         for (const float v : x) small.push_back(type == "half" ? half(v) : bfloat(v));
         return bufferOf(*device, small);
       };
-      const auto c = device->makeBuffer(64 * 4);
+      const auto c = device->make_buffer(64 * 4);
       require(launch(context, *device, "multiply_" + type, {input(a), input(b), c}, {1, 1, 1}, {32, 1, 1}));
       const auto received = valuesOf<float>(*c);
       for (int row = 0; row < 8; ++row) {
@@ -183,7 +183,7 @@ METAL_TEST(matrices) {
         }
       }
     }
-    const auto y = device->makeBuffer(256);
+    const auto y = device->make_buffer(256);
     require(launch(context, *device, "placement", {y}, {1, 1, 1}, {32, 1, 1}));
     const auto placed = valuesOf<float>(*y);
     const std::vector<float> first = {0, 1, 2, 3, 16, 17, 18, 19}, fifth = {32, 33, 34, 35, 48, 49, 50, 51};
@@ -205,7 +205,7 @@ METAL_TEST(atomics) {
 METAL_TEST(positions) {
   Device& device = context.checked;
   const std::uint32_t nx = 3 * 5, ny = 2 * 7, nz = 2;
-  const auto y = device.makeBuffer(nx * ny * nz * 4);
+  const auto y = device.make_buffer(nx * ny * nz * 4);
   require(launch(context, device, "positions", {y}, {3, 2, 2}, {5, 7, 1}));
   const auto received = valuesOf<std::uint32_t>(*y);
   for (std::uint32_t i = 0; i < nx * ny * nz; ++i) {
@@ -217,7 +217,7 @@ METAL_TEST(positions) {
 
 METAL_TEST(function_constants) {
   for (Device* device : {&context.checked, &context.unchecked}) {
-    const auto y = device->makeBuffer(20);
+    const auto y = device->make_buffer(20);
     const auto x = bufferOf(*device, std::vector<float>{42});
     require(launch(context, *device, "constants", {y}, {1, 1, 1}, {1, 1, 1}));
     expect(valuesOf<float>(*y) == std::vector<float>({-1, 1, 2, -1, 2.25f}), "none");
@@ -232,7 +232,7 @@ METAL_TEST(function_constants) {
 
 METAL_TEST(many_switches) {
   Device& device = context.unchecked;
-  const auto y = device.makeBuffer(256 * 4);
+  const auto y = device.make_buffer(256 * 4);
   const auto begin = std::chrono::steady_clock::now();
   require(launch(context, device, "switches", {y}, {1, 1, 1}, {256, 1, 1}, bytesOf(std::uint32_t{20000})));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

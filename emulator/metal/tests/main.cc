@@ -23,7 +23,7 @@ std::string read(const std::string& path) {
 std::string run(Context& context, Device& device, const std::string& shader, const std::string& function, Dispatch dispatch,
                 const FunctionConstants& constants) {
   try {
-    const auto library = device.makeLibrary(read(context.shaders + "/" + shader + ".metal"), shader);
+    const auto library = device.make_library(read(context.shaders + "/" + shader + ".metal"), shader);
     dispatch.pipeline = library->pipeline(function, constants);
     device.dispatch(dispatch);
     device.wait();
@@ -43,14 +43,14 @@ int main(int argc, char** argv) {
     return 2;
   }
   EmulatorOptions options;
-  options.cacheFolder = argv[1];
-  options.sourceFolder = argv[2];
+  options.cache_folder = argv[1];
+  options.source_folder = argv[2];
   int failed = 0, passed = 0;
   try {
-    const auto unchecked = makeEmulatedDevice(options);
+    const auto unchecked = make_emulated_device(options);
     options.checked = true;
-    const auto checked = makeEmulatedDevice(options);
-    Context context{options.sourceFolder + "/tests/shaders", *checked, *unchecked};
+    const auto checked = make_emulated_device(options);
+    Context context{options.source_folder + "/tests/shaders", *checked, *unchecked};
     for (const Test& test : all()) {
       if (argc > 3 && test.name.find(argv[3]) == std::string::npos) continue;
       std::string message;

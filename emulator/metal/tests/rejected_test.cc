@@ -12,7 +12,7 @@ METAL_TEST(rejects_what_metal_does_not_take) {
   while (std::getline(file, title) && std::getline(file, source) && std::getline(file, part)) {
     std::string message;
     try {
-      context.unchecked.makeLibrary("\n" + source + "\n", "rejected");
+      context.unchecked.make_library("\n" + source + "\n", "rejected");
     } catch (const ShaderError& error) {
       message = error.what();
     }

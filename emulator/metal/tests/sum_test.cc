@@ -12,12 +12,12 @@ struct Params {
 static float sumOfRow1(Context& context, Device& device, const FunctionConstants& constants) {
   std::vector<float> x(3 * 1000);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7);
-  const auto output = device.makeBuffer(3 * sizeof(float));
+  const auto output = device.make_buffer(3 * sizeof(float));
   Dispatch dispatch;
   dispatch.buffers = {{bufferOf(device, x)}, {output}};
   dispatch.parameters = bytesOf(Params{1000, 0.5f});
   dispatch.threadgroups = {3, 1, 1};
-  dispatch.threadsPerThreadgroup = {128, 1, 1};
+  dispatch.threads_per_threadgroup = {128, 1, 1};
   const std::string error = run(context, device, "sum", "sum_float", dispatch, constants);
   expect(error.empty(), error);
   return valuesOf<float>(*output)[1];

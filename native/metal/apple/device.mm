@@ -14,16 +14,16 @@ namespace attention::metal {
 
 namespace {
 
-constexpr std::size_t kParameterBytes = 4096;  // what setBytes takes
-constexpr unsigned kSimdWidth = 32;
+constexpr std::size_t parameter_bytes = 4096;  // what setBytes takes
+constexpr unsigned simd_width = 32;
 // Dispatches to a command buffer. More keep the GPU waiting for its first work, fewer cost more to submit.
-constexpr std::size_t kBatch = 48;
+constexpr std::size_t batch_dispatches = 48;
 
-NSString* toNSString(const std::string& text) { return [NSString stringWithUTF8String:text.c_str()]; }
+NSString* to_ns_string(const std::string& text) { return [NSString stringWithUTF8String:text.c_str()]; }
 
-std::string toString(NSString* text) { return text ? std::string(text.UTF8String) : std::string(); }
+std::string to_string(NSString* text) { return text ? std::string(text.UTF8String) : std::string(); }
 
-std::string describe(NSError* error) { return error ? toString(error.localizedDescription) : "no reason given"; }
+std::string describe(NSError* error) { return error ? to_string(error.localizedDescription) : "no reason given"; }
 
 class AppleBuffer final : public Buffer {
  public:
@@ -41,22 +41,22 @@ class ApplePipeline final : public Pipeline {
  public:
   ApplePipeline(id<MTLComputePipelineState> state, std::string shader, std::string function)
       : state(state), shader(std::move(shader)), function(std::move(function)) {}
-  unsigned maxThreadsPerThreadgroup() const override { return static_cast<unsigned>(state.maxTotalThreadsPerThreadgroup); }
+  unsigned max_threads_per_threadgroup() const override { return static_cast<unsigned>(state.maxTotalThreadsPerThreadgroup); }
 
   const id<MTLComputePipelineState> state;
   const std::string shader, function;
 };
 
 template <class T>
-void setConstant(MTLFunctionConstantValues* values, MTLFunctionConstant* constant, T value) {
+void set_constant(MTLFunctionConstantValues* values, MTLFunctionConstant* constant, T value) {
   [values setConstantValue:&value type:constant.type withName:constant.name];
 }
 
 /// Converts a value to the type that the shader declares for the constant; false for a type that is not supported.
-bool setConstant(MTLFunctionConstantValues* values, MTLFunctionConstant* constant, const FunctionConstant& value) {
+bool set_constant(MTLFunctionConstantValues* values, MTLFunctionConstant* constant, const FunctionConstant& value) {
   const auto convert = [&](auto target) {
     using T = decltype(target);
-    setConstant(values, constant, std::visit([](auto v) { return static_cast<T>(v); }, value));
+    set_constant(values, constant, std::visit([](auto v) { return static_cast<T>(v); }, value));
     return true;
   };
   switch (constant.type) {
@@ -85,7 +85,7 @@ class AppleLibrary final : public Library {
   std::vector<std::string> functions() const override {
     @autoreleasepool {
       std::vector<std::string> names;
-      for (NSString* name in library_.functionNames) names.push_back(toString(name));
+      for (NSString* name in library_.functionNames) names.push_back(to_string(name));
       return names;
     }
   }
@@ -105,16 +105,16 @@ class AppleLibrary final : public Library {
   std::shared_ptr<Pipeline> make(const std::string& function, const FunctionConstants& constants) {
     @autoreleasepool {
       // Before it is specialised, a function tells the names and types of its constants.
-      id<MTLFunction> general = [library_ newFunctionWithName:toNSString(function)];
+      id<MTLFunction> general = [library_ newFunctionWithName:to_ns_string(function)];
       if (!general) throw ShaderError(name_, "there is no kernel " + function);
       NSError* error = nil;
-      id<MTLFunction> special = [library_ newFunctionWithName:toNSString(function)
+      id<MTLFunction> special = [library_ newFunctionWithName:to_ns_string(function)
                                                constantValues:values(general, function, constants)
                                                         error:&error];
       if (!special) throw ShaderError(name_, function + ": " + describe(error));
       id<MTLComputePipelineState> state = [device_ newComputePipelineStateWithFunction:special error:&error];
       if (!state) throw ShaderError(name_, function + ": " + describe(error));
-      if (state.threadExecutionWidth != kSimdWidth) {
+      if (state.threadExecutionWidth != simd_width) {
         throw ShaderError(name_, function + ": the device's simdgroups have " + std::to_string(state.threadExecutionWidth) +
                                      " threads, the shaders are written for 32");
       }
@@ -127,11 +127,11 @@ class AppleLibrary final : public Library {
     NSDictionary<NSString*, MTLFunctionConstant*>* declared = general.functionConstantsDictionary;
     for (NSString* name in declared) {
       MTLFunctionConstant* constant = declared[name];
-      const auto given = constants.find(toString(name));
+      const auto given = constants.find(to_string(name));
       // A constant that the shader asks `is_function_constant_defined` about may stay undefined; others are 0 unless given.
       if (given == constants.end() && !constant.required) continue;
-      if (!setConstant(values, constant, given == constants.end() ? FunctionConstant(false) : given->second)) {
-        throw ShaderError(name_, function + ": function constant " + toString(name) + " has a type that is not supported");
+      if (!set_constant(values, constant, given == constants.end() ? FunctionConstant(false) : given->second)) {
+        throw ShaderError(name_, function + ": function constant " + to_string(name) + " has a type that is not supported");
       }
     }
     // A file's constants that this kernel does not use are not in the dictionary; they change nothing.
@@ -152,15 +152,17 @@ class AppleDevice final : public Device {
     }
   }
 
-  std::string name() const override { return toString(device_.name); }
+  std::string name() const override { return to_string(device_.name); }
 
   Limits limits() const override {
     return {device_.maxBufferLength, device_.maxThreadgroupMemoryLength,
             static_cast<std::size_t>(device_.recommendedMaxWorkingSetSize),
-            static_cast<unsigned>(device_.maxThreadsPerThreadgroup.width), kSimdWidth};
+            static_cast<unsigned>(device_.maxThreadsPerThreadgroup.width), simd_width};
   }
 
-  std::shared_ptr<Buffer> makeBuffer(std::size_t length) override {
+  std::size_t allocated_size() const override { return device_.currentAllocatedSize; }
+
+  std::shared_ptr<Buffer> make_buffer(std::size_t length) override {
     @autoreleasepool {
       if (length > device_.maxBufferLength) {
         throw OutOfMemoryError("a buffer of " + std::to_string(length) + " bytes is longer than the device's limit of " +
@@ -172,14 +174,14 @@ class AppleDevice final : public Device {
     }
   }
 
-  std::shared_ptr<Library> makeLibrary(const std::string& source, const std::string& name) override {
+  std::shared_ptr<Library> make_library(const std::string& source, const std::string& name) override {
     @autoreleasepool {
       MTLCompileOptions* options = [MTLCompileOptions new];
       options.languageVersion = MTLLanguageVersion3_1;
       // Masks are infinities and bad rows are NaN: fast math may assume that there are none. Shaders say fast:: where they mean it.
       options.fastMathEnabled = NO;
       NSError* error = nil;
-      id<MTLLibrary> library = [device_ newLibraryWithSource:toNSString(source) options:options error:&error];
+      id<MTLLibrary> library = [device_ newLibraryWithSource:to_ns_string(source) options:options error:&error];
       if (!library) throw ShaderError(name, describe(error));
       return std::make_shared<AppleLibrary>(device_, library, name);
     }
@@ -200,13 +202,13 @@ class AppleDevice final : public Device {
       if (!dispatch.parameters.empty()) {
         [encoder_ setBytes:dispatch.parameters.data() length:dispatch.parameters.size() atIndex:index];
       }
-      for (std::size_t i = 0; i < dispatch.threadgroupBytes.size(); ++i) {
-        [encoder_ setThreadgroupMemoryLength:dispatch.threadgroupBytes[i] atIndex:i];
+      for (std::size_t i = 0; i < dispatch.threadgroup_bytes.size(); ++i) {
+        [encoder_ setThreadgroupMemoryLength:dispatch.threadgroup_bytes[i] atIndex:i];
       }
-      [encoder_ dispatchThreadgroups:toMTLSize(dispatch.threadgroups)
-               threadsPerThreadgroup:toMTLSize(dispatch.threadsPerThreadgroup)];
+      [encoder_ dispatchThreadgroups:to_mtl_size(dispatch.threadgroups)
+               threadsPerThreadgroup:to_mtl_size(dispatch.threads_per_threadgroup)];
       batch_.kernels.insert({pipeline->shader, pipeline->function});
-      if (++batch_.dispatches == kBatch) submit();
+      if (++batch_.dispatches == batch_dispatches) submit();
     }
   }
 
@@ -235,27 +237,27 @@ class AppleDevice final : public Device {
   id<MTLComputeCommandEncoder> encoder_ = nil;
   std::vector<Batch> submitted_;
 
-  static MTLSize toMTLSize(const Size& size) { return MTLSizeMake(size[0], size[1], size[2]); }
+  static MTLSize to_mtl_size(const Size& size) { return MTLSizeMake(size[0], size[1], size[2]); }
 
   void check(const Dispatch& dispatch, const ApplePipeline& pipeline) {
     const auto refuse = [&](const std::string& message) { throw ShaderError(pipeline.shader, pipeline.function + ": " + message); };
     std::uint64_t threads = 1;
-    for (const std::uint32_t n : dispatch.threadsPerThreadgroup) threads *= n;
-    if (threads == 0 || threads > pipeline.maxThreadsPerThreadgroup()) {
-      refuse(std::to_string(threads) + " threads in a threadgroup: 1 to " + std::to_string(pipeline.maxThreadsPerThreadgroup()) +
+    for (const std::uint32_t n : dispatch.threads_per_threadgroup) threads *= n;
+    if (threads == 0 || threads > pipeline.max_threads_per_threadgroup()) {
+      refuse(std::to_string(threads) + " threads in a threadgroup: 1 to " + std::to_string(pipeline.max_threads_per_threadgroup()) +
              " are possible");
     }
     for (const std::uint32_t n : dispatch.threadgroups) {
       if (n == 0) refuse("a grid without threadgroups");
     }
     if (dispatch.buffers.size() + !dispatch.parameters.empty() > 31) refuse("more than 31 buffers");
-    if (dispatch.parameters.size() > kParameterBytes) refuse("more than 4096 bytes of parameters");
+    if (dispatch.parameters.size() > parameter_bytes) refuse("more than 4096 bytes of parameters");
     for (const BufferBinding& binding : dispatch.buffers) {
       if (!dynamic_cast<const AppleBuffer*>(binding.buffer.get())) refuse("a buffer is not of this device");
       if (binding.offset > binding.buffer->length()) refuse("a buffer's offset is behind its end");
     }
     std::size_t bytes = pipeline.state.staticThreadgroupMemoryLength;
-    for (const std::uint32_t length : dispatch.threadgroupBytes) {
+    for (const std::uint32_t length : dispatch.threadgroup_bytes) {
       if (length % 16 != 0) refuse("the length of a threadgroup argument is not a multiple of 16");
       bytes += length;
     }
@@ -281,13 +283,13 @@ class AppleDevice final : public Device {
     [encoder_ endEncoding];
     encoder_ = nil;
     [batch_.buffer commit];
-    forgetCompleted();
+    forget_completed();
     submitted_.push_back(std::move(batch_));
     batch_ = Batch();
   }
 
   /// Buffers are freed once no command buffer holds them.
-  void forgetCompleted() {
+  void forget_completed() {
     submitted_.erase(std::remove_if(submitted_.begin(), submitted_.end(),
                                     [](const Batch& batch) { return batch.buffer.status == MTLCommandBufferStatusCompleted; }),
                      submitted_.end());
@@ -305,12 +307,12 @@ class AppleDevice final : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> makeAppleDevice() {
+std::unique_ptr<Device> make_apple_device() {
   @autoreleasepool {
     id<MTLDevice> device = MTLCreateSystemDefaultDevice();
     if (!device) throw DeviceError("there is no Metal device");
     if (![device supportsFamily:MTLGPUFamilyApple7]) {
-      throw DeviceError(toString(device.name) + " is not supported: the shaders need an Apple GPU (M1 or later)");
+      throw DeviceError(to_string(device.name) + " is not supported: the shaders need an Apple GPU (M1 or later)");
     }
     return std::make_unique<AppleDevice>(device);
   }

@@ -45,7 +45,7 @@ const buildFolder = path.join(packageFolder, 'build');
 const addon = path.join(buildFolder, 'attention_metal.node');
 const compiler = process.env.CXX ?? 'clang++';
 const compileOptions = [
-  '-std=c++17',
+  '-std=c++20',
   '-O2',
   '-fPIC',
   '-fvisibility=hidden',

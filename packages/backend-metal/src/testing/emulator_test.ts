@@ -26,9 +26,11 @@ export function buildEmulatorTest(): string {
   if (modified(program) < Math.max(...[...sources, ...linked].map(modified))) {
     mkdirSync(cacheFolder, { recursive: true });
     const compiled = sources.filter((file) => file.endsWith('.cc'));
-    const options = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-pthread'];
+    const options = ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-pthread'];
     execFileSync(process.env.CXX ?? 'clang++', [
       ...options,
+      `-I${path.join(root, 'native/metal')}`,
+      `-I${path.join(root, 'emulator/common')}`,
       ...compiled,
       ...linked,
       '-ldl',

@@ -92,6 +92,7 @@ enum MTLDataType : NSUInteger {
 @property(readonly) NSUInteger maxBufferLength;
 @property(readonly) NSUInteger maxThreadgroupMemoryLength;
 @property(readonly) uint64_t recommendedMaxWorkingSetSize;
+@property(readonly) NSUInteger currentAllocatedSize;
 @property(readonly) MTLSize maxThreadsPerThreadgroup;
 - (BOOL)supportsFamily:(MTLGPUFamily)family;
 - (id<MTLCommandQueue>)newCommandQueue;
