@@ -51,4 +51,5 @@ struct Memory {
 
 void test_results();
 void test_defects();
+void test_races();
 void test_runtime();

@@ -5,6 +5,7 @@ int main() {
     setenv("ATTENTION_CUDA_EMULATOR_ORDER", order, 1);
     test_results();
     test_defects();
+    test_races();
   }
   test_runtime();
   std::printf("%d passed, %d failed\n", passed, failed);
