@@ -112,10 +112,12 @@ std::string BlockRunner::deadlock_text(const Block& block) const {
     message += " " + std::to_string(threads.second) + " at " + where + " of which the first is number " +
                std::to_string(threads.first) + ",";
   }
-  return message + " and " + std::to_string(block.threads - block.live) + " have returned" + position(nullptr);
+  return message + " and " + std::to_string(block.threads - block.live) + " have returned" + describe_waits() + position(nullptr);
 }
 
-void BlockRunner::deadlock(const Block& block) { abandon(deadlock_text(block)); }
+void BlockRunner::idle(Block& block) {
+  if (!wake_some()) abandon(deadlock_text(block));
+}
 
 void BlockRunner::joined(Warp& warp, unsigned mask) {
   for (RaceDetector& detector : races) {

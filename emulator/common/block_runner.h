@@ -38,7 +38,7 @@ class BlockRunner : public Host {
 
   void fail(const Thread& self, const Site& site, const char* message) final;
   void diverged(const Thread& self, const Site& site, const Site& other) final;
-  void deadlock(const Block& block) final;
+  void idle(Block& block) final;
   void joined(Warp& warp, unsigned mask) final;
   void arrived(Barrier& barrier, Thread& thread) final;
   void completed(Barrier& barrier) final;
@@ -65,6 +65,10 @@ class BlockRunner : public Host {
   ~BlockRunner() = default;
   /// What an address that a kernel must not access is to the memory it may: ` 16 bytes past the end of …`.
   virtual std::string describe_address(const void* address) const = 0;
+  /// Does what is under way besides threads; true if that woke one.
+  virtual bool wake_some() { return false; }
+  /// What else to say of threads that wait for each other.
+  virtual std::string describe_waits() const { return ""; }
   virtual const char* block_word() const { return "block"; }
 
  private:

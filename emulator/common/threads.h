@@ -94,8 +94,8 @@ struct Host {
   [[noreturn]] virtual void fail(const Thread& self, const Site& site, const char* message) = 0;
   /// Others wait at another join.
   [[noreturn]] virtual void diverged(const Thread& self, const Site& site, const Site& other) = 0;
-  /// No thread can go on.
-  [[noreturn]] virtual void deadlock(const Block& block) = 0;
+  /// No thread can go on: wakes some, or ends the block.
+  virtual void idle(Block& block) = 0;
   // What orders accesses to memory, told only if `checked`.
   virtual void joined(Warp& warp, unsigned mask) = 0;
   virtual void arrived(Barrier& barrier, Thread& thread) = 0;
@@ -147,8 +147,8 @@ inline void run_next(Thread& self) {
   if (!warp->ready) {
     block.ready_warps &= ~(1u << warp->index);
     if (!block.ready_warps) {
-      if (block.live) block.host->deadlock(block);
-      attention_switch_fiber(&self.stack_pointer, block.return_to);
+      if (!block.live) attention_switch_fiber(&self.stack_pointer, block.return_to);
+      block.host->idle(block);
     }
     warp = &block.warps[next_of(block.ready_warps, warp->index, block.reversed)];
   }

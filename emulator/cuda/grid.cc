@@ -1,6 +1,6 @@
 // Launches: memory of threads and blocks, and the blocks one after another.
 
-#include "grid.h"
+#include "hopper.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -40,7 +40,23 @@ std::string Grid::describe_address(const void* address) const {
   return describe_device_address(address);
 }
 
+bool Grid::wake_some() { return hopper().land_copies(); }
+
+std::string Grid::describe_waits() const { return hopper().describe_waits(); }
+
+std::string Grid::leftover() const {
+  const unsigned char* end = block.shared + block.shared_bytes;
+  for (const unsigned char* at = end; at != shared_end(); at++) {
+    if (*at == 0xff) continue;
+    return "something wrote " + std::to_string(at - end) + " bytes past the end of " +
+           std::to_string(block.shared_bytes) + " bytes of shared memory [block " + text_of(block.position) + " of " +
+           text_of(block.count) + "]";
+  }
+  return hopper().leftover();
+}
+
 void Grid::clear_block() {
+  hopper().begin_block();
   for (unsigned i = 0; i < block.threads; i++) copies_[i].first = copies_[i].end = copies_[i].group = 0;
   std::memset(block.shared, 0xff, size_t(shared_end() - block.shared));
 }
@@ -135,7 +151,7 @@ void run_grid(int shared_limit, dim3 blocks, dim3 threads, size_t shared_bytes, 
   grid.argument = argument;
   block.count = {blocks.x, blocks.y, blocks.z};
   block.shared_bytes = shared_bytes;
-  block.shared = grid.shared_end() - (shared_bytes + 127) / 128 * 128;
+  block.shared = grid.shared_end() - round_up(shared_bytes, 1024);
   block.reversed = is_set("ATTENTION_CUDA_EMULATOR_ORDER", "reversed");
   block.checked = is_instrumented && is_set("ATTENTION_CUDA_CHECKED", "1");
   grid.prepare(block, {threads.x, threads.y, threads.z}, run_thread);
@@ -151,6 +167,7 @@ void run_grid(int shared_limit, dim3 blocks, dim3 threads, size_t shared_bytes, 
     shared_variables.clear();
     grid.clear_block();
     error = grid.run(block);
+    if (error.empty()) error = grid.leftover();
     if (i + 1 < all) shared_variables.note();
   }
   if (!error.empty()) throw DeviceError("ERR_DEVICE", "emulator: " + error);

@@ -29,6 +29,8 @@ class Grid final : public BlockRunner {
   unsigned char* shared_end() const { return shared_.begin() + page_bytes + most_shared_bytes; }
   Copies& copies_of(const Thread& thread) { return copies_[thread.index]; }
   void clear_block();
+  /// What the block did that shows only when it has ended; empty: nothing.
+  std::string leftover() const;
 
   void (*body)(void*) = nullptr;
   void* argument = nullptr;
@@ -38,6 +40,8 @@ class Grid final : public BlockRunner {
   Copies copies_[most_threads];
 
   std::string describe_address(const void* address) const override;
+  bool wake_some() override;
+  std::string describe_waits() const override;
 };
 Grid& grid();
 

@@ -43,6 +43,21 @@ void join_barrier(unsigned id, unsigned threads, const Site& site) {
   wait(self, barrier, arrive(self, barrier, threads, 0, site), site);
 }
 
+void join_warpgroup(void* operands, void (*finish)(Thread* threads), const Site& site) {
+  Thread& self = current();
+  const unsigned warpgroup = self.warp->index / warpgroup_warps;
+  if (self.warp->index - self.warp->index % warpgroup_warps + warpgroup_warps > block.warp_count) {
+    fail(site, "expected a warpgroup of 128 threads, which the block does not have here");
+  }
+  Barrier& barrier = block.barriers[numbered_barriers + warpgroup];
+  if (barrier.arrived && differ(*barrier.site, site)) block.host->diverged(self, site, *barrier.site);
+  self.operands = operands;
+  constexpr unsigned memories = 0;  // orders none
+  const bool last = arrive(self, barrier, warpgroup_warps * warp_lanes, 0, site, Returned::leaves, memories);
+  if (last) finish(grid().threads() + warpgroup * warpgroup_warps * warp_lanes);
+  wait(self, barrier, last, site);
+}
+
 void arrive_at_barrier(unsigned id, unsigned threads, const Site& site) {
   Thread& self = current();
   Barrier& barrier = numbered_barrier(id, threads, site);

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <utility>
 
-#include "grid.h"
+#include "hopper.h"
 #include "common/element_type.h"
 #include "ptx_emulated.h"
 
@@ -25,6 +25,7 @@ void start_copy(void* to, const void* from, bool valid, const Site& site) {
   check_address(from, 16, false, site);
   if (copies.end - copies.first == most_copies) fail(site, "the thread has 1024 copies that it has not waited for");
   copies.ring[copies.end++ % most_copies] = {to, valid ? from : nullptr, copies.group, instruction};
+  hopper().check_overwrite(static_cast<unsigned char*>(to), 16, site);
   accessed(to, 16, true, instruction);
   std::memset(to, 0xff, 16);
 }
@@ -119,6 +120,7 @@ void finish_multiply(Warp& warp, unsigned) {
 
 void load_matrices(uint32_t (&fragments)[4], const void* row, bool transposed, const Site& site) {
   check_address(row, 16, true, site);
+  hopper().check_read(static_cast<const unsigned char*>(row), 16, site);
   accessed(row, 16, false, __builtin_return_address(0));
   LoadOperands own{fragments, static_cast<const uint16_t*>(row)};
   join_warp(~0u, &own, transposed ? finish_load<true> : finish_load<false>, site);

@@ -23,6 +23,8 @@ const int* join_block(int predicate, const Site& site);
 /// Waits at barrier 1 to 15 of the block, or arrives there.
 void join_barrier(unsigned barrier, unsigned threads, const Site& site);
 void arrive_at_barrier(unsigned barrier, unsigned threads, const Site& site);
+/// Waits for the 128 threads of the warpgroup, the last of which runs `finish(first thread)`.
+void join_warpgroup(void* operands, void (*finish)(Thread* threads), const Site& site);
 /// Ends the launch, which throws.
 [[noreturn]] void fail(const Site& site, const char* message);
 
@@ -34,6 +36,8 @@ bool is_shared(const void* memory, size_t bytes);
 
 /// An access by a function of the emulator's, on behalf of the kernel.
 void accessed(const void* address, size_t bytes, bool writes, const void* instruction);
+/// The same by the copy engine or a product that the thread starts.
+void accessed_in_background(const void* address, size_t bytes, bool writes, const void* instruction);
 void accessed_atomically(const void* address, size_t bytes, const void* instruction);
 
 }  // namespace attention::emulator

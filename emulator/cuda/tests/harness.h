@@ -51,5 +51,6 @@ struct Memory {
 
 void test_results();
 void test_defects();
+void test_hopper();
 void test_races();
 void test_runtime();

@@ -8,6 +8,7 @@
 //   --release                all architectures from sm_75 to sm_120
 //   --configure              no more than finding compilers and sources
 //   --emulator            kernels as C++ that runs on the CPU, into build/emulator: for tests; needs clang, no CUDA
+//   --checked             the same into build/emulator_checked, where ATTENTION_CUDA_CHECKED=1 finds races; several times slower
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -30,11 +31,12 @@ function parseOptions() {
         release: { type: 'boolean', default: false },
         configure: { type: 'boolean', default: false },
         emulator: { type: 'boolean', default: false },
+        checked: { type: 'boolean', default: false },
       },
     }).values;
   } catch (error) {
     return fail(
-      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator] [--configure]`,
+      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator | --checked] [--configure]`,
     );
   }
 }
@@ -79,8 +81,9 @@ function cmake(...args) {
   if (status !== 0) fail('cmake failed');
 }
 
-const isEmulated = options.emulator;
-const buildFolder = path.join(packageFolder, 'build', isEmulated ? 'emulator' : 'cuda');
+const isEmulated = options.emulator || options.checked;
+const variant = options.checked ? 'emulator_checked' : isEmulated ? 'emulator' : 'cuda';
+const buildFolder = path.join(packageFolder, 'build', variant);
 const nodeIncludes = [
   require('node-api-headers').include_dir,
   path.dirname(require.resolve('node-addon-api/package.json')),
@@ -105,6 +108,7 @@ cmake(
   'Ninja',
   `-DNODE_API_INCLUDE=${nodeIncludes.join(';')}`,
   `-DATTENTION_EMULATOR=${isEmulated ? 'ON' : 'OFF'}`,
+  `-DATTENTION_EMULATOR_CHECKED=${options.checked ? 'ON' : 'OFF'}`,
   ...compilers,
 );
 if (!options.configure) {
