@@ -14,14 +14,6 @@ std::string name_of(const Site& site) { return std::string(site.function) + " ("
 /// Accesses to what copies of boxes and products use while they are under way.
 void check_background(const Thread& self, const unsigned char* at, size_t bytes, bool writes, const void* instruction) {
   const Hopper& background = hopper();
-  if (grid().owns_stack(at)) {
-    const Product* product = background.product_into(self, at);
-    if (!product) return;
-    grid().fail_at(self,
-                   std::string("a thread ") + (writes ? "writes" : "reads") + " sums of " + name_of(product->place) +
-                       " before a wait for them",
-                   instruction);
-  }
   if (const BoxCopy* copy = background.copy_to(at, bytes)) {
     grid().fail_at(self,
                    std::string("a thread ") + (writes ? "writes" : "reads") + " where a box of " + name_of(copy->place) +

@@ -84,8 +84,6 @@ class Hopper {
   const BoxCopy* copy_to(const unsigned char* begin, size_t bytes) const;
   /// The product that still reads there; null: none.
   const Product* product_of(const unsigned char* begin, size_t bytes) const;
-  /// The product whose sums a thread has there; null: none.
-  const Product* product_into(const Thread& thread, const void* address) const;
 
   // Writes by threads that `fence_async_proxy` has not told of, in a checked build.
   void note_write(const Thread& thread, const unsigned char* begin, size_t bytes, const void* instruction);

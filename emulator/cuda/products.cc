@@ -256,16 +256,6 @@ const Product* Hopper::product_of(const unsigned char* begin, size_t bytes) cons
   return nullptr;
 }
 
-const Product* Hopper::product_into(const Thread& thread, const void* address) const {
-  const unsigned warp = thread.warp->index % warpgroup_warps;
-  for (const Product& product : warpgroup_of(thread).products) {
-    const Sums& sums = *product.sums;
-    const float* d = sums.registers[thread.index % 128];
-    if (sums.products[warp] && address >= d && address < d + sums.per_thread) return &product;
-  }
-  return nullptr;
-}
-
 void begin_products(const Site& site) {
   with_warp(site, [](Warp& warp) {
     warpgroup_of(*warp.first).begun[warp.index % warpgroup_warps] = true;

@@ -7,6 +7,12 @@
 
 #include "common/launch.h"
 
+#ifdef ATTENTION_CUDA_CHECKED
+constexpr bool is_checked_build = true;
+#else
+constexpr bool is_checked_build = false;
+#endif
+
 inline int passed = 0;
 inline int failed = 0;
 
