@@ -71,6 +71,7 @@ std::string BlockRunner::run(Block& block) {
   Warp& first = block.warps[block.reversed ? block.warp_count - 1 : 0];
   first.last = next_of(first.ready, first.last, block.reversed);
   attention_switch_fiber(&block.return_to, first.first[first.last].stack_pointer);
+  watch_no_nan();
   return std::move(error_);
 }
 

@@ -18,6 +18,7 @@ struct Fault {
   int signal;
   const unsigned char* address;
   const unsigned char* instruction;
+  bool is_watched;  // it computes with the NaN that is watched
 };
 
 /// `(1, 2, 3)`.
@@ -59,6 +60,11 @@ class BlockRunner : public Host {
   [[noreturn]] void faulted(const Fault& fault);
   void* fault_stack() const { return stack_end(most_threads); }
 
+  /// From now on a computation with a float of these bits, a signalling NaN, ends the block: it uses `what`. Needs x86-64.
+  void watch_nan(uint32_t bits, const char* what);
+  void watch_no_nan();
+  uint32_t watched_nan() const { return watched_nan_; }
+
   std::vector<RaceDetector> races;  // of each memory
 
  protected:
@@ -75,6 +81,8 @@ class BlockRunner : public Host {
   Pages region_;
   void (*start_)() = nullptr;
   unsigned guarded_ = 0;
+  uint32_t watched_nan_ = 0;
+  const char* watched_what_ = "";
   Block* block_ = nullptr;
   std::string error_;
   std::vector<std::array<Released, most_barriers>> barriers_;  // of each memory

@@ -5,6 +5,10 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 #include <cstring>
 #include <iterator>
 #include <mutex>
@@ -39,6 +43,45 @@ int trap_kind(const unsigned char* instruction) {
 #endif
 }
 
+#if defined(__x86_64__)
+thread_local const unsigned char* stepped = nullptr;  // computes with a NaN: is it the one that is watched?
+
+constexpr uint32_t invalid_mask = 0x80, exception_flags = 0x3f;  // of mxcsr
+constexpr greg_t single_step = 0x100;                            // of the flags
+constexpr uint32_t quiet = 0x400000;                             // what a computation makes of a signalling NaN
+
+bool has_register(const mcontext_t& machine, uint32_t bits) {
+  for (const auto& xmm : machine.fpregs->_xmm) {
+    for (const uint32_t lane : xmm.element) {
+      if (lane == bits) return true;
+    }
+  }
+  return false;
+}
+
+/// Computations with other NaNs go on; a watched one, which may come from memory, is in a register afterwards.
+/// Returns the instruction that used it.
+const unsigned char* user_of_nan(int signal, int code, uint32_t watched, mcontext_t& machine, bool& goes_on) {
+  const auto* instruction = reinterpret_cast<const unsigned char*>(machine.gregs[REG_RIP]);
+  goes_on = false;
+  if (!watched) return nullptr;
+  if (signal == SIGFPE && code == FPE_FLTINV) {
+    if (has_register(machine, watched)) return instruction;
+    machine.fpregs->mxcsr = (machine.fpregs->mxcsr | invalid_mask) & ~exception_flags;
+    machine.gregs[REG_EFL] |= single_step;
+    stepped = instruction;
+    goes_on = true;
+  } else if (signal == SIGTRAP && stepped) {
+    machine.gregs[REG_EFL] &= ~single_step;
+    instruction = std::exchange(stepped, nullptr);
+    if (has_register(machine, watched | quiet)) return instruction;
+    machine.fpregs->mxcsr &= ~(invalid_mask | exception_flags);
+    goes_on = true;
+  }
+  return nullptr;
+}
+#endif
+
 [[noreturn]] void go_on() { running->faulted(fault); }
 
 void handle(int signal, siginfo_t* info, void* context) {
@@ -55,6 +98,14 @@ void handle(int signal, siginfo_t* info, void* context) {
     }
     return;
   }
+  fault.is_watched = false;
+#if defined(__x86_64__)
+  bool goes_on;
+  const unsigned char* user = user_of_nan(signal, info->si_code, running->watched_nan(), machine, goes_on);
+  if (goes_on) return;
+  if (user) machine.gregs[REG_RIP] = reinterpret_cast<greg_t>(user);
+  fault.is_watched = user != nullptr;
+#endif
   fault.thread = running->thread_of(stack);
   fault.signal = signal;
   fault.address = static_cast<const unsigned char*>(info->si_addr);
@@ -77,6 +128,7 @@ void BlockRunner::faulted(const Fault& at) {
     abandon(what + (where.empty() ? "" : where.rfind("in ", 0) == 0 ? " " + where : " (" + where + ")") +
             position(at.thread));
   };
+  if (at.is_watched) end(std::string("a thread computes with ") + watched_what_);
   if (at.signal == SIGFPE) end("an integer is divided by zero");
   if (at.signal == SIGILL || at.signal == SIGTRAP) {
     constexpr int out_of_bounds = 0x12, type_mismatch = 0x16;
@@ -89,6 +141,24 @@ void BlockRunner::faulted(const Fault& at) {
   if (!at.address) end("an access to address 0, or one that is not aligned");
   end("an access " + describe_address(at.address));
   __builtin_unreachable();
+}
+
+void BlockRunner::watch_nan(uint32_t bits, const char* what) {
+#if defined(__x86_64__)
+  watched_nan_ = bits;
+  watched_what_ = what;
+  _mm_setcsr(_mm_getcsr() & ~(invalid_mask | exception_flags));
+#else
+  (void)bits, (void)what;
+#endif
+}
+
+void BlockRunner::watch_no_nan() {
+#if defined(__x86_64__)
+  if (!watched_nan_) return;
+  watched_nan_ = 0;
+  _mm_setcsr((_mm_getcsr() | invalid_mask) & ~exception_flags);
+#endif
 }
 
 struct FaultHandlers::Saved {

@@ -1,6 +1,7 @@
 #pragma once
 // What goes on in a block besides its threads: copies of boxes and products, and the barriers that count bytes.
 
+#include <algorithm>
 #include <array>
 #include <list>
 #include <memory>
@@ -88,6 +89,9 @@ class Hopper {
   // Writes by threads that `fence_async_proxy` has not told of, in a checked build.
   void note_write(const Thread& thread, const unsigned char* begin, size_t bytes, const void* instruction);
   void forget_writes(const unsigned char* begin, size_t bytes);
+  bool has_no_products() const {
+    return std::all_of(warpgroups.begin(), warpgroups.end(), [](auto& warpgroup) { return warpgroup.products.empty(); });
+  }
   void fence(const Thread& thread) { fences_[thread.index]++; }
   /// The instruction of a write there that no fence followed; null: none.
   const void* unfenced_write(const unsigned char* begin, size_t bytes) const;

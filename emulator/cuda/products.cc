@@ -127,6 +127,7 @@ void start(Thread* threads, const Site& site, const void* instruction) {
   }
   for (int& count : product.sums->products) count++;
   warpgroup.products.push_back(std::move(product));
+  if (block.checked) grid().watch_nan(poison, "a sum of a product before wait_for_products");
   hopper().used = true;
 }
 
@@ -292,6 +293,7 @@ void wait_for_products(int pending, const Site& site) {
       if (awaited && !(product->done >> index & 1)) finish(*product, index, site);
       product = product->done == 0xf ? warpgroup.products.erase(product) : std::next(product);
     }
+    if (block.checked && hopper().has_no_products()) grid().watch_no_nan();
   });
 }
 

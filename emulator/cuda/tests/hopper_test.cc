@@ -196,7 +196,7 @@ struct Pipeline {
   alignas(1024) uint16_t identity[64 * 64];
   uint64_t full[2], empty[2];
 };
-enum class Defect { none, no_wait, no_release, no_fence, early_read, other_bytes, no_begin, early_overwrite, partial };
+enum class Defect { none, no_wait, no_release, no_fence, early_read, early_use, other_bytes, no_begin, early_overwrite, partial };
 
 __global__ void pipeline_kernel(const __grid_constant__ TensorMap map, int tiles, float* out, float* early, Defect defect) {
   Pipeline& memory = *shared_memory<Pipeline>();
@@ -239,6 +239,7 @@ __global__ void pipeline_kernel(const __grid_constant__ TensorMap map, int tiles
                                     advance(matrix_descriptor(memory.identity, 1024), step * 32), true);
     }
     commit_products();
+    if (defect == Defect::early_use) early[threadIdx.x] = sums[5] * 2.0f + sums[threadIdx.x % 4];
     if (defect == Defect::early_read) early[threadIdx.x] = sums[5];
     wait_for_products<0>(sums);
     __syncwarp();
@@ -288,6 +289,9 @@ void test_pipeline() {
     const std::string checked_error = run(Defect::none);
     expect(checked_error.empty(), "a pipeline that is checked: " + checked_error);
     expect_defect(Defect::no_fence, "without fence_async_proxy after it");
+#if defined(__x86_64__)
+    expect_defect(Defect::early_use, "a thread computes with a sum of a product before wait_for_products (hopper_test.cc:");
+#endif
     unsetenv("ATTENTION_CUDA_CHECKED");
   }
 }
