@@ -1,6 +1,8 @@
-# The variant of the addon whose kernels run on the CPU: included by ../CMakeLists.txt.
+# The variant of the addon whose kernels run on the CPU: included by native/cuda/CMakeLists.txt. With
+# ATTENTION_EMULATOR_CHECKED=ON kernels tell each access to memory, which ATTENTION_CUDA_CHECKED=1 then looks at.
 set(emulator ${CMAKE_CURRENT_LIST_DIR})
-file(GLOB emulator_sources CONFIGURE_DEPENDS ${emulator}/*.cc)
+option(ATTENTION_EMULATOR_CHECKED "Look for races in kernels that run on the CPU" OFF)
+file(GLOB emulator_sources CONFIGURE_DEPENDS ${emulator}/*.cc ${emulator}/../common/*.cc)
 target_sources(attention_cuda PRIVATE ${emulator_sources})
 set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)
 set_source_files_properties(
@@ -12,6 +14,11 @@ target_compile_options(attention_cuda PRIVATE -O2 -gline-tables-only -fno-stack-
 # A GPU faults where an access is not aligned.
 set_property(SOURCE ${kernels} APPEND PROPERTY COMPILE_OPTIONS
   -fsanitize=alignment,array-bounds -fsanitize-trap=alignment,array-bounds)
+if(ATTENTION_EMULATOR_CHECKED)
+  target_compile_definitions(attention_cuda PRIVATE ATTENTION_CUDA_CHECKED)
+  file(STRINGS ${emulator}/checked_options.txt checked_options)
+  set_property(SOURCE ${kernels} APPEND PROPERTY COMPILE_OPTIONS ${checked_options})
+endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(attention_cuda PRIVATE -march=x86-64-v3)
 endif()

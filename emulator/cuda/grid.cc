@@ -1,6 +1,6 @@
 // Launches: memory of threads and blocks, and the blocks one after another.
 
-#include <sys/mman.h>
+#include "hopper.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,28 +8,60 @@
 #include <mutex>
 #include <vector>
 
-#include "device/grid.h"
 #include "common/error.h"
-#include "fiber_switch.h"
 #include "launch_emulated.h"
 
 namespace attention::emulator {
-namespace {
 
-void allocate() {
-  const auto map = [](size_t bytes) {
-    void* memory =
-        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw DeviceError("ERR_DEVICE", "emulator: no memory for the stacks of a block");
-    return static_cast<unsigned char*>(memory);
-  };
-  grid.shared = map(most_shared_bytes + 2 * page_bytes) + page_bytes;
-  mprotect(grid.shared - page_bytes, page_bytes, PROT_NONE);
-  mprotect(grid.shared + most_shared_bytes, page_bytes, PROT_NONE);
-  grid.copies = reinterpret_cast<Copy*>(map(sizeof(Copy) * most_threads * most_copies));
-  grid.stacks = map((most_threads + 1) * stack_bytes);
-  for (unsigned i = 0; i < most_threads; i++) mprotect(grid.stacks + i * stack_bytes, page_bytes, PROT_NONE);
+CudaBlock block;
+
+Grid& grid() {
+  static Grid instance;
+  return instance;
 }
+
+Grid::Grid()
+    : BlockRunner(1),
+      shared_(most_shared_bytes + 2 * page_bytes),
+      rings_(sizeof(Copy) * most_threads * most_copies) {
+  shared_.guard(0);
+  shared_.guard(page_bytes + most_shared_bytes);
+  for (unsigned i = 0; i < most_threads; i++) {
+    copies_[i].ring = reinterpret_cast<Copy*>(rings_.begin()) + i * most_copies;
+  }
+}
+
+std::string Grid::describe_address(const void* address) const {
+  const auto* at = static_cast<const unsigned char*>(address);
+  if (at >= shared_end() && at < shared_end() + page_bytes) {
+    return std::to_string(at - (block.shared + block.shared_bytes)) + " bytes past the end of " +
+           std::to_string(block.shared_bytes) + " bytes of shared memory";
+  }
+  return describe_device_address(address);
+}
+
+bool Grid::wake_some() { return hopper().land_copies(); }
+
+std::string Grid::describe_waits() const { return hopper().describe_waits(); }
+
+std::string Grid::leftover() const {
+  const unsigned char* end = block.shared + block.shared_bytes;
+  for (const unsigned char* at = end; at != shared_end(); at++) {
+    if (*at == 0xff) continue;
+    return "something wrote " + std::to_string(at - end) + " bytes past the end of " +
+           std::to_string(block.shared_bytes) + " bytes of shared memory [block " + text_of(block.position) + " of " +
+           text_of(block.count) + "]";
+  }
+  return hopper().leftover();
+}
+
+void Grid::clear_block() {
+  hopper().begin_block();
+  for (unsigned i = 0; i < block.threads; i++) copies_[i].first = copies_[i].end = copies_[i].group = 0;
+  std::memset(block.shared, 0xff, size_t(shared_end() - block.shared));
+}
+
+namespace {
 
 /// Fills shared variables with NaN: all of them before the first block, then those that it wrote.
 class SharedVariables {
@@ -62,51 +94,6 @@ class SharedVariables {
   std::vector<unsigned char*> written_;
 };
 
-void prepare_threads(unsigned count) {
-  unsigned x = 0, y = 0, z = 0;
-  for (unsigned i = 0; i < (count + warp_lanes - 1) / warp_lanes * warp_lanes; i++) {
-    Fiber& fiber = grid.fibers[i];
-    fiber.position = {x, y, z};
-    fiber.index = i;
-    fiber.lane = i % warp_lanes;
-    fiber.warp = &grid.warps[i / warp_lanes];
-    if (++x == state.threads.x) {
-      x = 0;
-      if (++y == state.threads.y) {
-        y = 0;
-        z++;
-      }
-    }
-  }
-}
-
-void run_block(unsigned count) {
-  state.live = count;
-  state.ready_warps = 0;
-  for (unsigned w = 0; w < state.warp_count; w++) {
-    Warp& warp = grid.warps[w];
-    const unsigned lanes = std::min(warp_lanes, count - w * warp_lanes);
-    warp.live = warp.ready = lanes == warp_lanes ? ~0u : (1u << lanes) - 1;
-    warp.pending = 0;
-    warp.index = w;
-    warp.last = grid.reversed ? 0 : 31;
-    state.ready_warps |= 1u << w;
-  }
-  std::memset(static_cast<void*>(grid.barriers), 0, sizeof grid.barriers);
-  for (unsigned i = 0; i < count; i++) {
-    Fiber& fiber = grid.fibers[i];
-    // Stacks begin at different places of a page, else they would all use the same lines of the caches.
-    fiber.stack_pointer = start_of_fiber(grid.stacks + (i + 1) * stack_bytes - (i % 32) * 320, run_thread);
-    fiber.first_copy = fiber.copies = fiber.copy_group = 0;
-  }
-  std::memset(state.shared, 0xff, size_t(grid.shared + most_shared_bytes - state.shared));
-  Warp& first = grid.warps[grid.reversed ? state.warp_count - 1 : 0];
-  first.last = next_of(first.ready, first.last);
-  state.current = &grid.fibers[first.index * warp_lanes + first.last];
-  attention_switch_fiber(&grid.return_to, state.current->stack_pointer);
-  state.current = nullptr;
-}
-
 void check_shape(int shared_limit, dim3 blocks, dim3 threads, size_t shared_bytes) {
   const auto refuse = [](const std::string& what) { throw DeviceError("ERR_DEVICE", "emulator: " + what); };
   const uint64_t count = uint64_t(threads.x) * threads.y * threads.z;
@@ -124,40 +111,66 @@ void check_shape(int shared_limit, dim3 blocks, dim3 threads, size_t shared_byte
   }
 }
 
+bool is_set(const char* variable, const char* value) {
+  const char* text = std::getenv(variable);
+  return text && std::strcmp(text, value) == 0;
+}
+
+void run_thread() {
+  grid().body(grid().argument);
+  finish_thread(current());
+}
+
+/// Whether threads of a block may share memory in the page.
+bool is_watched(const void* page) {
+  const auto* at = static_cast<const unsigned char*>(page);
+  const auto meets = [&](const unsigned char* begin, const unsigned char* end) {
+    return at + page_bytes > begin && at < end;
+  };
+  return meets(block.shared, grid().shared_end()) || meets(shared_variables_begin, shared_variables_end) ||
+         is_checked_page(page);
+}
+
 }  // namespace
+
+bool is_shared(const void* memory, size_t bytes) {
+  const auto within = [&](const unsigned char* begin, const unsigned char* end) {
+    const auto* at = static_cast<const unsigned char*>(memory);
+    return at >= begin && at + bytes <= end;
+  };
+  return within(block.shared, block.shared + block.shared_bytes) ||
+         within(shared_variables_begin, shared_variables_end);
+}
 
 void run_grid(int shared_limit, dim3 blocks, dim3 threads, size_t shared_bytes, void (*body)(void*), void* argument) {
   check_shape(shared_limit, blocks, threads, shared_bytes);
   static std::mutex mutex;
   const std::lock_guard<std::mutex> lock(mutex);
-  if (!grid.stacks) allocate();
-  const char* order = std::getenv("ATTENTION_CUDA_EMULATOR_ORDER");
-  grid.reversed = order && std::strcmp(order, "reversed") == 0;
+  Grid& grid = emulator::grid();
   grid.body = body;
   grid.argument = argument;
-  grid.error.clear();
-  state.blocks = blocks;
-  state.threads = threads;
-  state.shared_bytes = shared_bytes;
-  state.shared = grid.shared + most_shared_bytes - (shared_bytes + 127) / 128 * 128;
-  state.warps = grid.warps;
-  const unsigned count = threads.x * threads.y * threads.z;
-  state.warp_count = (count + warp_lanes - 1) / warp_lanes;
-  prepare_threads(count);
+  block.count = {blocks.x, blocks.y, blocks.z};
+  block.shared_bytes = shared_bytes;
+  block.shared = grid.shared_end() - round_up(shared_bytes, 1024);
+  block.reversed = is_set("ATTENTION_CUDA_EMULATOR_ORDER", "reversed");
+  block.checked = is_instrumented && is_set("ATTENTION_CUDA_CHECKED", "1");
+  grid.prepare(block, {threads.x, threads.y, threads.z}, run_thread);
+  if (block.checked) grid.races[0].begin_launch(shared_variables_begin, is_watched);
   SharedVariables shared_variables;
-  const FaultHandlers handlers;
-  grid.running = true;
+  const FaultHandlers handlers(grid);
   const uint64_t all = uint64_t(blocks.x) * blocks.y * blocks.z;
-  for (uint64_t i = 0; i < all && grid.error.empty(); i++) {
-    const uint64_t number = grid.reversed ? all - 1 - i : i;
-    state.block = {unsigned(number % blocks.x), unsigned(number / blocks.x % blocks.y),
-                   unsigned(number / blocks.x / blocks.y)};
+  std::string error;
+  for (uint64_t i = 0; i < all && error.empty(); i++) {
+    const uint64_t number = block.reversed ? all - 1 - i : i;
+    block.position = {unsigned(number % blocks.x), unsigned(number / blocks.x % blocks.y),
+                      unsigned(number / blocks.x / blocks.y)};
     shared_variables.clear();
-    run_block(count);
+    grid.clear_block();
+    error = grid.run(block);
+    if (error.empty()) error = grid.leftover();
     if (i + 1 < all) shared_variables.note();
   }
-  grid.running = false;
-  if (!grid.error.empty()) throw DeviceError("ERR_DEVICE", "emulator: " + grid.error);
+  if (!error.empty()) throw DeviceError("ERR_DEVICE", "emulator: " + error);
 }
 
 }  // namespace attention::emulator

@@ -27,6 +27,6 @@ void launch_emulated(int shared_limit, dim3 blocks, dim3 threads, size_t shared_
 }
 
 /// The dynamic shared memory of the block, aligned to 128 bytes.
-inline void* emulated_shared_memory() { return emulator::state.shared; }
+inline void* emulated_shared_memory() { return emulator::block.shared; }
 
 }  // namespace attention

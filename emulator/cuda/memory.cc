@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <new>
+#include <utility>
 
 #include <cuda_runtime_api.h>
 
-#include "device/grid.h"
+#include "grid.h"
 #include "device/runtime.h"
 
 struct CUmemPoolHandle_st {
@@ -30,12 +33,24 @@ constexpr size_t canary_bytes = 64;
 constexpr unsigned char canary = 0xa5;
 constexpr size_t most_poisoned = size_t(64) << 20;  // larger allocations stay untouched: tests make huge caches
 
+struct Free {
+  void operator()(unsigned char* memory) const { std::free(memory); }
+};
+
+/// What holds the memory of an allocation: one of these.
+struct Holder {
+  GuardedMemory guarded;
+  Pages pages;
+  std::unique_ptr<unsigned char, Free> plain;
+};
+
 struct Allocation {
   size_t bytes;
-  unsigned char* mapping;
-  size_t mapped;
+  size_t watched;  // bytes behind the end that hold the canary
+  bool checked;
   cudaMemPool_t pool;
   int device;
+  Holder holder;
 };
 constexpr int no_device = -1;  // of pinned memory
 
@@ -49,8 +64,6 @@ bool is_checked() {
   return text && std::strcmp(text, "1") == 0;
 }
 
-size_t round_up(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
-
 cudaError_t allocate(void** memory, size_t bytes, int device, cudaMemPool_t pool = nullptr) {
   *memory = nullptr;
   if (bytes == 0) return cudaSuccess;
@@ -59,28 +72,27 @@ cudaError_t allocate(void** memory, size_t bytes, int device, cudaMemPool_t pool
     return cudaErrorMemoryAllocation;
   }
   const bool checked = device != no_device && is_checked();
-  const size_t body = round_up(bytes + (checked ? 0 : canary_bytes), page_bytes);
-  const size_t mapped = body + (checked ? 2 * page_bytes : 0);
-  Allocation allocation{bytes, nullptr, mapped, pool, device};
+  Allocation allocation{bytes, canary_bytes, checked, pool, device, {}};
   unsigned char* begin;
-  if (checked || bytes >= 1 << 20) {
-    void* mapping =
-        mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapping == MAP_FAILED) return cudaErrorMemoryAllocation;
-    allocation.mapping = static_cast<unsigned char*>(mapping);
-    begin = allocation.mapping;
+  try {
     if (checked) {
-      mprotect(begin, page_bytes, PROT_NONE);
-      mprotect(begin + page_bytes + body, page_bytes, PROT_NONE);
-      begin += page_bytes + body - round_up(bytes, 16);
+      allocation.holder.guarded = GuardedMemory(bytes);
+      allocation.watched = round_up(bytes, 16) - bytes;
+      begin = allocation.holder.guarded.begin();
+    } else if (bytes >= 1 << 20) {
+      allocation.holder.pages = Pages(bytes + canary_bytes);
+      begin = allocation.holder.pages.begin();
+    } else {
+      begin = static_cast<unsigned char*>(std::aligned_alloc(alignment, round_up(bytes + canary_bytes, alignment)));
+      if (!begin) return cudaErrorMemoryAllocation;
+      allocation.holder.plain.reset(begin);
     }
-  } else {
-    begin = static_cast<unsigned char*>(std::aligned_alloc(alignment, round_up(bytes + canary_bytes, alignment)));
-    if (!begin) return cudaErrorMemoryAllocation;
+  } catch (const std::bad_alloc&) {
+    return cudaErrorMemoryAllocation;
   }
   if (bytes <= most_poisoned) std::memset(begin, 0xff, bytes);
-  std::memset(begin + bytes, canary, checked ? round_up(bytes, 16) - bytes : canary_bytes);
-  allocations.emplace(begin, allocation);
+  std::memset(begin + bytes, canary, allocation.watched);
+  allocations.emplace(begin, std::move(allocation));
   if (device != no_device) used[device] += bytes;
   if (pool) {
     pool->used += bytes;
@@ -98,10 +110,8 @@ cudaError_t release(void* memory, bool pinned) {
   auto* begin = static_cast<unsigned char*>(memory);
   const auto found = allocations.find(begin);
   if (found == allocations.end() || (found->second.device == no_device) != pinned) return cudaErrorInvalidValue;
-  const Allocation allocation = found->second;
-  const bool checked = allocation.mapping && allocation.mapping != begin;
-  const size_t watched = checked ? round_up(allocation.bytes, 16) - allocation.bytes : canary_bytes;
-  for (size_t i = 0; i < watched; i++) {
+  const Allocation allocation = std::move(found->second);
+  for (size_t i = 0; i < allocation.watched; i++) {
     if (begin[allocation.bytes + i] == canary) continue;
     std::fprintf(stderr, "emulator: something wrote %zu bytes past the end of %zu bytes of device memory\n", i,
                  allocation.bytes);
@@ -110,11 +120,6 @@ cudaError_t release(void* memory, bool pinned) {
   allocations.erase(found);
   if (!pinned) used[allocation.device] -= allocation.bytes;
   if (allocation.pool) allocation.pool->used -= allocation.bytes;
-  if (allocation.mapping) {
-    munmap(allocation.mapping, allocation.mapped);
-  } else {
-    std::free(begin);
-  }
   return cudaSuccess;
 }
 
@@ -149,7 +154,7 @@ bool is_reachable(const void* address, size_t bytes) {
   return allocation && (allocation->device == no_device || allocation->device == current_device());
 }
 
-std::string describe_address(const void* address) {
+std::string describe_device_address(const void* address) {
   const std::lock_guard<std::mutex> lock(mutex);
   const auto* at = static_cast<const unsigned char*>(address);
   ptrdiff_t nearest = 1 << 20;
@@ -169,6 +174,13 @@ std::string describe_address(const void* address) {
            " bytes of device memory";
   }
   return text;
+}
+
+bool is_checked_page(const void* page) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto* last = static_cast<const unsigned char*>(page) + page_bytes - 1;
+  const auto* allocation = before(last);
+  return allocation && allocation->second.checked && allocation->first + allocation->second.bytes > page;
 }
 
 void fill(void* memory, int value, size_t bytes) {

@@ -3,20 +3,11 @@
 #include <cstring>
 #include <utility>
 
-#include "device/grid.h"
+#include "hopper.h"
 #include "common/element_type.h"
 #include "ptx_emulated.h"
 
 namespace attention::emulator {
-
-bool is_shared(const void* memory, size_t bytes) {
-  const auto within = [&](const unsigned char* begin, const unsigned char* end) {
-    const auto* at = static_cast<const unsigned char*>(memory);
-    return at >= begin && at + bytes <= end;
-  };
-  return within(state.shared, state.shared + state.shared_bytes) ||
-         within(shared_variables_begin, shared_variables_end);
-}
 
 void check_address(const void* address, size_t alignment, bool in_shared_memory, const Site& site) {
   if (reinterpret_cast<uintptr_t>(address) % alignment) {
@@ -28,22 +19,27 @@ void check_address(const void* address, size_t alignment, bool in_shared_memory,
 }
 
 void start_copy(void* to, const void* from, bool valid, const Site& site) {
-  Fiber& self = *state.current;
+  const void* instruction = __builtin_return_address(0);
+  Copies& copies = grid().copies_of(current());
   check_address(to, 16, true, site);
   check_address(from, 16, false, site);
-  if (self.copies - self.first_copy == most_copies) fail(site, "the thread has 1024 copies that it has not waited for");
-  grid.copies[self.index * most_copies + self.copies++ % most_copies] = {to, valid ? from : nullptr, self.copy_group};
+  if (copies.end - copies.first == most_copies) fail(site, "the thread has 1024 copies that it has not waited for");
+  copies.ring[copies.end++ % most_copies] = {to, valid ? from : nullptr, copies.group, instruction};
+  hopper().check_overwrite(static_cast<unsigned char*>(to), 16, site);
+  accessed(to, 16, true, instruction);
   std::memset(to, 0xff, 16);
 }
 
-void commit_copies() { state.current->copy_group++; }
+void commit_copies() { grid().copies_of(current()).group++; }
 
 void finish_copies(unsigned pending) {
-  Fiber& self = *state.current;
-  for (; self.first_copy != self.copies; self.first_copy++) {
-    const Copy& copy = grid.copies[self.index * most_copies + self.first_copy % most_copies];
-    if (copy.group + pending >= self.copy_group) break;
+  Copies& copies = grid().copies_of(current());
+  for (; copies.first != copies.end; copies.first++) {
+    const Copy& copy = copies.ring[copies.first % most_copies];
+    if (copy.group + pending >= copies.group) break;
+    accessed(copy.to, 16, true, copy.instruction);
     if (copy.from) {
+      accessed(copy.from, 16, false, copy.instruction);
       std::memcpy(copy.to, copy.from, 16);
     } else {
       std::memset(copy.to, 0, 16);
@@ -124,6 +120,8 @@ void finish_multiply(Warp& warp, unsigned) {
 
 void load_matrices(uint32_t (&fragments)[4], const void* row, bool transposed, const Site& site) {
   check_address(row, 16, true, site);
+  hopper().check_read(static_cast<const unsigned char*>(row), 16, site);
+  accessed(row, 16, false, __builtin_return_address(0));
   LoadOperands own{fragments, static_cast<const uint16_t*>(row)};
   join_warp(~0u, &own, transposed ? finish_load<true> : finish_load<false>, site);
 }

@@ -17,7 +17,7 @@ void multiply_matrices(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b
 }  // namespace emulator
 
 inline uint32_t shared_address(const void* shared) {
-  return uint32_t(static_cast<const unsigned char*>(shared) - emulator::state.shared);
+  return uint32_t(static_cast<const unsigned char*>(shared) - emulator::block.shared);
 }
 
 /// The copy is there when it is waited for; until then there is NaN.
@@ -39,7 +39,7 @@ inline void arrive_with_copies(uint64_t&) { emulator::commit_copies(); }
 
 inline void wait_for_arrivals(uint64_t&, bool, ATTENTION_CALLER) {
   emulator::finish_copies(0);
-  emulator::join_block(0, 0, 0, ATTENTION_SITE("wait_for_arrivals"));
+  emulator::join_block(0, ATTENTION_SITE("wait_for_arrivals"));
 }
 
 inline void load_matrices(uint32_t (&fragments)[4], const void* shared_row, ATTENTION_CALLER) {
@@ -51,11 +51,11 @@ inline void load_matrices_transposed(uint32_t (&fragments)[4], const void* share
 }
 
 inline void load_matrices(uint32_t (&fragments)[4], uint32_t row, ATTENTION_CALLER) {
-  emulator::load_matrices(fragments, emulator::state.shared + row, false, ATTENTION_SITE("load_matrices"));
+  emulator::load_matrices(fragments, emulator::block.shared + row, false, ATTENTION_SITE("load_matrices"));
 }
 
 inline void load_matrices_transposed(uint32_t (&fragments)[4], uint32_t row, ATTENTION_CALLER) {
-  emulator::load_matrices(fragments, emulator::state.shared + row, true, ATTENTION_SITE("load_matrices_transposed"));
+  emulator::load_matrices(fragments, emulator::block.shared + row, true, ATTENTION_SITE("load_matrices_transposed"));
 }
 
 template <typename T>
@@ -83,7 +83,7 @@ inline float exp2_approximate(float value) {
 }
 
 inline void named_barrier(int id, int threads, ATTENTION_CALLER) {
-  emulator::join_block(unsigned(id), unsigned(threads), 0, ATTENTION_SITE("named_barrier"));
+  emulator::join_barrier(unsigned(id), unsigned(threads), ATTENTION_SITE("named_barrier"));
 }
 
 inline uint4 load_once(const void* global, bool valid = true, ATTENTION_CALLER) {

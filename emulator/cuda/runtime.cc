@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "device/runtime.h"
-#include "device/fibers.h"
+#include "device/block.h"
 
 using namespace attention::emulator;
 
@@ -22,7 +22,7 @@ struct CUevent_st {
 namespace {
 
 thread_local cudaError_t last_error = cudaSuccess;
-thread_local int current = 0;
+thread_local int chosen_device = 0;
 
 // Of a block at most: like a Hopper GPU, and like those that have least of the GPUs from Ampere on.
 constexpr int shared_bytes[device_count] = {227 * 1024, 99 * 1024};
@@ -82,11 +82,11 @@ cudaError_t report(cudaError_t error) {
   return error;
 }
 
-int current_device() { return current; }
-int device_of(cudaStream_t stream) { return stream ? stream->device : current; }
+int current_device() { return chosen_device; }
+int device_of(cudaStream_t stream) { return stream ? stream->device : chosen_device; }
 
 cudaError_t launch_status(cudaStream_t stream) {
-  return report(device_of(stream) == current ? cudaSuccess : cudaErrorInvalidResourceHandle);
+  return report(device_of(stream) == chosen_device ? cudaSuccess : cudaErrorInvalidResourceHandle);
 }
 }  // namespace attention::emulator
 
@@ -115,11 +115,11 @@ cudaError_t cudaGetDeviceCount(int* count) {
 }
 cudaError_t cudaSetDevice(int device) {
   if (!is_device(device)) return report(cudaErrorInvalidDevice);
-  current = device;
+  chosen_device = device;
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
-  *device = current;
+  *device = chosen_device;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
@@ -238,12 +238,12 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 }
 
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute attribute, int value) {
-  const bool too_much = attribute == cudaFuncAttributeMaxDynamicSharedMemorySize && value > shared_bytes[current];
+  const bool too_much = attribute == cudaFuncAttributeMaxDynamicSharedMemorySize && value > shared_bytes[chosen_device];
   return report(too_much ? cudaErrorInvalidValue : cudaSuccess);
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
   *attributes = {};
   attributes->maxThreadsPerBlock = int(most_threads);
-  attributes->binaryVersion = 90;
+  attributes->binaryVersion = architecture();
   return cudaSuccess;
 }

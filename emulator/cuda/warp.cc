@@ -2,7 +2,7 @@
 
 #include "device/warp.h"
 
-#include "device/grid.h"
+#include "grid.h"
 
 namespace attention::emulator {
 namespace {
@@ -77,6 +77,6 @@ unsigned match(unsigned mask, uint64_t value, const Site& site) {
   return own.result;
 }
 
-void synchronize_warp(unsigned mask, const Site& site) { join_warp(mask, nullptr, nullptr, site); }
+void synchronize_warp(unsigned mask, const Site& site) { join_warp(mask, nullptr, nullptr, site, true); }
 
 }  // namespace attention::emulator

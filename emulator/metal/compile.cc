@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string readFile(const fs::path& path) {
+std::string read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw DeviceError("cannot read " + path.string());
   std::ostringstream text;
@@ -27,7 +27,7 @@ std::string readFile(const fs::path& path) {
   return text.str();
 }
 
-void writeFile(const fs::path& path, const std::string& text) {
+void write_file(const fs::path& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary);
   file << text;
   file.close();
@@ -46,7 +46,7 @@ std::string hash(const std::string& text) {
   return digits;
 }
 
-std::string shellQuoted(const std::string& text) {
+std::string shell_quoted(const std::string& text) {
   std::string result = "'";
   for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return result + "'";
@@ -76,7 +76,7 @@ std::string processor() {
   return "";
 }
 
-const char* const kIncludes[] = {"metal_stdlib",        "metal_simdgroup", "metal_simdgroup_matrix", "metal_atomic",
+const char* const includes[] = {"metal_stdlib",        "metal_simdgroup", "metal_simdgroup_matrix", "metal_atomic",
                                  "metal_math",          "metal_integer",   "metal_common",           "metal_relational",
                                  "metal_type_traits",   "metal_compute",   "metal_limits",           "metal_geometric",
                                  "metal_numeric",       "simd/simd.h",     "metal_config",           "metal_packed"};
@@ -89,65 +89,68 @@ Compiler::Compiler(const EmulatorOptions& options)
     const char* variable = std::getenv("CXX_METAL_EMULATOR");
     compiler_ = variable && *variable ? variable : "clang++";
   }
-  const auto [status, version] = execute(shellQuoted(compiler_) + " --version");
+  const auto [status, version] = execute(shell_quoted(compiler_) + " --version");
   if (status != 0 || version.find("clang") == std::string::npos) {
     throw DeviceError("the emulator compiles Metal shaders with clang++, which is not there (" + compiler_ +
                       "): install it, e.g. apt-get install clang");
   }
   fs::create_directories(cache_);
   key_ = version + flags() + processor();
-  prepareHeaders(options.source_folder);
+  prepare_headers(options.source_folder);
 }
 
 std::string Compiler::flags() const {
   std::string flags =
-      " -std=c++17 -O2 -march=native -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-strict-aliasing -ffp-contract=off"
+      " -std=c++20 -O2 -march=native -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-strict-aliasing -ffp-contract=off"
       " -fno-math-errno -flax-vector-conversions=none -w";
   // Unchecked shaders keep their NaNs and infinities too: no fast math. Checks see every access, so that
   // accesses must not be merged into ones wider than 16 bytes.
   if (checked_) {
     flags +=
-        " -DMTL_CHECKED -DMTL_RUNNING=\\&attention_metal_running -gline-tables-only -fsanitize=thread -fno-vectorize"
+        " -DMTL_CHECKED -DMTL_ACCESSED=\\&attention_metal_accessed -gline-tables-only -fsanitize=thread -fno-vectorize"
         " -fno-slp-vectorize -mllvm -tsan-instrument-func-entry-exit=0 -mllvm -tsan-instrument-atomics=0"
         " -mllvm -tsan-instrument-read-before-write=1";
   } else {
-    flags += " -DMTL_RUNNING=nullptr";
+    flags += " -DMTL_ACCESSED=nullptr";
   }
   return flags;
 }
 
 /// The headers go into the cache, beside what is compiled from them: whole folders appear at once.
-void Compiler::prepareHeaders(const std::string& source_folder) {
-  std::vector<fs::path> files = {fs::path(source_folder) / "../common/fiber_switch.h"};
+void Compiler::prepare_headers(const std::string& source_folder) {
+  std::vector<fs::path> files;
+  for (const char* file : {"fiber_switch.h", "threads.h", "instrumented.h", "redirected.h"}) {
+    files.push_back(fs::path(source_folder) / "../common" / file);
+  }
   for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(source_folder) / "msl")) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   // What they are translated by belongs to the key too.
   std::string all = key_;
-  for (const char* file : {"tokens.cc", "translate.cc", "compile.cc"}) all += readFile(fs::path(source_folder) / file);
-  for (const fs::path& file : files) all += file.filename().string() + readFile(file);
+  for (const char* file : {"tokens.cc", "translate.cc", "compile.cc"}) all += read_file(fs::path(source_folder) / file);
+  for (const fs::path& file : files) all += file.filename().string() + read_file(file);
   key_ = hash(all);
   headers_ = (fs::path(cache_) / ("msl-" + key_)).string();
   if (!fs::exists(headers_)) {
     const std::string folder = temporary(headers_);
     fs::create_directories(folder + "/include/simd");
     for (const fs::path& file : files) fs::copy_file(file, fs::path(folder) / file.filename());
-    for (const char* include : kIncludes) writeFile(folder + "/include/" + include, "");
+    for (const char* include : includes) write_file(folder + "/include/" + include, "");
     std::error_code error;
     fs::rename(folder, headers_, error);
     if (error) fs::remove_all(folder);  // another process was first
   }
-  const std::string cxx = shellQuoted(compiler_) + flags();
-  prepare(headers_ + "/shader.pch", cxx + " -x c++-header " + shellQuoted(headers_ + "/shader.h"));
+  const std::string cxx = shell_quoted(compiler_) + flags();
+  prepare(headers_ + "/shader.pch", cxx + " -x c++-header " + shell_quoted(headers_ + "/shader.h"));
   if (checked_) {
-    prepare(headers_ + "/checks.o", shellQuoted(compiler_) + " -std=c++17 -O2 -fPIC -march=native -fvisibility=hidden -fno-exceptions -w -c " +
-                                        shellQuoted(headers_ + "/checks.cc"));
+    prepare(headers_ + "/tell.o", shell_quoted(compiler_) + " -std=c++20 -O2 -fPIC -march=native -fvisibility=hidden -fno-exceptions -w -c " +
+                                        shell_quoted(headers_ + "/tell.cc"));
   }
 }
 
 void Compiler::prepare(const std::string& path, const std::string& command) {
   if (fs::exists(path)) return;
   const std::string file = temporary(path);
-  const auto [status, text] = execute(command + " -o " + shellQuoted(file));
+  const auto [status, text] = execute(command + " -o " + shell_quoted(file));
   if (status != 0) throw DeviceError("the emulator's headers do not compile:\n" + text);
   fs::rename(file, path);
 }
@@ -165,10 +168,10 @@ Compiler::Loaded Compiler::load(const std::string& source, const std::string& na
       ~Remove() { fs::remove_all(path); }
     } remove{scratch};
     const std::string file = scratch + "/" + stem + ".metal";
-    writeFile(file, "#line 1 \"" + name + ".metal\"\n" + source);
+    write_file(file, "#line 1 \"" + name + ".metal\"\n" + source);
     const auto [status, preprocessed] =
-        execute(shellQuoted(compiler_) + " -E -x c++ -nostdinc -undef -D__METAL_VERSION__=310 -D__METAL_MACOS__=1 -D__HAVE_BFLOAT__=1 -DATTENTION_EMULATOR=1 -I " +
-                shellQuoted(headers_ + "/include") + " " + shellQuoted(file));
+        execute(shell_quoted(compiler_) + " -E -x c++ -nostdinc -undef -D__METAL_VERSION__=310 -D__METAL_MACOS__=1 -D__HAVE_BFLOAT__=1 -DATTENTION_EMULATOR=1 -I " +
+                shell_quoted(headers_ + "/include") + " " + shell_quoted(file));
     if (status != 0) throw ShaderError(name, preprocessed);
     std::string translated;
     try {
@@ -177,17 +180,17 @@ Compiler::Loaded Compiler::load(const std::string& source, const std::string& na
       throw ShaderError(name, error.what());
     }
     const std::string code = scratch + "/" + stem + ".cc";
-    writeFile(code, translated);
-    const std::string cxx = shellQuoted(compiler_) + flags() + " -include-pch " + shellQuoted(headers_ + "/shader.pch");
+    write_file(code, translated);
+    const std::string cxx = shell_quoted(compiler_) + flags() + " -include-pch " + shell_quoted(headers_ + "/shader.pch");
     const std::string object = scratch + "/shader.o";
-    const auto [failed, messages] = execute(cxx + " -c " + shellQuoted(code) + " -o " + shellQuoted(object));
+    const auto [failed, messages] = execute(cxx + " -c " + shell_quoted(code) + " -o " + shell_quoted(object));
     if (std::getenv("ATTENTION_METAL_KEEP_SOURCE")) fs::copy_file(code, base + ".cc", fs::copy_options::overwrite_existing);
     if (failed != 0) throw ShaderError(name, messages);
     const std::string result = scratch + "/shader.so";
-    std::string link = shellQuoted(compiler_) + " -shared -o " + shellQuoted(result) + " " + shellQuoted(object);
+    std::string link = shell_quoted(compiler_) + " -shared -o " + shell_quoted(result) + " " + shell_quoted(object);
     if (checked_) {
-      link += " " + shellQuoted(headers_ + "/checks.o") +
-              " -Wl,--wrap=memcpy -Wl,--wrap=memmove -Wl,--wrap=memset";
+      link += " " + shell_quoted(headers_ + "/tell.o");
+
     }
     const auto [unlinked, complaints] = execute(link + " -lm -Wl,-z,defs");
     if (unlinked != 0) throw ShaderError(name, complaints);

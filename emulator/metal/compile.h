@@ -4,7 +4,7 @@
 #include <string>
 
 #include "emulated_device.h"
-#include "msl/fiber.h"
+#include "msl/threadgroup.h"
 
 namespace attention::metal {
 
@@ -25,7 +25,7 @@ class Compiler {
   bool checked_;
 
   std::string flags() const;
-  void prepareHeaders(const std::string& source_folder);
+  void prepare_headers(const std::string& source_folder);
   void prepare(const std::string& path, const std::string& command);
 };
 

@@ -8,6 +8,7 @@
 
 #include "compile.h"
 #include "execute.h"
+#include "guarded_memory.h"
 
 namespace attention::metal {
 
@@ -18,16 +19,22 @@ using AllocatedSize = std::atomic<std::size_t>;
 
 class EmulatedBuffer final : public Buffer {
  public:
-  EmulatedBuffer(std::size_t length, std::shared_ptr<AllocatedSize> allocated)
+  EmulatedBuffer(std::size_t length, bool checked, std::shared_ptr<AllocatedSize> allocated)
       : length_(length), allocated_(std::move(allocated)) {
-    // A gap behind the buffer, so that a checked shader that runs over its end does not meet the next one at once.
-    memory_ = std::aligned_alloc(256, (std::max<std::size_t>(length, 1) + 255) / 256 * 256 + 256);
-    if (!memory_) throw OutOfMemoryError("cannot allocate a buffer of " + std::to_string(length) + " bytes");
+    const std::size_t bytes = emulator::round_up(std::max<std::size_t>(length, 1), 256);
+    try {
+      // Pages of its own, so that what runs over its end meets no other buffer.
+      if (checked) guarded_ = emulator::GuardedMemory(bytes);
+    } catch (const std::bad_alloc&) {
+      throw out_of_memory();
+    }
+    memory_ = checked ? guarded_.begin() : std::aligned_alloc(256, bytes);
+    if (!memory_) throw out_of_memory();
     *allocated_ += length_;
   }
   ~EmulatedBuffer() override {
     *allocated_ -= length_;
-    std::free(memory_);
+    if (!guarded_.begin()) std::free(memory_);
   }
   EmulatedBuffer(const EmulatedBuffer&) = delete;
   void* contents() override { return memory_; }
@@ -35,8 +42,13 @@ class EmulatedBuffer final : public Buffer {
 
  private:
   void* memory_;
+  emulator::GuardedMemory guarded_;
   std::size_t length_;
   std::shared_ptr<AllocatedSize> allocated_;
+
+  OutOfMemoryError out_of_memory() const {
+    return OutOfMemoryError("cannot allocate a buffer of " + std::to_string(length_) + " bytes");
+  }
 };
 
 class EmulatedLibrary;
@@ -129,7 +141,7 @@ class EmulatedDevice final : public Device {
     if (length > limits().max_buffer_length) {
       throw OutOfMemoryError("a buffer of " + std::to_string(length) + " bytes is longer than the device allows");
     }
-    return std::make_shared<EmulatedBuffer>(length, allocated_);
+    return std::make_shared<EmulatedBuffer>(length, checked_, allocated_);
   }
 
   std::shared_ptr<Library> make_library(const std::string& source, const std::string& name) override {
@@ -146,12 +158,15 @@ class EmulatedDevice final : public Device {
     Grid grid{};
     grid.entry = pipeline->kernel.entry;
     grid.checked = checked_;
-    std::copy(dispatch.threadgroups.begin(), dispatch.threadgroups.end(), grid.count);
-    std::copy(dispatch.threads_per_threadgroup.begin(), dispatch.threads_per_threadgroup.end(), grid.size);
+    const char* order = std::getenv("ATTENTION_METAL_EMULATOR_ORDER");
+    grid.reversed = order && std::strcmp(order, "reversed") == 0;
+    const auto triple = [](const auto& counts) { return mtl::Triple{counts[0], counts[1], counts[2]}; };
+    grid.count = triple(dispatch.threadgroups);
+    grid.size = triple(dispatch.threads_per_threadgroup);
     std::uint64_t threads = 1;
-    for (const std::uint32_t n : grid.size) threads *= n;
+    for (const std::uint32_t n : dispatch.threads_per_threadgroup) threads *= n;
     if (threads == 0 || threads > mtl::max_threads) fail(std::to_string(threads) + " threads in a threadgroup: 1 to 1024 are possible");
-    for (const std::uint32_t n : grid.count) {
+    for (const std::uint32_t n : dispatch.threadgroups) {
       if (n == 0) fail("a grid without threadgroups");
     }
 
@@ -162,8 +177,7 @@ class EmulatedDevice final : public Device {
       if (!binding.buffer) fail("buffer " + std::to_string(bound) + " is null");
       if (binding.offset > binding.buffer->length()) fail("buffer " + std::to_string(bound) + ": the offset is behind its end");
       const auto* memory = static_cast<const unsigned char*>(binding.buffer->contents());
-      grid.ranges.push_back({memory, memory + binding.buffer->length()});
-      grid.range_names.push_back("buffer " + std::to_string(bound));
+      grid.ranges.push_back({memory, memory + binding.buffer->length(), "buffer " + std::to_string(bound)});
       grid.buffers[bound++] = memory + binding.offset;
     }
     // A copy of their own, as Metal makes one, with the alignment that a struct may need.
@@ -171,8 +185,8 @@ class EmulatedDevice final : public Device {
     if (!dispatch.parameters.empty()) {
       std::memcpy(parameters, dispatch.parameters.data(), dispatch.parameters.size());
       const auto* memory = reinterpret_cast<const unsigned char*>(parameters);
-      grid.ranges.push_back({memory, memory + dispatch.parameters.size()});
-      grid.range_names.push_back("the parameters (buffer " + std::to_string(bound) + ")");
+      grid.ranges.push_back(
+          {memory, memory + dispatch.parameters.size(), "the parameters (buffer " + std::to_string(bound) + ")"});
       grid.buffers[bound++] = memory;
     }
 
@@ -197,10 +211,11 @@ class EmulatedDevice final : public Device {
       }
     }
 
-    bool* running = pipeline->library->module().running;
-    if (running) *running = true;
+    const mtl::Module& module = pipeline->library->module();
+    grid.ranges.push_back({module.begin, module.end, "the shader's constants"});
+    if (module.accessed) *module.accessed = accessed;
     const std::string error = executor_.run(grid);
-    if (running) *running = false;
+    if (module.accessed) *module.accessed = nullptr;
     if (!error.empty()) fail(error);
   }
 

@@ -8,9 +8,9 @@ namespace attention::metal {
 
 namespace {
 
-bool isWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 
-std::size_t quotedEnd(const std::string& source, std::size_t at, unsigned line) {
+std::size_t quoted_end(const std::string& source, std::size_t at, unsigned line) {
   const char quote = source[at];
   for (std::size_t i = at + 1; i < source.size() && source[i] != '\n'; ++i) {
     if (source[i] == '\\') {
@@ -22,14 +22,14 @@ std::size_t quotedEnd(const std::string& source, std::size_t at, unsigned line) 
   throw std::runtime_error("line " + std::to_string(line) + ": a quote is not closed");
 }
 
-std::size_t numberEnd(const std::string& source, std::size_t at) {
+std::size_t number_end(const std::string& source, std::size_t at) {
   std::size_t i = at;
   const bool hex = source[at] == '0' && at + 1 < source.size() && (source[at + 1] == 'x' || source[at + 1] == 'X');
   while (i < source.size()) {
     const char c = source[i];
     const char last = i > at ? source[i - 1] : ' ';
     const bool exponent = hex ? last == 'p' || last == 'P' : last == 'e' || last == 'E';
-    if (isWord(c) || c == '.' || ((c == '+' || c == '-') && exponent)) {
+    if (is_word(c) || c == '.' || ((c == '+' || c == '-') && exponent)) {
       ++i;
     } else {
       break;
@@ -38,7 +38,7 @@ std::size_t numberEnd(const std::string& source, std::size_t at) {
   return i;
 }
 
-std::size_t punctuationEnd(const std::string& source, std::size_t at) {
+std::size_t punctuation_end(const std::string& source, std::size_t at) {
   static const char* const longer[] = {"<<=", ">>=", "...", "->*", "::", "->", "++", "--", "&&", "||", "==", "!=",
                                        "<=",  ">=",  "+=",  "-=",  "*=", "/=", "%=", "&=", "|=", "^=", "<<"};
   for (const char* p : longer) {
@@ -82,16 +82,16 @@ std::vector<Token> tokenize(const std::string& source) {
       if (std::isdigit(static_cast<unsigned char>(c)) ||
           (c == '.' && at + 1 < source.size() && std::isdigit(static_cast<unsigned char>(source[at + 1])))) {
         token.kind = Token::number;
-        at = numberEnd(source, at);
-      } else if (isWord(c)) {
+        at = number_end(source, at);
+      } else if (is_word(c)) {
         token.kind = Token::identifier;
-        while (at < source.size() && isWord(source[at])) ++at;
+        while (at < source.size() && is_word(source[at])) ++at;
       } else if (c == '"' || c == '\'') {
         token.kind = Token::string;
-        at = quotedEnd(source, at, line);
+        at = quoted_end(source, at, line);
       } else {
         token.kind = Token::punctuation;
-        at = punctuationEnd(source, at);
+        at = punctuation_end(source, at);
       }
       token.text = source.substr(start, at - start);
     }

@@ -13,9 +13,9 @@ namespace {
 
 using Tokens = std::vector<Token>;
 
-const std::set<std::string> kAddressSpaces = {"device", "constant", "thread", "threadgroup"};
+const std::set<std::string> address_spaces = {"device", "constant", "thread", "threadgroup"};
 
-const std::map<std::string, std::string> kRejected = {
+const std::map<std::string, std::string> rejected = {
     {"double", "Metal has no double"},
     {"texture1d", "textures are not supported"},
     {"texture2d", "textures are not supported"},
@@ -42,7 +42,7 @@ const std::map<std::string, std::string> kRejected = {
     {"mtl", "the name is the emulator's own"},
 };
 
-const std::map<std::string, std::string> kValueAttributes = {
+const std::map<std::string, std::string> value_attributes = {
     {"thread_position_in_grid", "thread_position_in_grid"},
     {"threadgroup_position_in_grid", "threadgroup_position_in_grid"},
     {"thread_position_in_threadgroup", "thread_position_in_threadgroup"},
@@ -88,10 +88,10 @@ class Translator {
   explicit Translator(const std::string& source) : tokens_(tokenize(source)) {}
 
   std::string run() {
-    collectTypeNames();
+    collect_type_names();
     std::size_t at = 0;
     while (tokens_[at].kind != Token::end) at = declaration(at);
-    rewriteTokens();
+    rewrite_tokens();
     return join(tokens_, 0, tokens_.size()) + tables();
   }
 
@@ -103,7 +103,7 @@ class Translator {
   std::vector<std::string> constants_;
   std::set<std::string> runtime_constants_;  // function constants and what derives from them
   std::vector<std::pair<std::string, std::string>> derived_;
-  std::set<std::size_t> keep_;  // tokens that rewriteTokens leaves alone
+  std::set<std::size_t> keep_;  // tokens that rewrite_tokens leaves alone
   unsigned sites_ = 0;
 
   // --- walking over tokens
@@ -122,7 +122,7 @@ class Translator {
     fail(tokens_[at], "'" + open + "' is not closed");
   }
 
-  std::size_t closingAngle(std::size_t at) const {
+  std::size_t closing_angle(std::size_t at) const {
     int depth = 0;
     for (std::size_t i = at; tokens_[i].kind != Token::end; ++i) {
       const Token& t = tokens_[i];
@@ -134,12 +134,12 @@ class Translator {
     fail(tokens_[at], "'<' is not closed");
   }
 
-  bool startsAttribute(std::size_t at) const { return tokens_[at].is("[") && tokens_[at + 1].is("["); }
+  bool starts_attribute(std::size_t at) const { return tokens_[at].is("[") && tokens_[at + 1].is("["); }
 
   /// Reads the attributes at `at`, erases those of Metal, and moves `at` behind them.
   std::vector<Attribute> attributes(std::size_t& at) {
     std::vector<Attribute> found;
-    while (startsAttribute(at)) {
+    while (starts_attribute(at)) {
       const std::size_t end = closing(at);
       bool metal = true;
       for (std::size_t i = at + 2; i < end - 1;) {
@@ -169,7 +169,7 @@ class Translator {
     return found;
   }
 
-  static std::string stringOf(const Attribute& attribute, const Token& where) {
+  static std::string string_of(const Attribute& attribute, const Token& where) {
     std::string text;
     for (const Token& t : attribute.arguments) {
       if (t.kind != Token::string) fail(where, attribute.name + " takes a string");
@@ -178,7 +178,7 @@ class Translator {
     return text;
   }
 
-  static unsigned indexOf(const Attribute& attribute, const Token& where) {
+  static unsigned index_of(const Attribute& attribute, const Token& where) {
     if (attribute.arguments.size() != 1 || attribute.arguments[0].kind != Token::number) {
       fail(where, "[[" + attribute.name + "(n)]] takes a number");
     }
@@ -196,7 +196,7 @@ class Translator {
     }
     if (first.is("extern") && tokens_[at + 1].kind == Token::string && tokens_[at + 2].is("{")) return at + 3;
 
-    const std::size_t end = declarationEnd(at);
+    const std::size_t end = declaration_end(at);
     if (first.is("template") && !tokens_[at + 1].is("<")) {
       instantiation(at, end);
       return end;
@@ -204,21 +204,21 @@ class Translator {
     std::size_t begin = at;
     bool is_template = false;
     while (tokens_[begin].is("template")) {
-      begin = closingAngle(begin + 1) + 1;
+      begin = closing_angle(begin + 1) + 1;
       is_template = true;
     }
     bool kernel = false, constant = false;
     std::string host_name;
     for (std::size_t i = begin; i < end;) {
-      if (startsAttribute(i)) {
+      if (starts_attribute(i)) {
         const std::size_t where = i;
         for (const Attribute& attribute : attributes(i)) {
           if (attribute.name == "kernel") {
             kernel = true;
           } else if (attribute.name == "host_name") {
-            host_name = stringOf(attribute, tokens_[where]);
+            host_name = string_of(attribute, tokens_[where]);
           } else if (attribute.name == "function_constant") {
-            functionConstant(at, where, end);
+            function_constant(at, where, end);
             return end;
           } else if (attribute.name != "max_total_threads_per_threadgroup") {
             fail(tokens_[where], "unknown attribute [[" + attribute.name + "]]");
@@ -238,10 +238,10 @@ class Translator {
       ++i;
     }
     if (kernel) {
-      kernelDefinition(begin, end, is_template, host_name);
+      kernel_definition(begin, end, is_template, host_name);
     } else if (begin < end && (tokens_[begin].is("struct") || tokens_[begin].is("union") || tokens_[begin].is("class"))) {
       members(begin, end);
-    } else if (constant && !is_template && derivedConstant(at, end)) {
+    } else if (constant && !is_template && derived_constant(at, end)) {
       return end;
     } else {
       function(begin, end);
@@ -249,7 +249,7 @@ class Translator {
     return end;
   }
 
-  std::size_t declarationEnd(std::size_t at) const {
+  std::size_t declaration_end(std::size_t at) const {
     for (std::size_t i = at; tokens_[i].kind != Token::end; ++i) {
       const Token& t = tokens_[i];
       if (t.is(";")) return i + 1;
@@ -259,7 +259,7 @@ class Translator {
         const std::size_t close = closing(i);
         if (tokens_[close + 1].is(";")) return close + 2;
         const bool initializer = i > at && (tokens_[i - 1].is("=") || tokens_[i - 1].kind == Token::identifier);
-        if (initializer && !isRecord(at, i)) {
+        if (initializer && !is_record(at, i)) {
           i = close;  // int a[] = {1}, b{2};
           if (i + 1 < tokens_.size() && !tokens_[i + 1].is(",") && !tokens_[i + 1].is(";")) return close + 1;
           continue;
@@ -272,14 +272,14 @@ class Translator {
     fail(tokens_[at], "a declaration does not end");
   }
 
-  bool isRecord(std::size_t begin, std::size_t end) const {
+  bool is_record(std::size_t begin, std::size_t end) const {
     for (std::size_t i = begin; i < end; ++i) {
       if (tokens_[i].is("struct") || tokens_[i].is("enum") || tokens_[i].is("union") || tokens_[i].is("class")) return true;
     }
     return false;
   }
 
-  void functionConstant(std::size_t begin, std::size_t attribute, std::size_t end) {
+  void function_constant(std::size_t begin, std::size_t attribute, std::size_t end) {
     if (attribute == begin || tokens_[attribute - 1].kind != Token::identifier) {
       fail(tokens_[begin], "a function constant is declared as: constant T name [[function_constant(n)]];");
     }
@@ -299,7 +299,7 @@ class Translator {
   }
 
   /// A constant whose value depends on function constants becomes a variable that is set along with them.
-  bool derivedConstant(std::size_t begin, std::size_t end) {
+  bool derived_constant(std::size_t begin, std::size_t end) {
     std::size_t equals = begin;
     while (equals < end && !tokens_[equals].is("=")) ++equals;
     if (equals == end) return false;
@@ -317,14 +317,14 @@ class Translator {
       }
     }
     tokens_[begin].text = "static";
-    rewriteDefined(equals, end);
+    rewrite_defined(equals, end);
     derived_.emplace_back(name, join(tokens_, equals + 1, end - 1));
     runtime_constants_.insert(name);
     for (std::size_t i = equals; i < end - 1; ++i) erase(tokens_[i]);
     return true;
   }
 
-  void rewriteDefined(std::size_t begin, std::size_t end) {
+  void rewrite_defined(std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i + 3 < end; ++i) {
       if (!tokens_[i].is("is_function_constant_defined")) continue;
       const std::string name = tokens_[i + 2].text;
@@ -336,7 +336,7 @@ class Translator {
     }
   }
 
-  void kernelDefinition(std::size_t begin, std::size_t end, bool is_template, const std::string& host_name) {
+  void kernel_definition(std::size_t begin, std::size_t end, bool is_template, const std::string& host_name) {
     std::size_t open = begin;
     while (open < end && !tokens_[open].is("(")) ++open;
     if (open == end || open == begin || tokens_[open - 1].kind != Token::identifier) {
@@ -351,10 +351,10 @@ class Translator {
       Parameter parameter;
       bool any = false;
       while (stop < close && (angles > 0 || !tokens_[stop].is(","))) {
-        if (startsAttribute(stop)) {
+        if (starts_attribute(stop)) {
           const std::size_t where = stop;
           for (const Attribute& attribute : attributes(stop)) {
-            any |= kernelParameter(attribute, tokens_[where], parameter);
+            any |= kernel_parameter(attribute, tokens_[where], parameter);
           }
           continue;
         }
@@ -369,14 +369,14 @@ class Translator {
     }
     kernels_[name] = parameters;
     if (!is_template) entries_.push_back({host_name.empty() ? name : host_name, name, name});
-    checkParameters(open, close);
+    check_parameters(open, close);
     if (tokens_[close + 1].is("{")) body(close + 1, end, true);
   }
 
-  bool kernelParameter(const Attribute& attribute, const Token& where, Parameter& parameter) {
+  bool kernel_parameter(const Attribute& attribute, const Token& where, Parameter& parameter) {
     if (attribute.name == "buffer" || attribute.name == "threadgroup") {
       parameter.kind = attribute.name;
-      parameter.index = indexOf(attribute, where);
+      parameter.index = index_of(attribute, where);
       if (parameter.index > 30) fail(where, "[[" + attribute.name + "(n)]]: n is at most 30");
       return true;
     }
@@ -387,8 +387,8 @@ class Translator {
       parameter.present = attribute.arguments[0].text;
       return false;
     }
-    const auto known = kValueAttributes.find(attribute.name);
-    if (known == kValueAttributes.end()) fail(where, "unknown attribute [[" + attribute.name + "]]");
+    const auto known = value_attributes.find(attribute.name);
+    if (known == value_attributes.end()) fail(where, "unknown attribute [[" + attribute.name + "]]");
     parameter.kind = known->second;
     return true;
   }
@@ -399,10 +399,10 @@ class Translator {
     bool kernel = false;
     std::size_t name = end;
     for (std::size_t i = begin + 1; i < end;) {
-      if (startsAttribute(i)) {
+      if (starts_attribute(i)) {
         const std::size_t where = i;
         for (const Attribute& attribute : attributes(i)) {
-          if (attribute.name == "host_name") host_name = stringOf(attribute, tokens_[where]);
+          if (attribute.name == "host_name") host_name = string_of(attribute, tokens_[where]);
           if (attribute.name == "kernel") kernel = true;
         }
         continue;
@@ -417,7 +417,7 @@ class Translator {
       }
       if (name == end && tokens_[i].kind == Token::identifier && tokens_[i + 1].is("<")) {
         name = i;
-        i = closingAngle(i + 1);
+        i = closing_angle(i + 1);
       }
       ++i;
     }
@@ -427,9 +427,9 @@ class Translator {
     if (kernels_.count(base) == 0) fail(tokens_[begin], "there is no kernel " + base + " before its instantiation");
     if (host_name.empty()) fail(tokens_[begin], "an instantiation of kernel " + base + " needs [[host_name(\"...\")]]");
     std::string function;
-    const std::size_t close = closingAngle(name + 1);
+    const std::size_t close = closing_angle(name + 1);
     for (std::size_t i = name; i <= close; ++i) {
-      if (kAddressSpaces.count(tokens_[i].text) == 0) function += tokens_[i].text + " ";
+      if (address_spaces.count(tokens_[i].text) == 0) function += tokens_[i].text + " ";
     }
     entries_.push_back({host_name, function, base});
   }
@@ -441,7 +441,7 @@ class Translator {
     while (open < end && !tokens_[open].is("(") && !tokens_[open].is("=") && !tokens_[open].is("{")) ++open;
     if (open == end || !tokens_[open].is("(")) return;
     const std::size_t close = closing(open);
-    checkParameters(open, close);
+    check_parameters(open, close);
     for (std::size_t i = close; i < end; ++i) {
       if (tokens_[i].is("{")) {
         body(i, end, false);
@@ -454,13 +454,13 @@ class Translator {
     std::size_t i = begin;
     while (i < end && !tokens_[i].is("{")) ++i;
     if (i >= end) return;
-    checkLocals(i, end);
+    check_locals(i, end);
     for (++i; i < end; ++i) {
-      if (tokens_[i].is("[") && startsAttribute(i)) fail(tokens_[i], "attributes of members are not supported");
+      if (tokens_[i].is("[") && starts_attribute(i)) fail(tokens_[i], "attributes of members are not supported");
       if (tokens_[i].is("(") && tokens_[i - 1].kind == Token::identifier) {
         const std::size_t close = closing(i);
         if (tokens_[close + 1].is("{") || tokens_[close + 1].is("const") || tokens_[close + 1].is("thread")) {
-          checkParameters(i, close);
+          check_parameters(i, close);
         }
         i = close;
       } else if (tokens_[i].is("{")) {
@@ -471,29 +471,29 @@ class Translator {
   }
 
   void body(std::size_t begin, std::size_t end, bool kernel) {
-    checkLocals(begin, end);
+    check_locals(begin, end);
     for (std::size_t i = begin + 1; i < end; ++i) {
       const Token& previous = tokens_[i - 1];
       const bool statement = previous.text.empty() || previous.text.back() == ';' || previous.is("{") || previous.is("}") ||
                              previous.kind == Token::directive;
-      if (tokens_[i].is("threadgroup") && statement) threadgroupVariable(i, kernel);
+      if (tokens_[i].is("threadgroup") && statement) threadgroup_variable(i, kernel);
       if (tokens_[i].is("static") && !tokens_[i + 1].is("constexpr")) fail(tokens_[i], "Metal has no static local variables");
       const bool expression = previous.kind == Token::punctuation && !previous.is("]") && !previous.is(")");
-      if (tokens_[i].is("[") && expression && !startsAttribute(i) && !previous.is("[") && !previous.is(">")) {
+      if (tokens_[i].is("[") && expression && !starts_attribute(i) && !previous.is("[") && !previous.is(">")) {
         fail(tokens_[i], "Metal 3.1 has no lambdas");
       }
     }
-    rewriteDefined(begin, end);
+    rewrite_defined(begin, end);
   }
 
   /// threadgroup T name[n];
-  void threadgroupVariable(std::size_t at, bool kernel) {
+  void threadgroup_variable(std::size_t at, bool kernel) {
     std::size_t i = at + 1;
     while (!tokens_[i].is(";") && !tokens_[i].is("[") && !tokens_[i].is("*") && !tokens_[i].is("&")) {
       if (tokens_[i].is("=") || tokens_[i].is(",") || tokens_[i].is("(")) {
         fail(tokens_[i], "a threadgroup variable is declared alone and has no initial value");
       }
-      i = tokens_[i].is("<") ? closingAngle(i) + 1 : i + 1;
+      i = tokens_[i].is("<") ? closing_angle(i) + 1 : i + 1;
     }
     if (tokens_[i].is("*") || tokens_[i].is("&")) return;
     if (!kernel) fail(tokens_[at], "threadgroup variables are declared in a kernel's body");
@@ -512,13 +512,13 @@ class Translator {
   }
 
   /// Pointers and references among a function's parameters name an address space.
-  void checkParameters(std::size_t open, std::size_t close) {
+  void check_parameters(std::size_t open, std::size_t close) {
     bool space = false;
     for (std::size_t i = open + 1; i <= close; ++i) {
-      if (kAddressSpaces.count(tokens_[i].text)) space = true;
+      if (address_spaces.count(tokens_[i].text)) space = true;
       if (tokens_[i].is("<")) {
         // Template arguments of a parameter's type.
-        i = closingAngle(i);
+        i = closing_angle(i);
         continue;
       }
       if (tokens_[i].is("(") || tokens_[i].is("[") || tokens_[i].is("{")) {
@@ -536,14 +536,14 @@ class Translator {
   }
 
   /// The same of local variables and members: at a statement's start, a type, * or &, a name, and = ; [ or ,
-  void checkLocals(std::size_t begin, std::size_t end) {
+  void check_locals(std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i + 1 < end; ++i) {
       if (!tokens_[i].is(";") && !tokens_[i].is("{") && !tokens_[i].is("}") && tokens_[i].kind != Token::directive) continue;
       bool space = false;
       std::size_t j = i + 1;
       while (j < end && (tokens_[j].kind == Token::identifier || tokens_[j].is("::") || tokens_[j].is("<"))) {
         if (tokens_[j].is("return") || tokens_[j].is("case") || tokens_[j].is("using") || tokens_[j].is("typedef")) break;
-        if (kAddressSpaces.count(tokens_[j].text)) space = true;
+        if (address_spaces.count(tokens_[j].text)) space = true;
         if (tokens_[j].is("<")) {
           std::size_t k = j;
           int depth = 0;
@@ -568,7 +568,7 @@ class Translator {
 
   // --- single tokens
 
-  void collectTypeNames() {
+  void collect_type_names() {
     for (const char* scalar : {"bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half", "bfloat", "float"}) {
       type_names_.insert(scalar);
       for (const char* n : {"2", "3", "4"}) type_names_.insert(std::string(scalar) + n);
@@ -591,24 +591,24 @@ class Translator {
     }
   }
 
-  bool isVectorName(const std::string& name) const {
+  bool is_vector_name(const std::string& name) const {
     return type_names_.count(name) && name.size() > 1 && (name.back() == '2' || name.back() == '3' || name.back() == '4');
   }
 
-  void rewriteTokens() {
+  void rewrite_tokens() {
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       Token& t = tokens_[i];
       if (t.kind == Token::number) {
-        rewriteNumber(t);
+        rewrite_number(t);
       } else if (t.kind == Token::identifier) {
-        rewriteIdentifier(i);
+        rewrite_identifier(i);
       } else if (t.kind == Token::directive && t.text.find("pragma METAL") != std::string::npos) {
         erase(t);
-      } else if (t.is("(") && tokens_[i + 1].kind == Token::identifier && isVectorName(tokens_[i + 1].text) &&
+      } else if (t.is("(") && tokens_[i + 1].kind == Token::identifier && is_vector_name(tokens_[i + 1].text) &&
                  tokens_[i + 2].is(")") && (tokens_[i + 3].kind == Token::identifier || tokens_[i + 3].is("(")) &&
                  !(i > 0 && (tokens_[i - 1].is("sizeof") || tokens_[i - 1].is("alignof")))) {
         fail(t, "write the conversion as " + tokens_[i + 1].text + "(...)");
-      } else if (startsAttribute(i)) {
+      } else if (starts_attribute(i)) {
         const Token& name = tokens_[i + 2];
         static const std::set<std::string> allowed = {"maybe_unused", "fallthrough", "nodiscard", "clang", "gnu"};
         if (allowed.count(name.text) == 0 && !name.is("[")) {
@@ -622,12 +622,12 @@ class Translator {
     }
   }
 
-  void rewriteIdentifier(std::size_t i) {
+  void rewrite_identifier(std::size_t i) {
     Token& t = tokens_[i];
     const bool member = i > 0 && (tokens_[i - 1].is(".") || tokens_[i - 1].is("->"));
     if (member || t.text.empty() || keep_.count(i)) return;
-    const auto rejected = kRejected.find(t.text);
-    if (rejected != kRejected.end()) fail(t, rejected->second);
+    const auto found = rejected.find(t.text);
+    if (found != rejected.end()) fail(t, found->second);
     if (t.text == "constant") {
       t.text = "const";
     } else if (t.text == "device" || t.text == "thread" || t.text == "threadgroup") {
@@ -637,7 +637,7 @@ class Translator {
     } else if (t.text == "static_cast" && tokens_[i + 1].is("<")) {
       t.text = "mtl::cast";
     } else if (t.text == "vec" && tokens_[i + 1].is("<")) {
-      const std::size_t close = closingAngle(i + 1);
+      const std::size_t close = closing_angle(i + 1);
       if (tokens_[close + 1].is("(")) construct(i, close);
     } else if (tokens_[i + 1].is("(") && type_names_.count(t.text) &&
                !(i > 0 && (tokens_[i - 1].is("operator") || tokens_[i - 1].is("~")))) {
@@ -658,7 +658,7 @@ class Translator {
     tokens_[end].text += ">";
   }
 
-  static void rewriteNumber(Token& t) {
+  static void rewrite_number(Token& t) {
     std::string& s = t.text;
     const bool hex = s.size() > 1 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X');
     const bool real = hex ? s.find_first_of("pP") != std::string::npos : s.find_first_of(".eE") != std::string::npos;
@@ -694,8 +694,8 @@ class Translator {
         arguments += "{mtl::Argument::" + parameter.kind + ", " + index + ", " +
                      (parameter.present.empty() ? "nullptr" : "&" + parameter.present) + "}, ";
       }
-      text += "static void mtl_entry_" + id + "(const mtl::Fiber& fiber) { mtl::invoke<" + codes + ">(::" + entry.function +
-              ", fiber); }\n";
+      text += "static void mtl_entry_" + id + "(const mtl::Thread& self) { mtl::invoke<" + codes + ">(::" + entry.function +
+              ", self); }\n";
       text += "static const mtl::Argument mtl_arguments_" + id + "[] = {" + arguments + "{}};\n";
       kernels += "{\"" + entry.name + "\", mtl_entry_" + id + ", mtl_arguments_" + id + ", " +
                  std::to_string(parameters.size()) + "}, ";
@@ -711,10 +711,11 @@ class Translator {
     text += "static const mtl::Kernel mtl_kernels[] = {" + kernels + "{}};\n";
     text += "static const mtl::Constant mtl_constants[] = {" + constants + "{}};\n";
     text += "static void mtl_derive_constants() { " + derive + "}\n";
-    text += "extern \"C\" bool attention_metal_running;\n";
+    text += "extern \"C\" mtl::Accessed* attention_metal_accessed;\n";
+    text += "extern \"C\" __attribute__((visibility(\"hidden\"))) const unsigned char __ehdr_start, _end;\n";
     text += "extern \"C\" __attribute__((visibility(\"default\"))) const mtl::Module attention_metal_module;\n";
     text += "const mtl::Module attention_metal_module = {mtl_kernels, " + std::to_string(entries_.size()) +
-            ", mtl_constants, " + std::to_string(constants_.size()) + ", mtl_derive_constants, MTL_RUNNING};\n";
+            ", mtl_constants, " + std::to_string(constants_.size()) + ", mtl_derive_constants, MTL_ACCESSED, &__ehdr_start, &_end};\n";
     return text;
   }
 };

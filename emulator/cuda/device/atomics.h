@@ -3,9 +3,22 @@
 
 #include <type_traits>
 
+#include "block.h"
+
+// Told apart from plain accesses in a checked build, where clang would report those inside too.
+#ifdef ATTENTION_CUDA_KERNELS_TELL_ACCESSES
+#define ATTENTION_UNTOLD __attribute__((no_sanitize("thread"), noinline))
+#define ATTENTION_TELL_ATOMIC(address) \
+  ::attention::emulator::accessed_atomically(address, sizeof *(address), __builtin_return_address(0))
+#else
+#define ATTENTION_UNTOLD inline
+#define ATTENTION_TELL_ATOMIC(address) (void)0
+#endif
+
 #define ATTENTION_ATOMIC(name, result)                         \
   template <typename T>                                        \
-  T name(T* address, std::type_identity_t<T> value) {          \
+  ATTENTION_UNTOLD T name(T* address, std::type_identity_t<T> value) { \
+    ATTENTION_TELL_ATOMIC(address);                            \
     const T old = *address;                                    \
     *address = T(result);                                      \
     return old;                                                \
@@ -23,7 +36,8 @@ ATTENTION_ATOMIC(atomicDec, old == 0 || old > value ? value : old - 1)
 #undef ATTENTION_ATOMIC
 
 template <typename T>
-T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
+ATTENTION_UNTOLD T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
+  ATTENTION_TELL_ATOMIC(address);
   const T old = *address;
   if (old == compare) *address = value;
   return old;
@@ -58,3 +72,5 @@ template <typename T>
 void __stcg(T* address, std::type_identity_t<T> value) {
   *address = value;
 }
+
+#undef ATTENTION_TELL_ATOMIC

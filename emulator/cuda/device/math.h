@@ -81,7 +81,7 @@ template <typename Integer>
 Integer attention_to_integer(double rounded) {
   constexpr Integer low = std::is_signed_v<Integer> ? Integer(Integer(1) << (sizeof(Integer) * 8 - 1)) : Integer(0);
   constexpr Integer high = Integer(~low);
-  if (rounded != rounded) return sizeof(Integer) == 8 ? Integer(Integer(1) << 63) : Integer(0);
+  if (rounded != rounded) return sizeof(Integer) == 8 ? Integer(1ull << 63) : Integer(0);
   if (rounded <= double(low)) return low;
   if (rounded >= double(high)) return high;
   return Integer(rounded);

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <type_traits>
 
-#include "fibers.h"
+#include "block.h"
 
 #define ATTENTION_CALLER const char *file = __builtin_FILE(), unsigned line = __builtin_LINE()
 #define ATTENTION_SITE(name) (::attention::emulator::Site{name, file, line})
@@ -85,16 +85,16 @@ struct BitXor {
 }  // namespace attention::emulator
 
 inline void __syncthreads(ATTENTION_CALLER) {
-  attention::emulator::join_block(0, 0, 0, ATTENTION_SITE("__syncthreads"));
+  attention::emulator::join_block(0, ATTENTION_SITE("__syncthreads"));
 }
 inline int __syncthreads_count(int predicate, ATTENTION_CALLER) {
-  return attention::emulator::join_block(0, 0, predicate, ATTENTION_SITE("__syncthreads_count"))[0];
+  return attention::emulator::join_block(predicate, ATTENTION_SITE("__syncthreads_count"))[0];
 }
 inline int __syncthreads_and(int predicate, ATTENTION_CALLER) {
-  return attention::emulator::join_block(0, 0, predicate, ATTENTION_SITE("__syncthreads_and"))[1];
+  return attention::emulator::join_block(predicate, ATTENTION_SITE("__syncthreads_and"))[1];
 }
 inline int __syncthreads_or(int predicate, ATTENTION_CALLER) {
-  return attention::emulator::join_block(0, 0, predicate, ATTENTION_SITE("__syncthreads_or"))[2];
+  return attention::emulator::join_block(predicate, ATTENTION_SITE("__syncthreads_or"))[2];
 }
 inline void __syncwarp(unsigned mask = 0xffffffffu, ATTENTION_CALLER) {
   attention::emulator::synchronize_warp(mask, ATTENTION_SITE("__syncwarp"));
@@ -128,7 +128,7 @@ unsigned __match_any_sync(unsigned mask, T value, ATTENTION_CALLER) {
   return attention::emulator::match(mask, bits, ATTENTION_SITE("__match_any_sync"));
 }
 /// Lanes of the warp that have not returned: at most what a GPU gives.
-inline unsigned __activemask() { return attention::emulator::state.current->warp->live; }
+inline unsigned __activemask() { return attention::emulator::current().warp->live; }
 
 #define ATTENTION_REDUCE(name, T, Operation)                                                         \
   inline T name(unsigned mask, T value, ATTENTION_CALLER) {                                          \

@@ -2,6 +2,9 @@
 // In place of the CUDA toolkit's: CUDA sources as plain C++ for the emulator.
 
 #define ATTENTION_CUDA_EMULATOR_RUNTIME 1
+#ifdef ATTENTION_CUDA_KERNELS_TELL_ACCESSES
+#include "redirected.h"
+#endif
 
 #define __host__
 #define __device__
@@ -21,12 +24,17 @@
 #include "cuda_runtime_api.h"
 
 #include "../device/atomics.h"
-#include "../device/fibers.h"
+#include "../device/block.h"
 #include "../device/math.h"
 #include "../device/warp.h"
 
-#define threadIdx (::attention::emulator::state.current->position)
-#define blockIdx (::attention::emulator::state.block)
-#define blockDim (::attention::emulator::state.threads)
-#define gridDim (::attention::emulator::state.blocks)
+namespace attention::emulator {
+inline uint3 indices_of(const Triple& triple) { return {triple.x, triple.y, triple.z}; }
+inline dim3 sizes_of(const Triple& triple) { return {triple.x, triple.y, triple.z}; }
+}  // namespace attention::emulator
+
+#define threadIdx (::attention::emulator::indices_of(::attention::emulator::current().position))
+#define blockIdx (::attention::emulator::indices_of(::attention::emulator::block.position))
+#define blockDim (::attention::emulator::sizes_of(::attention::emulator::block.size))
+#define gridDim (::attention::emulator::sizes_of(::attention::emulator::block.count))
 #define warpSize 32

@@ -19,19 +19,19 @@ __global__ void barrier_against_shuffle(int* out) {
   if (threadIdx.x == 3) {
     __syncthreads();
   } else {
-    *out = __shfl_xor_sync(0xffffffffu, 1, 1);
+    out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1, 1);
   }
   __syncthreads();
 }
 __global__ void missing_lane(int* out) {
   if (threadIdx.x % 32 == 9) return;
-  *out = __shfl_xor_sync(0xffffffffu, 1, 1);
+  out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1, 1);
 }
-__global__ void mask_without_caller(int* out) { *out = __ballot_sync(0xfffffffeu, 1); }
+__global__ void mask_without_caller(int* out) { out[threadIdx.x] = __ballot_sync(0xfffffffeu, 1); }
 __global__ void named_barrier_that_hangs() {
   if (threadIdx.x < 32) named_barrier(1, 64);
 }
-__global__ void warp_function(int* out) { *out = __any_sync(0xffffffffu, 1); }
+__global__ void warp_function(int* out) { out[threadIdx.x] = __any_sync(0xffffffffu, 1); }
 __global__ void copy_to(int to_offset, int from_offset, const char* from, bool waits, float* out) {
   char* shared = shared_memory<char>();
   copy_async(shared + to_offset, from + from_offset);
@@ -68,9 +68,9 @@ __global__ void returns_before_barrier(int* out) {
 __global__ void nothing() {}
 
 void test_joins() {
-  const Memory<int> out(1);
+  const Memory<int> out(64);
   const LaunchContext context = test_context();
-  expect_error("diverged: other threads of the block wait at __syncthreads (defects_test.cc:",
+  expect_error("diverged: other threads wait at __syncthreads (defects_test.cc:",
                [&] { launch(context, divergent_barrier, {.threads = 64}); });
   const auto mixed = [&] { launch(context, barrier_against_shuffle, {.threads = 32}, out.data); };
   expect_error("1 at __syncthreads (defects_test.cc:", mixed);

@@ -7,6 +7,12 @@
 
 #include "common/launch.h"
 
+#ifdef ATTENTION_CUDA_CHECKED
+constexpr bool is_checked_build = true;
+#else
+constexpr bool is_checked_build = false;
+#endif
+
 inline int passed = 0;
 inline int failed = 0;
 
@@ -51,5 +57,7 @@ struct Memory {
 
 void test_results();
 void test_defects();
+void test_hopper();
+void test_races();
 void test_runtime();
 void test_attention_decode_work();

@@ -6,6 +6,8 @@ int main() {
     test_results();
     test_defects();
     test_attention_decode_work();
+    test_races();
+    test_hopper();
   }
   test_runtime();
   std::printf("%d passed, %d failed\n", passed, failed);

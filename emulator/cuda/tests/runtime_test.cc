@@ -68,10 +68,29 @@ void test_devices() {
   cudaStreamDestroy(context.stream);
 }
 
+void test_architecture() {
+  int major, minor;
+  const auto expect_capability = [&](int expected_major, int expected_minor) {
+    cudaDeviceProp properties;
+    cudaGetDeviceProperties(&properties, 0);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
+    expect(major == expected_major && minor == expected_minor, "the architecture");
+    expect(properties.major == major && properties.minor == minor, "the architecture among the properties");
+  };
+  expect_capability(9, 0);
+  setenv("ATTENTION_CUDA_EMULATOR_ARCHITECTURE", "80", 1);
+  expect_capability(8, 0);
+  setenv("ATTENTION_CUDA_EMULATOR_ARCHITECTURE", "75", 1);
+  expect_capability(7, 5);
+  unsetenv("ATTENTION_CUDA_EMULATOR_ARCHITECTURE");
+}
+
 }  // namespace
 
 void test_runtime() {
   test_devices();
+  test_architecture();
   float* memory;
   cudaMalloc(&memory, 400);
   expect(std::isnan(memory[0]) && std::isnan(memory[99]), "new memory is NaN");

@@ -47,30 +47,30 @@ inline simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) 
 
 template <class T, class U>
 inline void simdgroup_load(simdgroup_matrix<T, 8, 8>& matrix, const U* source, ulong elements_per_row = 8, ulong2 origin = 0,
-                           bool transpose = false, unsigned line = __builtin_LINE()) {
+                           bool transpose = false, MTL_CALLER) {
   static_assert(std::is_same_v<T, U>, "simdgroup_load: the pointer has the matrix's type");
-  mtl::Fiber& self = mtl::current();
+  mtl::Thread& self = mtl::current();
   const ulong row = mtl::matrix_row(self.lane), column = mtl::matrix_column(self.lane);
   for (ulong i = 0; i < 2; ++i) {
     const ulong x = origin.x + (transpose ? row : column + i);
     const ulong y = origin.y + (transpose ? column + i : row);
     matrix.thread_elements()[i] = source[y * elements_per_row + x];
   }
-  mtl::join_simdgroup(self, {mtl::Join::simdgroup_matrix, line, "simdgroup_load"}, nullptr);
+  mtl::join_simdgroup(self, MTL_SITE("simdgroup_load"), true);
 }
 
 template <class T, class U>
 inline void simdgroup_store(const simdgroup_matrix<T, 8, 8>& matrix, U* target, ulong elements_per_row = 8, ulong2 origin = 0,
-                            bool transpose = false, unsigned line = __builtin_LINE()) {
+                            bool transpose = false, MTL_CALLER) {
   static_assert(std::is_same_v<T, U>, "simdgroup_store: the pointer has the matrix's type");
-  mtl::Fiber& self = mtl::current();
+  mtl::Thread& self = mtl::current();
   const ulong row = mtl::matrix_row(self.lane), column = mtl::matrix_column(self.lane);
   for (ulong i = 0; i < 2; ++i) {
     const ulong x = origin.x + (transpose ? row : column + i);
     const ulong y = origin.y + (transpose ? column + i : row);
     target[y * elements_per_row + x] = matrix.thread_elements()[i];
   }
-  mtl::join_simdgroup(self, {mtl::Join::simdgroup_matrix, line, "simdgroup_store"}, nullptr);
+  mtl::join_simdgroup(self, MTL_SITE("simdgroup_store"), true);
 }
 
 }  // namespace metal
@@ -92,17 +92,16 @@ inline void multiply(Simdgroup&, Exchange& exchange) {
 }
 
 template <class D, class A, class B, class C>
-inline metal::vec<D, 2> multiply(metal::vec<A, 2> a, metal::vec<B, 2> b, metal::vec<C, 2> c, const char* name, unsigned line) {
-  Fiber& self = current();
-  Simdgroup& group = *self.simdgroup;
-  Exchange& exchange = group.exchange[group.generation & 1];
+inline metal::vec<D, 2> multiply(metal::vec<A, 2> a, metal::vec<B, 2> b, metal::vec<C, 2> c, const Site& site) {
+  Thread& self = current();
+  Exchange& exchange = exchange_of(*self.warp);
   const unsigned at = matrix_row(self.lane) * 8 + matrix_column(self.lane);
   for (unsigned i = 0; i < 2; ++i) {
     exchange.a[at + i] = static_cast<float>(a[i]);
     exchange.b[at + i] = static_cast<float>(b[i]);
     exchange.d[at + i] = static_cast<float>(c[i]);
   }
-  join_simdgroup(self, {Join::simdgroup_matrix, line, name}, multiply);
+  join_simdgroup<multiply>(self, site, true);
   metal::vec<D, 2> result;
   for (unsigned i = 0; i < 2; ++i) result[i] = D(exchange.d[at + i]);
   return result;
@@ -114,17 +113,17 @@ namespace metal {
 
 template <class D, class A, class B>
 inline void simdgroup_multiply(simdgroup_matrix<D, 8, 8>& d, simdgroup_matrix<A, 8, 8> a, simdgroup_matrix<B, 8, 8> b,
-                               unsigned line = __builtin_LINE()) {
+                               MTL_CALLER) {
   vec<D, 2> zero(D(0));
   d.thread_elements() =
-      mtl::multiply<D, A, B, D>(a.thread_elements(), b.thread_elements(), zero, "simdgroup_multiply", line);
+      mtl::multiply<D, A, B, D>(a.thread_elements(), b.thread_elements(), zero, MTL_SITE("simdgroup_multiply"));
 }
 
 template <class D, class A, class B, class C>
 inline void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d, simdgroup_matrix<A, 8, 8> a, simdgroup_matrix<B, 8, 8> b,
-                                          simdgroup_matrix<C, 8, 8> c, unsigned line = __builtin_LINE()) {
+                                          simdgroup_matrix<C, 8, 8> c, MTL_CALLER) {
   d.thread_elements() = mtl::multiply<D, A, B, C>(a.thread_elements(), b.thread_elements(), c.thread_elements(),
-                                                  "simdgroup_multiply_accumulate", line);
+                                                  MTL_SITE("simdgroup_multiply_accumulate"));
 }
 
 }  // namespace metal

@@ -40,20 +40,20 @@ std::string read(const std::string& path);
 
 /// A buffer with these values.
 template <class T>
-std::shared_ptr<Buffer> bufferOf(Device& device, const std::vector<T>& values) {
+std::shared_ptr<Buffer> buffer_of(Device& device, const std::vector<T>& values) {
   auto buffer = device.make_buffer(values.size() * sizeof(T));
   std::copy(values.begin(), values.end(), static_cast<T*>(buffer->contents()));
   return buffer;
 }
 
 template <class T>
-std::vector<T> valuesOf(Buffer& buffer) {
+std::vector<T> values_of(Buffer& buffer) {
   const T* values = static_cast<const T*>(buffer.contents());
   return {values, values + buffer.length() / sizeof(T)};
 }
 
 template <class T>
-std::vector<std::byte> bytesOf(const T& value) {
+std::vector<std::byte> bytes_of(const T& value) {
   const auto* bytes = reinterpret_cast<const std::byte*>(&value);
   return {bytes, bytes + sizeof value};
 }

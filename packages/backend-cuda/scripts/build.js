@@ -8,6 +8,7 @@
 //   --release                all architectures from sm_75 to sm_120
 //   --configure              no more than finding compilers and sources
 //   --emulator            kernels as C++ that runs on the CPU, into build/emulator: for tests; needs clang, no CUDA
+//   --checked             the same into build/emulator_checked, where ATTENTION_CUDA_CHECKED=1 finds races; several times slower
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -29,11 +30,12 @@ function parseOptions() {
         release: { type: 'boolean', default: false },
         configure: { type: 'boolean', default: false },
         emulator: { type: 'boolean', default: false },
+        checked: { type: 'boolean', default: false },
       },
     }).values;
   } catch (error) {
     return fail(
-      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator] [--configure]`,
+      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator | --checked] [--configure]`,
     );
   }
 }
@@ -64,7 +66,8 @@ function demand(command, fix) {
   if (spawnSync(command, ['--version']).error) fail(`${command} not found: ${fix}`);
 }
 
-const isEmulated = options.emulator;
+const isEmulated = options.emulator || options.checked;
+const variant = options.checked ? 'emulator_checked' : isEmulated ? 'emulator' : 'cuda';
 const clang = process.env.CXX ?? 'clang++';
 const nvcc = process.env.CUDACXX ?? ['/usr/local/cuda/bin/nvcc'].find((file) => existsSync(file)) ?? 'nvcc';
 
@@ -74,7 +77,7 @@ if (isEmulated) demand(clang, 'apt-get install clang');
 else demand(nvcc, 'install the CUDA toolkit 13, or say in CUDACXX where its nvcc is');
 
 const packageFolder = path.dirname(import.meta.dirname);
-const out = path.join(packageFolder, 'build', isEmulated ? 'emulator' : 'cuda');
+const out = path.join(packageFolder, 'build', variant);
 const buildSystem = new BuildSystem({
   directory: packageFolder,
   out,
@@ -82,7 +85,7 @@ const buildSystem = new BuildSystem({
   parallel: availableParallelism(),
   cppCompilerPath: isEmulated ? clang : undefined,
   cMakeOptions: isEmulated
-    ? { ATTENTION_EMULATOR: 'ON' }
+    ? { ATTENTION_EMULATOR: 'ON', ATTENTION_EMULATOR_CHECKED: options.checked ? 'ON' : 'OFF' }
     : { CMAKE_CUDA_ARCHITECTURES: architectures().join(';'), CMAKE_CUDA_COMPILER: nvcc },
 });
 try {

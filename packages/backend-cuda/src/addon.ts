@@ -106,7 +106,10 @@ const PLATFORM_PACKAGE = `@attention-js/backend-cuda-${process.platform}-${proce
 /** The emulator exists for tests, on machines without a GPU; nothing else shall run on it without being told to. */
 const wantsEmulator = (): boolean => process.env.ATTENTION_CUDA_EMULATOR === '1';
 
-const built = (variant: 'cuda' | 'emulator'): string =>
+/** Finds races too, if it is built; without it allocations end at guard pages only. */
+const wantsChecks = (): boolean => process.env.ATTENTION_CUDA_CHECKED === '1';
+
+const built = (variant: 'cuda' | 'emulator' | 'emulator_checked'): string =>
   fileURLToPath(new URL(`../build/${variant}/Release/attention_cuda.node`, import.meta.url));
 
 /**
@@ -120,6 +123,14 @@ export function openContext(options: ContextOptions): NativeContext {
     'cuda',
     wantsEmulator()
       ? [
+          ...(wantsChecks()
+            ? [
+                {
+                  specifier: built('emulator_checked'),
+                  fix: 'npx attention-cuda --checked (builds it; needs clang++, cmake, ninja)',
+                },
+              ]
+            : []),
           {
             specifier: built('emulator'),
             fix: 'npx attention-cuda --emulator (builds it; needs clang++, cmake, ninja)',

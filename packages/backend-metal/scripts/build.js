@@ -24,13 +24,15 @@ if (!existsSync(implementation)) {
   console.error(`The addon is for Macs with Apple silicon, not for ${process.platform}-${process.arch}.`);
   process.exit(1);
 }
+const shared = path.join(native, '../../emulator/common'); // what emulators have in common
 const sources = [
   path.join(native, 'addon.cc'),
-  ...readdirSync(implementation)
-    .filter((file) => /\.(cc|mm)$/.test(file) && file !== 'run_shader.cc') // which is a program
-    .map((file) => path.join(implementation, file)),
+  ...[implementation, ...(onMac ? [] : [shared])].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((file) => /\.(cc|mm)$/.test(file) && file !== 'run_shader.cc') // which is a program
+      .map((file) => path.join(folder, file)),
+  ),
 ];
-const shared = path.join(native, '../../emulator/common'); // what emulators have in common
 const common = path.join(native, '../common'); // what addons have in common
 const headers = [
   native,

@@ -125,10 +125,41 @@ using namespace metal;
     for (uint j = 0; j < 4; j++) values[4 * i + j] = 1.0h;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
-  output[i / 2] = ((threadgroup half4*)values)[i];
+  const half4 four = ((threadgroup half4*)values)[i];
+  if (i % 2 == 1) output[i / 2] = four;
+}
+
+[[kernel]] void race_in_device_memory(device float* output [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {
+  output[i] = float(i);
+  output[i] += output[63 - i];
+}
+
+[[kernel]] void barrier_of_threadgroup_memory(device float* output [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {
+  output[i] = float(i);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  const float other = output[63 - i];
+  threadgroup_barrier(mem_flags::mem_device);
+  output[i] += other;
+}
+
+[[kernel]] void overflows_its_stack(device float* output [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {
+  volatile float frame[28000];
+  for (uint j = 0; j < 28000; j++) frame[27999 - j] = float(j);
+  output[i] = frame[i];
 }
 
 // None of these is a defect.
+[[kernel]] void sound_device_memory(device float* output [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {
+  output[i] = float(i);
+  threadgroup_barrier(mem_flags::mem_device);
+  const float other = output[63 - i];
+  threadgroup_barrier(mem_flags::mem_device | mem_flags::mem_threadgroup);
+  output[i] += other;
+  const float next = output[i];
+  simdgroup_barrier(mem_flags::mem_device);
+  output[i ^ 1] = next;
+}
+
 [[kernel]] void sound(device float* output [[buffer(0)]], threadgroup float* dynamic_memory [[threadgroup(0)]],
                       uint i [[thread_index_in_threadgroup]], uint simdgroup [[simdgroup_index_in_threadgroup]]) {
   threadgroup float values[64];
@@ -159,4 +190,14 @@ using namespace metal;
 [[kernel]] void early_return(device float* output [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {
   if (i >= 48) return;
   output[i] = simd_sum(1.0f);
+}
+
+// How many threads ran before.
+[[kernel]] void order(device float* output [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {
+  threadgroup atomic_uint count;
+  if (simd_is_first()) atomic_store_explicit(&count, 0, memory_order_relaxed);
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  output[i] = 0;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  output[i] = float(atomic_fetch_add_explicit(&count, 1, memory_order_relaxed));
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const tests = path.join(root, 'emulator/metal/tests');
+const common = path.join(root, 'emulator/common');
 const objects = path.join(root, 'packages/backend-metal/build');
 
 /** The folder of the emulator's headers. */
@@ -19,9 +20,10 @@ export function buildEmulatorTest(): string {
   const sources = readdirSync(tests)
     .filter((file) => /\.(cc|h)$/.test(file))
     .map((file) => path.join(tests, file));
-  const linked = ['tokens', 'translate', 'compile', 'execute', 'emulated_device'].map((name) =>
-    path.join(objects, `${name}.cc.o`),
-  );
+  const linked = [emulatorFolder, common]
+    .flatMap((folder) => readdirSync(folder))
+    .filter((file) => file.endsWith('.cc') && file !== 'run_shader.cc')
+    .map((file) => path.join(objects, `${file}.o`));
   const program = path.join(cacheFolder, 'emulator_test');
   if (modified(program) < Math.max(...[...sources, ...linked].map(modified))) {
     mkdirSync(cacheFolder, { recursive: true });
@@ -30,7 +32,7 @@ export function buildEmulatorTest(): string {
     execFileSync(process.env.CXX ?? 'clang++', [
       ...options,
       `-I${path.join(root, 'native/metal')}`,
-      `-I${path.join(root, 'emulator/common')}`,
+      `-I${common}`,
       ...compiled,
       ...linked,
       '-ldl',
