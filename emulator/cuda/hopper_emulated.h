@@ -101,10 +101,11 @@ void multiply_shared(float (&d)[N / 2], uint64_t a, uint64_t b, bool add, ATTENT
 }
 
 template <typename T, int N>
-void multiply_registers(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, ATTENTION_CALLER) {
+void multiply_registers(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool add = true,
+                        ATTENTION_CALLER) {
   static_assert(N % 8 == 0 && N >= 8 && N <= 256);
   static_assert(std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>);
-  emulator::start_product({d, a, 0, b, true, std::is_same_v<T, bfloat16>, true, N},
+  emulator::start_product({d, a, 0, b, add, std::is_same_v<T, bfloat16>, true, N},
                           ATTENTION_SITE("multiply_registers"));
 }
 

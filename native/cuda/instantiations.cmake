@@ -17,6 +17,10 @@ foreach(type float16 bfloat16)
     instantiate(attention_prefill_${type}_${head_size} attention/attention_prefill_launch.cuh
                 "void launch_prefill<${type}, ${head_size}>(const LaunchContext&, const AttentionParams&, TileSize, bool)")
   endforeach()
+  foreach(head_size 64 96 128 192 256)
+    instantiate(attention_prefill_hopper_${type}_${head_size} attention/attention_prefill_hopper_launch.cuh
+                "void launch_prefill_hopper<${type}, ${head_size}>(const LaunchContext&, const AttentionParams&, bool)")
+  endforeach()
 endforeach()
 
 foreach(type float float16 bfloat16)

@@ -1,5 +1,6 @@
 #include "attention/attention_prefill.h"
 
+#include "attention/attention_prefill_hopper.h"
 #include "attention/attention_prefill_keys.cuh"
 
 namespace attention {
@@ -32,6 +33,7 @@ void prefill_in_tiles(const LaunchContext& context, const AttentionParams& param
 
 void attend_prefill(const LaunchContext& context, const AttentionParams& params, bool all) {
   if (params.tokens == 0) return;
+  if (can_prefill_hopper(context, params)) return attend_prefill_hopper(context, params, all);
   with_half_type(params.query.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if (params.head_size <= 64) return prefill_in_tiles<T, 64>(context, params, all);

@@ -3,7 +3,7 @@
 // bytes, copies of boxes of a tensor by the copy engine (TMA), and registers that warps hand to each other.
 //
 // Two "proxies" reach shared memory: threads (the generic one), and the copy engine and warpgroup products (the async
-// one). Neither sees what the other wrote without being told: `fence_async_proxy` after the writes of threads, a barrier
+// one). Neither sees what the other wrote unless told: by `fence_async_proxy` after the writes of threads, by a barrier
 // with expected bytes after those of the copy engine.
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace attention {
 
 constexpr int warpgroup_size = 128;
 
-/// Whether the code being compiled may use this header: an sm_90a pass. Elsewhere the functions do nothing.
+/// Whether the code being compiled may call what is here: where it is compiled for sm_90a.
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define ATTENTION_HOPPER 1
 #else
@@ -34,31 +34,24 @@ __device__ __forceinline__ void init_barrier(uint64_t& barrier, int arrivals) {
 
 /// Makes barriers that the thread has prepared known to the copy engine.
 __device__ __forceinline__ void publish_barriers() {
-#if ATTENTION_HOPPER
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-#endif
 }
 
 /// Counts one arrival. What the thread wrote before is seen by those who wait for the phase.
 __device__ __forceinline__ void arrive(uint64_t& barrier) {
-#if ATTENTION_HOPPER
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(&barrier)) : "memory");
-#endif
 }
 
 /// Counts one arrival, and makes the phase wait for `bytes` more bytes of copies, which may come before or after.
 __device__ __forceinline__ void arrive_expecting(uint64_t& barrier, uint32_t bytes) {
-#if ATTENTION_HOPPER
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(&barrier)), "r"(bytes)
                : "memory");
-#endif
 }
 
 /// Waits until the phase of this parity is complete. Phases are counted from 0; the barrier must be in that phase, or
 /// in the next. So on a new barrier parity 0 waits for the first phase, and parity 1 does not wait.
 __device__ __forceinline__ void wait_for_phase(uint64_t& barrier, uint32_t parity) {
-#if ATTENTION_HOPPER
   asm volatile(
       "{\n"
       ".reg .pred done;\n"
@@ -70,7 +63,6 @@ __device__ __forceinline__ void wait_for_phase(uint64_t& barrier, uint32_t parit
       "}" ::"r"(shared_address(&barrier)),
       "r"(parity)
       : "memory");
-#endif
 }
 
 /// Where a box begins in its tensor, innermost first.
@@ -78,45 +70,35 @@ struct BoxStart {
   int element[tensor_map_rank];
 };
 
-/// Starts to copy a box of a tensor to shared memory, at a multiple of 1,024 bytes. One thread does it. Elements outside
-/// the tensor (before 0, or from its size on, in any dimension) become zeros. `barrier` gets the bytes of the whole box,
-/// zeros included.
+/// Starts to copy a box of a tensor to shared memory, at a multiple of 1,024 bytes. One thread does it. Elements
+/// outside the tensor (before 0, or from its size on, in any dimension) become zeros. `barrier` gets the bytes of the
+/// whole box, zeros included.
 __device__ __forceinline__ void copy_box(void* shared, const TensorMap& map, uint64_t& barrier, const BoxStart& start) {
-#if ATTENTION_HOPPER
   asm volatile(
-      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6, %7}], "
-      "[%2];" ::"r"(shared_address(shared)),
+      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%3, %4, %5, %6, %7}], [%2];" ::"r"(shared_address(shared)),
       "l"(&map), "r"(shared_address(&barrier)), "r"(start.element[0]), "r"(start.element[1]), "r"(start.element[2]),
       "r"(start.element[3]), "r"(start.element[4])
       : "memory");
-#endif
 }
 
 /// Fetches a map, a parameter of the kernel, ahead of its first use.
 __device__ __forceinline__ void prefetch_tensor_map(const TensorMap& map) {
-#if ATTENTION_HOPPER
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
-#endif
 }
 
 /// Lets products and the copy engine see what the thread wrote to shared memory. Its threads then meet at a barrier
 /// with whoever starts those.
 __device__ __forceinline__ void fence_async_proxy() {
-#if ATTENTION_HOPPER
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-#endif
 }
 
 /// True in one lane of a warp, always the same.
 __device__ __forceinline__ bool elect_lane() {
-#if ATTENTION_HOPPER
   uint32_t elected;
   asm volatile("{ .reg .pred elected; elect.sync _|elected, 0xffffffff; selp.u32 %0, 1, 0, elected; }"
                : "=r"(elected));
   return elected != 0;
-#else
-  return threadIdx.x % 32 == 0;
-#endif
 }
 
 /// Counts this thread at barrier `id` of the block without waiting: others wait for it in `named_barrier`.
@@ -127,17 +109,13 @@ __device__ __forceinline__ void named_barrier_arrive(int id, int threads) {
 /// All warps of a warpgroup give up registers, so that each thread keeps `Count`, a multiple of 8.
 template <int Count>
 __device__ __forceinline__ void release_registers() {
-#if ATTENTION_HOPPER
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Count));
-#endif
 }
 
 /// All warps of a warpgroup wait until others have given up enough registers for each thread to have `Count`.
 template <int Count>
 __device__ __forceinline__ void claim_registers() {
-#if ATTENTION_HOPPER
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Count));
-#endif
 }
 
 }  // namespace attention

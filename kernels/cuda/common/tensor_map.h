@@ -25,8 +25,8 @@ struct TensorView {
   int box[tensor_map_rank];
 };
 
-/// A map by which boxes arrive as rows of 128 bytes, dimension 1 first, swizzled: 16-byte chunk c of row r of shared memory,
-/// counted from a multiple of 1,024 bytes, lies at chunk c ^ (r % 8).
+/// A map by which boxes arrive as rows of 128 bytes, dimension 1 first, swizzled: 16-byte chunk c of row r of shared
+/// memory, counted from a multiple of 1,024 bytes, lies at chunk c ^ (r % 8).
 /// Throws ERR_DEVICE if the driver refuses.
 TensorMap make_tensor_map(const TensorView& view);
 

@@ -30,6 +30,14 @@ const MIXED = [
 ];
 const SMALL: PagedCaseSpec = { sequences: MIXED, heads: 4, kvHeads: 2, headSize: 32, blockSize: 16 };
 
+/** More rows than a tile has, whatever kernel computes them, and rows that share tiles with padding. */
+const LONG = [
+  { queryLength: 130, contextLength: 200 },
+  { queryLength: 1, contextLength: 70 },
+  { queryLength: 0, contextLength: 0 },
+  { queryLength: 87, contextLength: 87 },
+];
+
 function runCase({ query, keyCache, valueCache, metadata }: PagedCase, options: OracleOptions = {}) {
   return pagedAttentionWithLse(query, keyCache, valueCache, metadata, options);
 }
@@ -97,6 +105,30 @@ describeOnBackends('pagedAttention', (backendName) => {
       { queryLength: 17, contextLength: 30 },
     ];
     expectAgreesWithOracle(makePagedCase(new Random(group), { ...SMALL, sequences, heads: 2 * group }));
+  });
+
+  test.each(OPTIONS)('long prompts with %s', (_title, options) => {
+    const spec = { ...SMALL, sequences: LONG, headSize: 64, storage: 'bfloat16' as const, paddingRows: 3 };
+    expectAgreesWithOracle(makePagedCase(new Random(16), spec), options);
+  });
+
+  test.each([40, 72, 96, 112, 128, 160, 192, 256])('long prompts, head size %d', (headSize) => {
+    const storage = headSize % 64 === 0 ? 'bfloat16' : 'float16';
+    expectAgreesWithOracle(
+      makePagedCase(new Random(headSize), { ...SMALL, sequences: LONG, headSize, storage }),
+    );
+  });
+
+  test.each([8, 32, 128])('long prompts, block size %d', (blockSize) => {
+    const spec = { ...SMALL, sequences: LONG, headSize: 128, storage: 'bfloat16' as const };
+    expectAgreesWithOracle(makePagedCase(new Random(blockSize), { ...spec, blockSize }), {
+      slidingWindow: 90,
+    });
+  });
+
+  test.each([1, 3, 5, 8])('long prompts, groups of %d heads', (group) => {
+    const spec = { ...SMALL, sequences: LONG, headSize: 64, storage: 'float16' as const };
+    expectAgreesWithOracle(makePagedCase(new Random(group), { ...spec, heads: 4 * group, kvHeads: 4 }));
   });
 
   test('contexts around every tile and block border', () => {

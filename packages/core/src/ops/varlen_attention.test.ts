@@ -113,6 +113,34 @@ describeOnBackends('varlenAttention', (backendName) => {
     expectMatches(varlenAttention(query, key, value, metadata), reference({}), query.shape);
   });
 
+  test.each<[string, OracleOptions]>([
+    ['defaults', {}],
+    ['no causality', { causal: false }],
+    ['softcap', { softcap: 2 }],
+    ['a sliding window', { slidingWindow: 90 }],
+    ['ALiBi and sinks', { alibiSlopes: [0.5, 0.25, 0.125, 0.0625], sinks: [0, 1, -1, 5] }],
+  ])('long sequences with %s', (_title, options) => {
+    const lengths = [
+      { queries: 130, keys: 200 },
+      { queries: 3, keys: 9 },
+      { queries: 87, keys: 87 },
+    ];
+    for (const [headSize, storage] of [
+      [64, 'float16'],
+      [72, 'bfloat16'],
+      [128, 'bfloat16'],
+    ] as const) {
+      const sizes = { lengths, heads: 4, kvHeads: 2, headSize };
+      const { query, key, value, metadata, reference } = makePacked(18, storage, sizes);
+      expectMatches(
+        varlenAttention(query, key, value, metadata, options),
+        reference(options),
+        query.shape,
+        storage,
+      );
+    }
+  });
+
   test('lengths around every border of tiles and splits', () => {
     const lengths = [63, 64, 65, 127, 128, 129, 511, 512, 513, 2049].flatMap((keys) => [
       { queries: 1, keys },

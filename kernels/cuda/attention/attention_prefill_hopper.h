@@ -1,0 +1,18 @@
+#pragma once
+
+#include "attention/attention.h"
+
+namespace attention {
+
+/// Whether attend_prefill_hopper can compute this on the context's device, and sequences are long enough for its tiles.
+bool can_prefill_hopper(const LaunchContext& context, const AttentionParams& params);
+
+/// attend_prefill by Hopper's own instructions.
+void attend_prefill_hopper(const LaunchContext& context, const AttentionParams& params, bool all);
+
+/// The same for heads of at most HeadSize elements, 64, 96, 128, 192 or 256. Instantiated in files of their own, as it
+/// takes long to compile.
+template <typename T, int HeadSize>
+void launch_prefill_hopper(const LaunchContext& context, const AttentionParams& params, bool all);
+
+}  // namespace attention
