@@ -20,8 +20,7 @@ enum class mem_flags : unsigned {
 constexpr mem_flags operator|(mem_flags a, mem_flags b) { return mem_flags(unsigned(a) | unsigned(b)); }
 
 inline void threadgroup_barrier(mem_flags flags, MTL_CALLER) {
-  attention::emulator::join_block(mtl::current(), 0, MTL_SITE("threadgroup_barrier"), mtl::Returned::fails,
-                                  unsigned(flags));
+  mtl::join_threadgroup(mtl::current(), MTL_SITE("threadgroup_barrier"), unsigned(flags));
 }
 
 inline void simdgroup_barrier(mem_flags, MTL_CALLER) {
@@ -49,7 +48,7 @@ inline T load_slot(const unsigned char* slot) {
 }
 
 /// Every lane gives a value; afterwards each may read all of them.
-template <class T, void (*finish)(Simdgroup&, Exchange&) = nothing>
+template <class T, void (*finish)(Simdgroup&, Exchange&) = keep>
 inline const Exchange& exchange(Thread& self, T value, const Site& site) {
   static_assert(sizeof(T) <= 16, "simdgroup functions take values of at most 16 bytes");
   Exchange& place = exchange_of(*self.warp);

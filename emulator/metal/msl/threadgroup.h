@@ -60,17 +60,23 @@ inline void finish_exchange(Simdgroup& simdgroup, unsigned mask) {
   finish(simdgroup, exchange);
 }
 
-inline void nothing(Simdgroup&, Exchange&) {}
+inline void nothing(Simdgroup&, Exchange&) {}  // no value is exchanged
+inline void keep(Simdgroup&, Exchange&) {}     // values are read as they are
+
+/// Waits for all threads of the threadgroup. `order` has the memories whose accesses the barrier orders, as mem_flags.
+__attribute__((noinline)) inline void join_threadgroup(Thread& self, const Site& site, unsigned order) {
+  attention::emulator::join_block(self, 0, site, Returned::fails, order);
+}
 
 /// The lane waits for the others of its simdgroup; the last to come runs `finish`. Before, it has written to the
 /// exchange; afterwards it reads from there until its next join. If `strict` no thread of the simdgroup may have returned.
 template <void (*finish)(Simdgroup&, Exchange&) = nothing>
-inline void join_simdgroup(Thread& self, const Site& site, bool strict) {
+__attribute__((noinline)) inline void join_simdgroup(Thread& self, const Site& site, bool strict) {
   Simdgroup& simdgroup = *self.warp;
   if (strict && simdgroup.live != simdgroup.all) {
     self.block->host->fail(self, site, "diverged: not reached by all threads, some of which have returned");
   }
-  attention::emulator::join_warp(self, 0, simdgroup.live, nullptr, finish_exchange<finish>, site,
+  attention::emulator::join_warp(self, 0, simdgroup.live, nullptr, finish == nothing ? nullptr : finish_exchange<finish>, site,
                                  strict ? Returned::fails : Returned::leaves, true);
 }
 
