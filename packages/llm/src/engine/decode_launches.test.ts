@@ -1,4 +1,4 @@
-import { PagedAttention, buildInputMetadata } from '@attention-js/core';
+import { PagedAttention, buildInputMetadata, zerosWithStorage } from '@attention-js/core';
 import type { PagedAttentionForward, StepMetadata } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, jest, test } from '@jest/globals';
@@ -7,6 +7,9 @@ import { loadModel } from '../models/index.ts';
 import type { CausalLM } from '../models/index.ts';
 import { fixtureFolder } from '../testing/fixtures.ts';
 import { testEngine, tokens } from '../testing/test_engine.ts';
+
+/** On cuda it is in half precision that prefill and decode are kernels of their own. */
+const STORAGE = 'bfloat16';
 
 /** What the backends under test tell of their launches: CUDA counts them, Metal's are calls of `dispatch`. */
 interface LaunchingBackend {
@@ -48,7 +51,7 @@ describeOnBackends('a step of decodes', (backendName) => {
   const perDecode = backendName === 'cpu' ? 0 : 2;
 
   test('launches no prefill in any layer', async () => {
-    const model: CausalLM = await loadModel(fixtureFolder('llama'), { storage: 'float32' });
+    const model: CausalLM = await loadModel(fixtureFolder('llama'), { storage: STORAGE });
     const { numLayers } = model.config;
     const calls = noteCalls();
     {
@@ -69,14 +72,18 @@ describeOnBackends('a step of decodes', (backendName) => {
 
   test('launches no prefill if it is padded; with cuSeqlensQ cuda launches one', () => {
     const layer = new PagedAttention({ numHeads: 2, headSize: 16, numKvHeads: 1 });
-    const [query, key] = [tf.zeros([4, 2, 16]), tf.zeros([4, 1, 16])];
-    const cache = { keyCache: tf.zeros([2, 8, 1, 16]), valueCache: tf.zeros([2, 8, 1, 16]) };
+    const [query, key, keyCache, valueCache] = [
+      [4, 2, 16],
+      [4, 1, 16],
+      [2, 8, 1, 16],
+      [2, 8, 1, 16],
+    ].map((shape) => zerosWithStorage(shape, STORAGE));
     const decode = { slots: [3], blockTable: [0], contextLength: 4, queryLength: 1 };
     const metadata = buildInputMetadata([decode], { shape: { tokens: 4, sequences: 4, maxBlocks: 2 } });
     const cuSeqlensQ = tf.tensor1d([0, 1, 1, 1, 1], 'int32');
     const calls = noteCalls();
     const forward = (step: StepMetadata) =>
-      layer.forward({ query, key, value: key, ...cache, metadata: step });
+      layer.forward({ query, key, value: key, keyCache, valueCache, metadata: step });
     forward(metadata);
     forward({ ...metadata, cuSeqlensQ });
     const withPrefill = { cpu: 0, cuda: 3, metal: 2 }[backendName];
