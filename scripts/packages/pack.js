@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { npmPack } from './npm_pack.js';
 import { platformPackages } from './platforms.js';
+import { repositoryFields } from './repository.js';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 
@@ -49,6 +50,7 @@ function stage(name, staged) {
   for (const file of extraFiles(name)) cpSync(path.join(root, file), path.join(staged, file));
   const manifestFile = path.join(staged, 'package.json');
   const manifest = JSON.parse(readFileSync(manifestFile, 'utf8'));
+  Object.assign(manifest, repositoryFields(`packages/${name}`));
   const optional = platformPackages(name).map((dependency) => [dependency, manifest.version]);
   if (optional.length > 0) manifest.optionalDependencies = Object.fromEntries(optional);
   writeFileSync(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { npmPack } from './npm_pack.js';
 import { ADDONS, platformPackage } from './platforms.js';
+import { repositoryFields } from './repository.js';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const thisPlatform = `${process.platform}-${process.arch}`;
@@ -25,7 +26,7 @@ export function builtAddon(backend) {
  */
 export function packPlatform(backend, destination) {
   const addon = builtAddon(backend);
-  const { devices, platforms } = ADDONS[backend];
+  const { devices, notice, platforms } = ADDONS[backend];
   if (!addon) {
     const names = Object.keys(platforms).join(' or ');
     throw new Error(
@@ -40,7 +41,8 @@ export function packPlatform(backend, destination) {
     version,
     description: `The addon of @attention-js/${backend} for ${devices}, on ${thisPlatform}.`,
     license,
-    files: [file],
+    ...repositoryFields(`packages/${backend}`),
+    files: [file, ...(notice ? ['NOTICE'] : [])],
     main: file,
     ...platforms[thisPlatform],
     engines,
@@ -50,6 +52,7 @@ export function packPlatform(backend, destination) {
     writeFileSync(path.join(staged, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     copyFileSync(addon, path.join(staged, file));
     copyFileSync(path.join(folder, 'LICENSE'), path.join(staged, 'LICENSE'));
+    if (notice) copyFileSync(path.join(root, notice), path.join(staged, 'NOTICE'));
     return npmPack(staged, destination).filename;
   } finally {
     rmSync(staged, { recursive: true, force: true });

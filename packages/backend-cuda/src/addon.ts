@@ -133,13 +133,13 @@ export function openContext(options: ContextOptions): NativeContext {
             : []),
           {
             specifier: built('emulator'),
-            fix: 'npx attention-cuda --emulator (builds it; needs clang++, cmake, ninja)',
+            fix: 'npx -p @attention-js/backend-cuda --no-install attention-cuda --emulator (builds it; needs clang++, cmake, ninja)',
           },
         ]
       : [
           {
             specifier: built('cuda'),
-            fix: 'npx attention-cuda (builds it; needs the CUDA toolkit 13, cmake, ninja)',
+            fix: 'npx -p @attention-js/backend-cuda --no-install attention-cuda (builds it; needs the CUDA toolkit 13, cmake, ninja)',
           },
           { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE} (on Linux with glibc)` },
         ],

@@ -4,12 +4,13 @@ import {
   registerTfjsKernels,
   unavailableBackend,
 } from '@attention-js/backend-common';
-import { AttentionError } from '@attention-js/core';
+import { AttentionError, sharedState } from '@attention-js/core';
 import { backend_util, findBackendFactory, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { openContext } from './addon.ts';
 import type { ContextOptions } from './addon.ts';
 import { CudaBackend } from './cuda_backend.ts';
+import { VERSION } from './version.ts';
 
 function makeBackend(name: string, options: ContextOptions): KernelBackend {
   try {
@@ -52,4 +53,6 @@ export function registerCudaDevice(index: number): string {
   return name;
 }
 
-registerContext('cuda', { ordinal: 0 });
+// A second copy of this package would replace the kernels of the first one, whose backend tfjs keeps.
+const copy = { name: '@attention-js/backend-cuda', version: VERSION, format: 1, url: import.meta.url };
+if (sharedState(copy, () => ({})).isFirst) registerContext('cuda', { ordinal: 0 });

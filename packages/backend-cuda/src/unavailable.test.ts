@@ -20,6 +20,9 @@ suite(`on a machine without a GPU${note}`, () => {
           code: 'ERR_NO_DRIVER',
           message: expect.stringMatching(/^\[cuda\] expected an NVIDIA driver, found none/),
         }
-      : { code: 'ERR_ADDON_MISSING', message: expect.stringMatching(/npx attention-cuda/) },
+      : {
+          code: 'ERR_ADDON_MISSING',
+          message: expect.stringMatching(/npx -p @attention-js\/backend-cuda --no-install attention-cuda/),
+        },
   );
 });

@@ -3,7 +3,7 @@
 // tools; on Linux clang, and then shaders run on the CPU, which is for tests.
 //
 //   npm run build:native        in the repository
-//   npx attention-metal         where the package is installed
+//   npx -p @attention-js/backend-metal --no-install attention-metal      where the package is installed
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';

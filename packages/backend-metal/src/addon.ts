@@ -83,7 +83,7 @@ const PLATFORM_PACKAGE = '@attention-js/backend-metal-darwin-arm64';
 const candidates: readonly AddonCandidate[] = [
   {
     specifier: fileURLToPath(new URL('../build/attention_metal.node', import.meta.url)),
-    fix: 'npx attention-metal (builds it; needs clang++, on a Mac: xcode-select --install)',
+    fix: 'npx -p @attention-js/backend-metal --no-install attention-metal (builds it; needs clang++, on a Mac: xcode-select --install)',
   },
   { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE} (on a Mac with Apple silicon)` },
 ];

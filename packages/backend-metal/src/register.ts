@@ -4,7 +4,7 @@ import {
   registerTfjsKernels,
   unavailableBackend,
 } from '@attention-js/backend-common';
-import { AttentionError } from '@attention-js/core';
+import { AttentionError, sharedState } from '@attention-js/core';
 import { backend_util, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { openDevice } from './addon.ts';
@@ -12,6 +12,7 @@ import { backendInfo } from './backend_info.ts';
 import { LEFT_TO_CPU } from './launches/index.ts';
 import { MetalBackend } from './metal_backend.ts';
 import type { MetalOptions } from './metal_backend.ts';
+import { VERSION } from './version.ts';
 
 function makeBackend(options: MetalOptions): KernelBackend {
   try {
@@ -35,4 +36,6 @@ export function registerDevice(name: string, options: MetalOptions): void {
   registerDeviceKernels('metal', name);
 }
 
-registerDevice('metal', {});
+// A second copy of this package would replace the kernels of the first one, whose backend tfjs keeps.
+const copy = { name: '@attention-js/backend-metal', version: VERSION, format: 1, url: import.meta.url };
+if (sharedState(copy, () => ({})).isFirst) registerDevice('metal', {});

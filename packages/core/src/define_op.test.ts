@@ -213,8 +213,9 @@ test('kernel() adds a kernel, and replaces one without a warning', async () => {
   expectAttentionError(call, 'ERR_UNSUPPORTED', '[scaleShift] no bare kernel');
 });
 
+const outputs = ({ x }: { x: TensorInfo }) => [{ shape: x.shape, dtype: 'float32' as const }];
+
 test('a name that tfjs, we or another definition has is refused, and nothing is replaced', () => {
-  const outputs = ({ x }: { x: TensorInfo }) => [{ shape: x.shape, dtype: 'float32' as const }];
   const taken: [string, string][] = [
     ['Linear', 'an op of @attention-js/core'],
     ['Add', 'a kernel of tfjs backend cpu'],
@@ -250,7 +251,7 @@ test('a definition is checked', () => {
     [{ optional: [1] }, 'ERR_DTYPE', 'optional: expected an array of names of inputs, received [1]'],
   ];
   for (const [changes, code, message] of rejected) {
-    const call = () => defineOp({ ...definition, ...changes } as OpDefinition<object, object>);
+    const call = () => defineOp({ ...definition, ...changes });
     expectAttentionError(call, code, `[defineOp] ${message}`);
   }
   expectAttentionError(

@@ -101,14 +101,18 @@ const DEFINITION = keysOf<OpDefinition<object, object>>({
 
 function checkDefinition(definition: OpDefinition<never, never>): void {
   definitionChecks.keys('definition', definition, DEFINITION);
-  const { name, check, checkValues, outputs, optional = [], mutates = [], kernels = {} } = definition;
+  const { name, optional = [], mutates = [], kernels = {} } = definition;
   const isName = typeof name === 'string' && /^[A-Z][A-Za-z0-9]*$/.test(name);
   definitionChecks.expect(isName, 'ERR_RANGE', 'name', 'an UpperCamel name', describe(name));
   definitionChecks.object('kernels', kernels);
-  const functions: Record<string, unknown> = { outputs, ...kernels };
-  if (check !== undefined) functions.check = check;
-  if (checkValues !== undefined) functions.checkValues = checkValues;
-  for (const [argument, value] of Object.entries(functions)) {
+  const fields = definition as unknown as Record<string, unknown>;
+  const named = ['outputs', 'check', 'checkValues'].filter(
+    (key) => key === 'outputs' || fields[key] !== undefined,
+  );
+  for (const [argument, value] of [
+    ...named.map((key) => [key, fields[key]] as const),
+    ...Object.entries(kernels),
+  ]) {
     definitionChecks.expect(
       typeof value === 'function',
       'ERR_DTYPE',
@@ -152,7 +156,7 @@ function checkNameIsFree(name: string): void {
 export function defineOp<Inputs extends object, Attributes extends object>(
   definition: OpDefinition<Inputs, Attributes>,
 ): Op<Inputs, Attributes> {
-  checkDefinition(definition as OpDefinition<never, never>);
+  checkDefinition(definition);
   checkNameIsFree(definition.name);
   coreState.ops.set(definition.name, { isOurs: false });
   return makeOp(definition, definition.kernels);

@@ -4,6 +4,8 @@ export { defineOp } from './define_op.ts';
 export type { KernelCall, Op, OpDefinition, OpKernel, OpTensors, OutputSpec } from './define_op.ts';
 export { cpuKernel } from './cpu_kernel.ts';
 export type { CpuKernelBody, CpuTensor, CpuTensors } from './cpu_kernel.ts';
+export { sharedState } from './shared_state.ts';
+export type { PackageCopy, SharedState } from './shared_state.ts';
 export { Checks } from './checks.ts';
 export type { ExpectedDimension } from './checks.ts';
 export * from './storage/index.ts';

@@ -17,6 +17,7 @@ import './chained_ops.ts';
 export * from '@tensorflow/tfjs-core';
 export * from './index.ts';
 
+// oxlint-disable-next-line import/no-self-import, import/no-cycle
 import * as self from './tf.ts';
 
 // tfjs is CommonJS, and `export *` brings a 'module.exports' of its own along: what require() gives on Node 24.

@@ -7,6 +7,7 @@
 export * from '@tensorflow/tfjs';
 export * from './index.ts';
 
+// oxlint-disable-next-line import/no-self-import, import/no-cycle
 import * as self from './tfjs.ts';
 
 // tfjs is CommonJS, and `export *` brings a 'module.exports' of its own along: what require() gives on Node 24.

@@ -142,8 +142,9 @@ describeOnBackends('copyBlocks', (backendName) => {
   });
 
   test('copies nothing if a later layer is refused', () => {
-    const first = (): tf.Tensor => tf.concat([tf.ones([1, 8, 1, 8]), tf.zeros([3, 8, 1, 8])]);
-    const [keys, values, shared] = [first(), first(), first()];
+    const [keys, values, shared] = [0, 1, 2].map(() =>
+      tf.concat([tf.ones([1, 8, 1, 8]), tf.zeros([3, 8, 1, 8])]),
+    );
     expectAttentionError(
       () => copyBlocks([keys, shared], [values, shared], Int32Array.of(0, 1)),
       'ERR_UNSUPPORTED',
@@ -201,7 +202,7 @@ describeOnBackends('copyBlocks', (backendName) => {
         expectAttentionError(
           () => copyBlocks([ones, tf.zeros(shape)], values, Int32Array.of(0, 1)),
           'ERR_UNSUPPORTED',
-          /^\[copyBlocks\] valueCache: expected float32 memory of its own/,
+          /^\[copyBlocks\] valueCache: expected unshared float32 memory/,
         );
       }
       expect(tf.sum(ones).dataSync()[0]).toBe(64);

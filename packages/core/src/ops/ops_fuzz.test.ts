@@ -20,16 +20,16 @@ type Numbers = ArrayLike<number>;
 
 interface OpCase {
   /** Draws valid arguments. */
-  draw(random: Random, storage: StorageType): unknown[];
+  draw(this: void, random: Random, storage: StorageType): unknown[];
   /** Calls the op; gives what it returned, or what it wrote to. */
-  call(...args: never[]): tf.Tensor[];
+  call(this: void, ...args: never[]): tf.Tensor[];
   /** What the results hold, in float64. Runs before the call, for ops that write in place. */
-  oracle(...args: never[]): Numbers[];
+  oracle(this: void, ...args: never[]): Numbers[];
 }
 
 const numbers = (tensor: tf.Tensor): number[] => Array.from(tensor.dataSync());
 const ints = (values: readonly number[], ...shape: number[]): tf.Tensor =>
-  tf.tensor(values as number[], shape.length > 0 ? shape : [values.length], 'int32');
+  tf.tensor([...values], shape.length > 0 ? shape : [values.length], 'int32');
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const dot = (a: readonly number[], b: readonly number[]): number => sum(a.map((value, i) => value * b[i]));
@@ -48,11 +48,12 @@ function nested(tensor: tf.Tensor): number[][][] {
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
+const density = (t: number): number => Math.exp((-t * t) / 2) / Math.sqrt(2 * Math.PI);
+
 /** The normal distribution's share below `x`, by Simpson's rule. */
 function normalBelow(x: number): number {
   const bounded = Math.max(-12, Math.min(12, x));
   const step = bounded / 2000;
-  const density = (t: number): number => Math.exp((-t * t) / 2) / Math.sqrt(2 * Math.PI);
   const weights = range(2001).map((i) => (i === 0 || i === 2000 ? 1 : i % 2 === 1 ? 4 : 2));
   return 0.5 + (step / 3) * sum(weights.map((weight, i) => weight * density(i * step)));
 }
@@ -108,8 +109,8 @@ function attendRows(
 ): Numbers[] {
   const rows = nested(query);
   const width = query.shape[1]! * query.shape[2]!;
-  const output = new Array<number>(rows.length * width).fill(0);
-  const lse = new Array<number>(rows.length * query.shape[1]!).fill(-Infinity);
+  const output = range(rows.length * width).map(() => 0);
+  const lse = range(rows.length * query.shape[1]!).map(() => -Infinity);
   for (const { first, end, key, value } of sequences) {
     const found = attentionOracle({ query: rows.slice(first, end), key, value }, oracleOptions(options));
     found.output.flat(2).forEach((element, i) => (output[first * width + i] = element));
@@ -244,7 +245,7 @@ const CASES: Record<string, OpCase> = {
       const addUnitOffset = random.integer(0, 1) === 1;
       return [drawn(random, shape, storage), weight, { epsilon: 1e-5, residual, addUnitOffset }];
     },
-    call: (...args: Parameters<typeof core.rmsNorm>) => [core.rmsNorm(...args)].flat() as tf.Tensor[],
+    call: (...args: Parameters<typeof core.rmsNorm>) => [core.rmsNorm(...args)].flat(),
     oracle(x: tf.Tensor, weight: tf.Tensor, options: core.RmsNormOptions) {
       const added = options.residual && numbers(options.residual);
       const float32 = numbers(x).map((value, i) => value + (added?.[i] ?? 0));
@@ -375,7 +376,8 @@ const CASES: Record<string, OpCase> = {
         const [from, to] = [numbers(rows), numbers(cache)];
         const width = rows.shape[1]! * rows.shape[2]!;
         numbers(slots).forEach((slot, token) => {
-          for (let i = 0; slot >= 0 && i < width; i++) to[slot * width + i] = from[token * width + i];
+          if (slot < 0) return;
+          for (let i = 0; i < width; i++) to[slot * width + i] = from[token * width + i];
         });
         return to;
       });
@@ -596,10 +598,10 @@ const isTooLarge = (name: string, [shape]: unknown[]): boolean =>
   Array.isArray(shape) &&
   shape.some((size) => Number(typeof size === 'number' && size) > 2 ** 20);
 
-function callOnce(seed: number): void {
+function expectCallIsRight(seed: number): void {
   const random = new Random(seed);
   const name = random.pick(Object.keys(CASES));
-  const { draw, call, oracle } = CASES[name] as OpCase;
+  const { draw, call, oracle } = CASES[name];
   const storage = random.pick(core.STORAGE_TYPES);
   const valid = draw(random, storage);
   const isValid = random.integer(0, 2) === 0;
@@ -618,10 +620,9 @@ function callOnce(seed: number): void {
   try {
     results = call(...args);
   } catch (error) {
-    expect(error).toBeInstanceOf(core.AttentionError);
-    expect((error as Error).message).toMatch(/^\[\w+\] \w/);
-    if (isValid) throw new Error(`${shown()}: refused, and valid`, { cause: error });
-    return;
+    const isOurs = error instanceof core.AttentionError && /^\[\w+\] \w/.test(error.message);
+    if (isOurs && !isValid) return;
+    throw new Error(`${shown()}: ${isValid ? 'refused, and valid' : 'a foreign error'}`, { cause: error });
   }
   if (isBeyondOracle(name, args)) return;
   if (oracleError !== undefined) {
@@ -647,7 +648,7 @@ describeOnBackends('ops called with anything', (backendName) => {
   test.each(range(GROUPS))(`part %d of ${CALLS} calls`, (group) => {
     for (let seed = group; seed < CALLS; seed += GROUPS) {
       try {
-        tf.tidy(() => callOnce(seed));
+        tf.tidy(() => expectCallIsRight(seed));
       } catch (error) {
         throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
       }

@@ -307,9 +307,9 @@ describeOnBackends('sampleTokens', (backendName) => {
     test('gives -1 for a long row with one NaN, wherever it is', () => {
       for (const width of [33, 509, 5000]) {
         for (const at of [0, 31, width - 1]) {
-          const logits = new Random(at).normal(2 * width);
-          logits[width + at] = NaN;
-          const tokens = sampleTokens(tf.tensor2d(logits, [2, width]), { seeds: 1, positions: 0 }).dataSync();
+          const values = new Random(at).normal(2 * width);
+          values[width + at] = NaN;
+          const tokens = sampleTokens(tf.tensor2d(values, [2, width]), { seeds: 1, positions: 0 }).dataSync();
           expect([tokens[0] >= 0 && tokens[0] < width, tokens[1]]).toEqual([true, -1]);
         }
       }
@@ -317,9 +317,9 @@ describeOnBackends('sampleTokens', (backendName) => {
   });
 
   test.each([0.5, 1e-10, 1e-30, 1e-38, 1e-40, 1.4e-45])('topP %d keeps the most likely token', (topP) => {
-    const logits = tf.tensor2d([[0, 50, 1, 2, 3, 4, -1, -2]]);
+    const rows = tf.tile(tf.tensor2d([[0, 50, 1, 2, 3, 4, -1, -2]]), [40, 1]);
     const seeds = range(40);
-    const tokens = sampleTokens(tf.tile(logits, [40, 1]), { temperature: 2, topP, seeds, positions: 0 });
+    const tokens = sampleTokens(rows, { temperature: 2, topP, seeds, positions: 0 });
     expect(new Set(tokens.dataSync())).toEqual(new Set([1]));
   });
 });

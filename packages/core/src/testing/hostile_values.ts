@@ -34,7 +34,7 @@ const VALUES: readonly (() => unknown)[] = [
   () => ['1'],
   () => [1n],
   () => [[1], [2]],
-  () => new Array(3),
+  () => Array.from({ length: 3 }),
   () => ({}),
   () => ({ length: 2 }),
   () => Object.create(null) as object,
