@@ -11,10 +11,12 @@ import { testEngine, tokens } from '../testing/test_engine.ts';
 /** On cuda it is in half precision that prefill and decode are kernels of their own. */
 const STORAGE = 'bfloat16';
 
-/** What the backends under test tell of their launches: CUDA counts them, Metal's are calls of `dispatch`. */
+/** What the backends under test tell of their launches: CUDA counts them, each of Metal's is a call of `run`. */
 interface LaunchingBackend {
   launchCount?: number;
-  dispatch?(call: object): void;
+  run?(...call: unknown[]): void;
+  /** Uploads the tensor if its values are not on the device yet. */
+  pointer?(tensor: tf.Tensor): number;
 }
 
 /** One layer's call of attention: whether its metadata has `cuSeqlensQ`, and what it launched. */
@@ -26,14 +28,18 @@ interface LayerCall {
 /** Notes each call of an attention layer from now on, until mocks are restored. */
 function noteCalls(): LayerCall[] {
   const backend = tf.engine().backend as LaunchingBackend;
-  const dispatch = backend.dispatch && jest.spyOn(backend as Required<LaunchingBackend>, 'dispatch');
-  const count = (): number => dispatch?.mock.calls.length ?? backend.launchCount ?? 0;
+  const run = backend.run && jest.spyOn(backend as Required<LaunchingBackend>, 'run');
+  const count = (): number => backend.launchCount ?? run?.mock.calls.length ?? 0;
   const calls: LayerCall[] = [];
   const forward = Reflect.get(PagedAttention.prototype, 'forward');
   jest.spyOn(PagedAttention.prototype, 'forward').mockImplementation(function (
     this: PagedAttention,
     inputs: PagedAttentionForward,
   ) {
+    const { slotMapping, blockTables, contextLens, cuSeqlensQ } = inputs.metadata;
+    for (const tensor of [slotMapping, blockTables, contextLens, cuSeqlensQ]) {
+      if (tensor) backend.pointer?.(tensor); // the first layer would upload it, which is a launch on a GPU
+    }
     const before = count();
     const output = forward.call(this, inputs);
     calls.push({ hasCuSeqlensQ: inputs.metadata.cuSeqlensQ !== undefined, launches: count() - before });
