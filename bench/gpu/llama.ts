@@ -3,7 +3,7 @@ import * as tf from '@attention-js/core/tf';
 import { parseConfig } from '../../packages/llm/src/config/parse_config.ts';
 import { Decoder } from '../../packages/llm/src/models/decoder.ts';
 import { weightNames } from '../../packages/llm/src/models/weight_names.ts';
-import type { Weights } from '../../packages/llm/src/models/weights.ts';
+import type { LoadOptions, WeightLoader } from '../../packages/llm/src/models/weights.ts';
 import { median } from '../support/median.ts';
 import { measureCeilings, randomTensor } from './support/device.ts';
 import { report } from './support/report.ts';
@@ -29,24 +29,38 @@ const config = parseConfig({
 });
 
 /** Stands in for the weights of a checkpoint: random numbers of the shapes that are asked for. */
-class RandomWeights {
+class RandomWeights implements WeightLoader {
   readonly storage = 'bfloat16';
   /** Elements of all matrices: what a decode step reads. */
   elements = 0;
 
-  async load(shape: number[], _sources: unknown, { storage }: { storage?: tf.StorageType } = {}) {
+  async load(shape: number[], _sources: unknown, { storage }: LoadOptions = {}) {
     if (shape.length > 1) this.elements += tf.util.sizeFromShape(shape);
     return randomTensor(shape, storage ?? this.storage, 0.02);
+  }
+
+  table(shape: [number, number], values: () => Float32Array): tf.Tensor2D {
+    return tf.keep(tf.tensor2d(values(), shape));
   }
 
   keep<T extends tf.Tensor>(tensor: T): T {
     return tf.keep(tensor);
   }
+
+  has(): boolean {
+    return true;
+  }
+
+  async areEqual(): Promise<boolean> {
+    return false;
+  }
+
+  dispose(): void {} // the process ends
 }
 
 const weights = new RandomWeights();
 const names = weightNames(config.family);
-const model = await Decoder.load(weights as unknown as Weights, config, names, names.base);
+const model = await Decoder.load(weights, config, names, names.base);
 const embeddingElements = config.vocabSize * config.hiddenSize; // of which a step reads a row a token
 const bytesPerStep = 2 * (weights.elements - embeddingElements);
 

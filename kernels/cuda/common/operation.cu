@@ -44,8 +44,6 @@ void check_tensor(const Field& field, const Operand& tensor) {
                                      std::to_string(type));
 }
 
-std::string text(std::string_view view) { return std::string(view); }
-
 }  // namespace
 
 Operation::Operation(std::string_view name, Launcher launcher, std::vector<Field> fields, size_t bytes)
@@ -58,7 +56,9 @@ Operation::Operation(std::string_view name, Launcher launcher, std::vector<Field
 std::string Operation::tensors() const {
   std::string result;
   for (const Field& field : fields_) {
-    if (is_tensor(field)) result += (result.empty() ? "" : ",") + text(field.name);
+    if (!is_tensor(field)) continue;
+    if (!result.empty()) result += ',';
+    result += field.name;
   }
   return result;
 }
@@ -73,9 +73,10 @@ std::string Operation::layout() const {
       start = field.offset + field.bytes;
       continue;
     }
-    const std::string length = field.length > 0 ? "[" + std::to_string(field.length) + "]" : "";
-    result += (result.empty() ? "" : ",") + text(field.name) + ":" + text(field.type) + length + "@" +
-              std::to_string(field.offset - start);
+    if (!result.empty()) result += ',';
+    result.append(field.name).append(":").append(field.type);
+    if (field.length > 0) result.append("[").append(std::to_string(field.length)).append("]");
+    result.append("@").append(std::to_string(field.offset - start));
     end = field.offset - start + field.bytes;
     alignment = std::max(alignment, field.alignment);
   }
