@@ -56,7 +56,10 @@ export const MUTANTS = [
   },
   op('merge_attention_states.cpu', 'if (weights[part] !== 0) sum', 'sum'),
   op('sort_tokens_by_expert', 'numExperts, 1, MAX_EXPERTS', 'numExperts, 0, MAX_EXPERTS'),
-  op('block_pairs', 'pairs[i] >= numBlocks', 'pairs[i] > numBlocks'),
+  {
+    ...op('block_pairs', 'pairs[i] >= numBlocks', 'pairs[i] > numBlocks'),
+    tests: [`${OPS}/copy_blocks.test`, `${OPS}/swap_blocks.test`],
+  },
   op('copy_blocks', 'copyBlocksOp.check(layer, { pairs: runs[0] })', 'void layer'),
   op('reshape_and_cache.cpu', 'slot >= numSlots', 'slot > numSlots'),
   op('paged_attention.cpu', 'block < numBlocks) continue', 'block <= numBlocks) continue'),

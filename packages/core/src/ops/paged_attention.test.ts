@@ -508,6 +508,15 @@ describeOnBackends('pagedAttention', (backendName) => {
         'contextLens[2]: expected 0 to 128, the slots of blockTables[2], received 1000',
       ],
       [
+        'a needed table entry one past the last block',
+        (a) => {
+          const table = a.metadata.blockTables.dataSync().slice();
+          table[0] = 19;
+          a.metadata.blockTables = tf.tensor(table, a.metadata.blockTables.shape, 'int32');
+        },
+        'blockTables[0, 0]: expected 0 to 18, received 19',
+      ],
+      [
         'a needed table entry of -1',
         (a) => {
           const table = a.metadata.blockTables.dataSync().slice();
