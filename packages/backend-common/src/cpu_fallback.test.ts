@@ -15,6 +15,12 @@ const fallback = (): tf.Tensor => tf.diag(tf.tensor1d([0, 1]));
 
 const KERNEL_TERMS: Readonly<Record<string, string>> = { cuda: 'CUDA kernel', metal: 'Metal shader' };
 
+const onlyOnCpu = core.defineOp<{ x: tf.TensorInfo }, object>({
+  name: 'OnlyOnCpu',
+  outputs: ({ x }) => [{ shape: x.shape, dtype: 'float32' }],
+  kernels: { cpu: core.cpuKernel(() => {}) },
+});
+
 describeOnDevices('cpu fallback', (name) => {
   const kernelTerm = KERNEL_TERMS[name];
   const flag = `${name.toUpperCase()}_CPU_FALLBACK`;
@@ -84,13 +90,11 @@ describeOnDevices('cpu fallback', (name) => {
   });
 
   test("an author's op without a kernel for the backend is not taken from cpu", () => {
-    const op = core.defineOp<{ x: tf.TensorInfo }, object>({
-      name: 'OnlyOnCpu',
-      outputs: ({ x }) => [{ shape: x.shape, dtype: 'float32' }],
-      kernels: { cpu: core.cpuKernel(() => {}) },
-    });
-    expect(() => op({ x: tf.zeros([2]) }, {})).toThrow(
-      expect.objectContaining({ code: 'ERR_UNSUPPORTED', message: `[onlyOnCpu] no ${name} kernel` }),
+    expect(() => onlyOnCpu({ x: tf.zeros([2]) }, {})).toThrow(
+      expect.objectContaining({
+        code: 'ERR_UNSUPPORTED',
+        message: `[onlyOnCpu] no ${name} kernel`,
+      }),
     );
   });
 

@@ -76,7 +76,10 @@ export async function expectAsOnCpu(
     expect(storageOf(results[i])).toBe(dtype === 'float32' ? storage : 'float32');
     const isFloat = dtype === 'float32';
     const rounded = isFloat
-      ? decodeStorageBytes(encodeStorageBytes(Float32Array.from(values as ArrayLike<number>), storage), storage)
+      ? decodeStorageBytes(
+          encodeStorageBytes(Float32Array.from(values as ArrayLike<number>), storage),
+          storage,
+        )
       : values;
     expectClose(results[i].dataSync(), rounded, isFloat ? bound : 0);
   }

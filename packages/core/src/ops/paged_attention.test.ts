@@ -52,7 +52,8 @@ function expectAgreesWithOracle(paged: PagedCase, options: OracleOptions = {}): 
     Float64Array.from(lse.dataSync(), (value) => value + 100),
     reference.lse.map((value) => value + 100),
   );
-  expect(difference).toBeLessThanOrEqual(1e-6);
+  // In half precision a softcap's tanh may be approximate, to 2^-11 of its value.
+  expect(difference).toBeLessThanOrEqual(storage === 'float32' ? 1e-6 : 1e-5);
 }
 
 const OPTIONS: [string, OracleOptions][] = [
