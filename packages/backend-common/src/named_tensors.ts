@@ -1,7 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 /** The name of a tensor without the `?` of those that may be left out. */
-type TensorName<Name extends string> = Name extends `${infer Required}?` ? Required : Name;
+export type TensorName<Name extends string> = Name extends `${infer Required}?` ? Required : Name;
 
 /** Tensors by name; those with a `?` after their name may be `undefined`. */
 export type NamedTensors<Name extends string> = {

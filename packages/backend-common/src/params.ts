@@ -13,9 +13,11 @@ export type FieldType = ScalarType | `${ScalarType}[${number}]`;
 /** Fields of a struct in the order in which C++ declares them. */
 export type ParamFields = Readonly<Record<string, FieldType>>;
 
-type ScalarValue<Type> = Type extends 'bool' ? boolean : number;
+/** The value of a scalar in JavaScript. */
+export type ScalarValue<Type> = Type extends 'bool' ? boolean : number;
 
-type FieldValue<Type extends FieldType> = Type extends `${infer Scalar}[${number}]`
+/** The value of a field in JavaScript. */
+export type FieldValue<Type extends FieldType> = Type extends `${infer Scalar}[${number}]`
   ? readonly ScalarValue<Scalar>[]
   : ScalarValue<Type>;
 

@@ -52,7 +52,7 @@ export class Operation<Name extends string = string, Fields extends ParamFields 
     this.table.pack(this.#view, TENSOR_BYTES * this.tensorNames.length, values);
   }
 
-  /** Finds the launcher in the addon, and compares its struct with this table. */
+  /** @internal Finds the launcher in the addon, and compares its struct with this table. */
   bind(natives: readonly NativeOperation[]): void {
     const index = natives.findIndex(({ name }) => name === this.name);
     if (index < 0) this.#fail('name', 'an operation of the addon', 'none');

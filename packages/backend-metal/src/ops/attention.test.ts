@@ -191,18 +191,15 @@ describeOnMetal('attention kernels on metal', () => {
     expectAgreesWithOracle(paged);
   });
 
-  test.each([1.5, 2.5, Number.NaN, 0, -1, 1e-300, Infinity, -Infinity, 2 ** 53])(
-    'hints of %d leave no row unwritten',
-    (hint) => {
-      for (const queryLength of [1, 10]) {
-        const sequences = [20, 70].map((contextLength) => ({ contextLength, queryLength }));
-        const paged = makePagedCase(new Random(8), { ...SMALL, heads: 2, sequences, paddingRows: 3 });
-        paged.metadata.maxSeqlenQ = hint;
-        paged.metadata.maxContextLen = hint;
-        expectAgreesWithOracle(paged);
-      }
-    },
-  );
+  test.each([0, 1, 9, 2 ** 31, Number.MAX_SAFE_INTEGER])('hints of %d leave no row unwritten', (hint) => {
+    for (const queryLength of [1, 10]) {
+      const sequences = [20, 70].map((contextLength) => ({ contextLength, queryLength }));
+      const paged = makePagedCase(new Random(8), { ...SMALL, heads: 2, sequences, paddingRows: 3 });
+      paged.metadata.maxSeqlenQ = hint;
+      paged.metadata.maxContextLen = hint;
+      expectAgreesWithOracle(paged);
+    }
+  });
 
   test.each(['flash', 'vllm'] as const)('a block behind the 2^31st element, layout %s', (layout) => {
     const [kvHeads, headSize] = [4, 512];

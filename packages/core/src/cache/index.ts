@@ -11,7 +11,7 @@ export type {
 export type { BlockHash } from './prefix_index.ts';
 export { PagedKVCache } from './paged_kv_cache.ts';
 export type { LayerCache, PagedKVCacheOptions } from './paged_kv_cache.ts';
-export { disposeInputMetadata } from './input_metadata.ts';
+export { disposeInputMetadata, METADATA_TENSORS } from './input_metadata.ts';
 export type { InputMetadata, MetadataTensorName, StepMetadata, StepTensors } from './input_metadata.ts';
 export { buildInputMetadata } from './build_input_metadata.ts';
 export type { BuildInputMetadataOptions, MetadataShape, ScheduledSequence } from './build_input_metadata.ts';

@@ -40,7 +40,12 @@ export type {
 export { swapBlocks, swapBlocksOp } from './swap_blocks.ts';
 export type { SwapBlocksInputs } from './swap_blocks.ts';
 export { topkSoftmax, topkSoftmaxOp } from './topk_softmax.ts';
-export type { ExpertRouting, TopkSoftmaxAttributes, TopkSoftmaxInputs } from './topk_softmax.ts';
+export type {
+  ExpertRouting,
+  TopkSoftmaxAttributes,
+  TopkSoftmaxInputs,
+  TopkSoftmaxOptions,
+} from './topk_softmax.ts';
 export { varlenAttention, varlenAttentionOp } from './varlen_attention.ts';
 export type {
   VarlenAttentionAttributes,
