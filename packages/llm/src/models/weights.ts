@@ -129,22 +129,22 @@ export class WeightCheck implements WeightLoader {
   readonly #checkpoint: Checkpoint;
   readonly #used = new Set<string>();
   readonly #tensors: Tensor[] = [];
-  readonly #placeholder: Tensor;
+  readonly #standIn: Tensor;
 
   constructor(checkpoint: Checkpoint, storage: StorageType) {
     this.#checkpoint = checkpoint;
     this.storage = storage;
-    this.#placeholder = this.keep(tensor2d([0], [1, 1]));
+    this.#standIn = this.keep(tensor2d([0], [1, 1]));
   }
 
   load(_shape: number[], sources: readonly WeightSource[]): Promise<Tensor> {
     sourceEntries(this.#checkpoint, sources);
     for (const { name } of sources) this.#used.add(name);
-    return Promise.resolve(this.#placeholder);
+    return Promise.resolve(this.#standIn);
   }
 
   table(): Tensor2D {
-    return this.#placeholder as Tensor2D;
+    return this.#standIn as Tensor2D;
   }
 
   keep<T extends Tensor>(tensor: T): T {
