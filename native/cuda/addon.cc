@@ -170,7 +170,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
     const Operation& operation = *operation_of(info);
     guard(info, operation.name().c_str(), [&] {
       // A copy: what runs out of memory calls JavaScript, which must not change what was checked.
-      alignas(16) unsigned char params[Operation::most_bytes];
+      alignas(16) unsigned char params[Operation::max_bytes];
       copy_params(info, operation, params);
       operation.check(params);
       launch(operation.name(), [&] { operation.launch(context_->launch_context(), params); });

@@ -13,11 +13,11 @@ namespace {
 struct Expected {
   int block;
   int sequence;
-  int item;
+  int output_tile;
   int first_key;
   int tiles;
-  int part;
-  int parts;
+  int split;
+  int splits;
   bool operator==(const Expected&) const = default;
 };
 
@@ -42,8 +42,9 @@ __global__ void partition_kernel(AttentionParams params, DecodeConfig config, Ex
   Segment segment;
   int count = 0;
   while (cursor.next(segment, params, config)) {
-    segments[blockIdx.x * most_segments + count++] = {int(blockIdx.x), segment.sequence, segment.item, segment.first_key,
-                                                      segment.tiles,   segment.part,     segment.parts};
+    segments[blockIdx.x * most_segments + count++] = {int(blockIdx.x),   segment.sequence, segment.output_tile,
+                                                      segment.first_key, segment.tiles,    segment.split,
+                                                      segment.splits};
   }
   counts[blockIdx.x] = count;
 }
@@ -86,9 +87,9 @@ std::vector<Expected> partition(const Case& c, int threads) {
 std::string text(const std::vector<Expected>& segments) {
   std::string all;
   for (const auto& s : segments) {
-    all += "{" + std::to_string(s.block) + ", " + std::to_string(s.sequence) + ", " + std::to_string(s.item) + ", " +
-           std::to_string(s.first_key) + ", " + std::to_string(s.tiles) + ", " + std::to_string(s.part) + ", " +
-           std::to_string(s.parts) + "} ";
+    all += "{" + std::to_string(s.block) + ", " + std::to_string(s.sequence) + ", " +
+           std::to_string(s.output_tile) + ", " + std::to_string(s.first_key) + ", " + std::to_string(s.tiles) + ", " +
+           std::to_string(s.split) + ", " + std::to_string(s.splits) + "} ";
   }
   return all;
 }
@@ -104,25 +105,25 @@ const std::vector<Case> cases = {
       {2, 1, 0, 576, 6, 2, 4},
       {3, 1, 0, 960, 1, 3, 4},
       {3, 2, 0, 0, 1, 0, 1}}},
-    // Costs 3 + 3 = 6, share 3: the first item ends where the share does.
-    {"items that fill their shares", {128, 128}, 2, {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 2, 0, 1}}},
+    // Costs 3 + 3 = 6, share 3: the first output tile ends where the share does.
+    {"output tiles that fill their shares", {128, 128}, 2, {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 2, 0, 1}}},
     // Costs 3 + 9 = 12, share 4. Block 0 ends with the fixed cost of sequence 1, all of whose tiles go to blocks 1 and 2.
-    {"a share that ends after an item's fixed cost",
+    {"a share that ends after an output tile's fixed cost",
      {128, 512},
      3,
      {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 4, 0, 2}, {2, 1, 0, 256, 4, 1, 2}}},
-    // 2 tiles make 1 item of cost 3, a share of at least stages - 1 = 2 even for 4 blocks. Block 0 has the fixed cost and
-    // tile 0, block 1 tile 1; blocks 2 and 3 have nothing.
+    // 2 tiles make 1 output tile of cost 3, a share of at least stages - 1 = 2 even for 4 blocks. Block 0 has the fixed
+    // cost and tile 0, block 1 tile 1; blocks 2 and 3 have nothing.
     {"more blocks than work", {128}, 4, {{0, 0, 0, 0, 1, 0, 2}, {1, 0, 0, 64, 1, 1, 2}}},
-    // Costs 1 + 3 + 1 + 3 = 8, share 4: an item without keys still has a segment, in which its zeros are written.
+    // Costs 1 + 3 + 1 + 3 = 8, share 4: an output tile without keys still has a segment, which writes its zeros.
     {"empty sequences",
      {0, 128, 0, 128},
      2,
      {{0, 0, 0, 0, 0, 0, 1}, {0, 1, 0, 0, 2, 0, 1}, {1, 2, 0, 0, 0, 0, 1}, {1, 3, 0, 0, 2, 0, 1}}},
     // The window keeps keys 900..999. Tile 0 starts at 896, the multiple of 16 below: 104 keys are 2 tiles.
     {"a sliding window", {1000}, 1, {{0, 0, 0, 896, 2, 0, 1}}, 1, 1, 100},
-    // Items 0 and 1 are the row tiles of KV head 0, items 2 and 3 those of head 1; cost 3 each, 12 in all, share 6.
-    {"several items per sequence",
+    // Output tiles 0 and 1 belong to KV head 0, tiles 2 and 3 to head 1; cost 3 each, 12 in all, share 6.
+    {"several output tiles per sequence",
      {100},
      2,
      {{0, 0, 0, 0, 2, 0, 1}, {0, 0, 1, 0, 2, 0, 1}, {1, 0, 2, 0, 2, 0, 1}, {1, 0, 3, 0, 2, 0, 1}},

@@ -3,7 +3,7 @@
 namespace attention {
 namespace {
 
-constexpr int max_matrix_head_size = 256;
+constexpr int max_tensor_core_head_size = 256;
 
 }  // namespace
 
@@ -18,7 +18,7 @@ void check_attention(const AttentionParams& params) {
 
 bool use_tensor_cores(const LaunchContext& context, const AttentionParams& params) {
   const ElementType type = params.query.type;
-  if (type == ElementType::float32 || params.head_size > max_matrix_head_size) return false;
+  if (type == ElementType::float32 || params.head_size > max_tensor_core_head_size) return false;
   return context.device.architecture >= (type == ElementType::float16 ? 75 : 80);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-// Decode attention on tensor cores. The rows of a sequence that share a KV head are the rows of a product, so that keys
-// and values are read once. Blocks are as many as the device holds at once, each with an equal share of the work, see
-// attention_decode_work.cuh; the copies of a block run ahead across the items of its share.
+// Decode attention on tensor cores (split-KV, or Flash-Decoding). The query rows that share a KV head form the rows of
+// a matrix product, so that each key and value is read once per group. The grid is persistent: as many blocks as the
+// device holds at once, each with an equal share of the work, see attention_decode_work.cuh. Every warp keeps a
+// pipeline of asynchronous copies in shared memory that runs ahead across the segments of its block's share.
 
 #include "attention/attention_decode_merge.cuh"
 #include "common/shared_memory.cuh"
@@ -10,14 +11,14 @@ namespace attention {
 
 constexpr int max_decode_threads = 256;
 
-/// Waits for the oldest stage.
+/// Waits for the oldest stage of the pipeline.
 __device__ __forceinline__ void wait_for_stage(int stages) {
   if (stages == 4) return copy_async_wait<2>();
   if (stages == 3) return copy_async_wait<1>();
   copy_async_wait<0>();
 }
 
-/// Threads: 32 * slices * row_groups. Shared memory: see decode_shared_bytes.
+/// Launched with 32 * slices * row_groups threads and decode_shared_bytes of shared memory.
 template <typename T, int Padded, bool Vllm>
 __global__ void __launch_bounds__(max_decode_threads)
     attend_decode_kernel(AttentionParams params, DecodeConfig config, DecodeScratch scratch) {
@@ -46,7 +47,7 @@ __global__ void __launch_bounds__(max_decode_threads)
     state.start(params, config, segment, row_group);
     for (int tile = 0; tile < segment.tiles; tile++) {
       wait_for_stage(config.stages);
-      // The slice has arrived, and the stage before it is free.
+      // Now the slice has arrived, and the previous stage is free.
       if (config.row_groups == 1) {
         __syncwarp();
       } else {

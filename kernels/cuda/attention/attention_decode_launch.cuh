@@ -1,5 +1,5 @@
 #pragma once
-// The launch of decode attention: how many warps, stages and blocks.
+// The launch of decode attention: chooses the number of warps, stages and blocks.
 
 #include <algorithm>
 #include <bit>
@@ -10,7 +10,7 @@
 
 namespace attention {
 
-/// Static shared memory of attend_decode_kernel and what the driver takes of each block, at most.
+/// Upper bound on the static shared memory of attend_decode_kernel plus what the driver reserves per block.
 constexpr int reserved_shared_bytes = 3 * 1024;
 
 template <int Padded>
@@ -19,17 +19,18 @@ int decode_shared_bytes(const DecodeConfig& config) {
          config.slices * config.row_groups * merge_floats * int(sizeof(float));
 }
 
-/// Blocks that a multiprocessor holds at once, 0 where one is too big.
+/// Blocks that a multiprocessor holds at once (its occupancy); 0 if one does not fit.
 template <int Padded>
 int resident_blocks(const LaunchContext& context, const DecodeConfig& config) {
   const int threads = config.slices * config.row_groups * warp_size;
   const int by_registers = max_decode_threads / threads;
-  const int shared_bytes = context.device.shared_bytes_per_block + 1024;  // of the multiprocessor
+  const int shared_bytes = context.device.shared_bytes_per_block + 1024;  // per multiprocessor
   const int by_memory = shared_bytes / (decode_shared_bytes<Padded>(config) + reserved_shared_bytes);
   return std::min(by_registers, by_memory);
 }
 
-/// The configuration with the most bytes under way on a multiprocessor; the first of equals.
+/// Chooses the configuration with the most bytes in flight per multiprocessor, which memory bandwidth depends on; the
+/// first of equals.
 template <int Padded>
 DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& params) {
   constexpr struct {
@@ -38,7 +39,7 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
   } choices[] = {{4, 4}, {4, 3}, {4, 2}, {2, 4}, {2, 3}, {2, 2}, {1, 3}, {1, 2}};
   const int group = params.heads / params.kv_heads;
   DecodeConfig best{};
-  int most_bytes = 0;
+  int max_bytes = 0;
   for (const auto& choice : choices) {
     DecodeConfig config{};
     config.slices = choice.slices;
@@ -47,53 +48,54 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
     config.row_tiles = divide_up(group, 16 * config.row_groups);
     config.tile_shift = std::countr_zero(unsigned(choice.slices * slabs_per_slice<Padded> * slab_keys));
     config.block_shift = std::countr_zero(unsigned(params.block_size));
-    config.forced_parts = context.splits;
+    config.forced_splits = context.splits;
     const int bytes = resident_blocks<Padded>(context, config) * config.slices * (config.stages - 1) *
                       slice_bytes<Padded>;
-    if (bytes > most_bytes) {
-      most_bytes = bytes;
+    if (bytes > max_bytes) {
+      max_bytes = bytes;
       best = config;
     }
   }
   return best;
 }
 
-/// Parts of each item of a batch of one sequence: its items are equal, so that blocks need not find out their shares.
-inline int parts_of_one_sequence(const LaunchContext& context, const AttentionParams& params,
-                                 const DecodeConfig& config, int items) {
+/// The number of splits for a batch of one sequence. Its output tiles all cost the same, so blocks need not compute
+/// their shares.
+inline int splits_of_one_sequence(const LaunchContext& context, const AttentionParams& params,
+                                  const DecodeConfig& config, int output_tiles) {
   constexpr int blocks_per_multiprocessor = 2;
-  constexpr double parts_per_tile = 3;  // that merging takes as long as a tile: with p parts it takes p / 3 + tiles / p
+  constexpr double splits_per_tile = 3;  // splits that merge in the time of a tile; s splits take s / 3 + tiles / s
   const int tiles = (params.max_context_length >> config.tile_shift) + 1;
-  const int most = blocks_per_multiprocessor * context.device.multiprocessors / items;
-  return std::max(std::min(most, int(std::sqrt(parts_per_tile * tiles))), 1);
+  const int most = blocks_per_multiprocessor * context.device.multiprocessors / output_tiles;
+  return std::max(std::min(most, int(std::sqrt(splits_per_tile * tiles))), 1);
 }
 
 template <typename T, int Padded>
 void launch_decode(const LaunchContext& context, const AttentionParams& params) {
   DecodeConfig config = choose_config<Padded>(context, params);
-  const int64_t items = int64_t(params.sequences) * params.kv_heads * config.row_tiles;
-  if (config.forced_parts == 0 && params.sequences == 1 && params.max_context_length > 0) {
-    config.forced_parts = parts_of_one_sequence(context, params, config, int(items));
+  const int64_t output_tiles = int64_t(params.sequences) * params.kv_heads * config.row_tiles;
+  if (config.forced_splits == 0 && params.sequences == 1 && params.max_context_length > 0) {
+    config.forced_splits = splits_of_one_sequence(context, params, config, int(output_tiles));
   }
-  int64_t blocks = items * config.forced_parts;
+  int64_t blocks = output_tiles * config.forced_splits;
   int64_t slots = blocks;
-  int64_t counters = items;
-  if (config.forced_parts == 0) {
+  int64_t counters = output_tiles;
+  if (config.forced_splits == 0) {
     const int64_t longest = params.block_tables ? int64_t(params.max_blocks) * params.block_size : params.keys;
-    const int64_t most_tiles = (longest >> config.tile_shift) + 2;
+    const int64_t max_tiles = (longest >> config.tile_shift) + 2;
     blocks = std::min<int64_t>(int64_t(resident_blocks<Padded>(context, config)) * context.device.multiprocessors,
-                               items * (most_tiles + item_cost));
+                               output_tiles * (max_tiles + fixed_cost));
     slots = blocks * 2;
     counters = blocks;
   }
   const Counters arrivals(context, counters);
-  const Scratch parts(context, slots * part_floats(16 * config.row_groups, params.head_size) * sizeof(float));
+  const Scratch partials(context, slots * partial_floats(16 * config.row_groups, params.head_size) * sizeof(float));
   const bool vllm = params.vllm_layout && params.block_tables;
   launch(context, vllm ? attend_decode_kernel<T, Padded, true> : attend_decode_kernel<T, Padded, false>,
          {.blocks = blocks,
           .threads = unsigned(config.slices * config.row_groups * warp_size),
           .shared_bytes = size_t(decode_shared_bytes<Padded>(config))},
-         params, config, DecodeScratch{parts.as<float>(), arrivals.data()});
+         params, config, DecodeScratch{partials.as<float>(), arrivals.data()});
 }
 
 template <typename T>

@@ -1,9 +1,9 @@
 #pragma once
-// The copies of decode attention: keys and values to shared memory, ahead of their use and across items. A warp (or the
-// pair of warps that share its keys for two groups of rows) has a pipeline of its own, without barriers of the block.
+// Copies keys and values to shared memory for decode attention, ahead of their use and across output tiles. Each warp
+// (or the pair of warps that share keys for two groups of rows) has its own pipeline and needs no block-wide barrier.
 //
-// A slab holds 16 keys: keys, and values of layout flash, as [16][Padded], values of layout vllm as [Padded][16], both
-// in chunks of 16 bytes, swizzled so that neither copies nor load_matrices meet bank conflicts.
+// A slab holds 16 keys. Keys, and values of layout flash, are stored as [16][Padded]; values of layout vllm as
+// [Padded][16]. Both consist of 16-byte chunks, swizzled so that neither copies nor load_matrices have bank conflicts.
 
 #include "attention/attention_decode_work.cuh"
 #include "cache/cache_layout.cuh"
@@ -14,30 +14,30 @@ namespace attention {
 constexpr int slab_keys = 16;
 constexpr int chunk_elements = 8;  // 16 bytes
 
-/// Slabs of a warp's slice of a tile: more for short rows, so that the softmax's shuffles are fewer.
+/// Slabs per warp and tile. Short rows have more, to amortize the softmax's shuffles.
 template <int Padded>
 constexpr int slabs_per_slice = Padded <= 64 ? 2 : 1;
 
 template <int Padded>
 constexpr int slab_bytes = slab_keys * Padded * 2;
 
-/// One slice's part of a stage: slabs of keys, then of values.
+/// Bytes per slice and stage: slabs of keys, then of values.
 template <int Padded>
 constexpr int slice_bytes = 2 * slabs_per_slice<Padded> * slab_bytes<Padded>;
 
-/// Bytes from the start of a slab of [16][Padded].
+/// Byte offset of a chunk in a slab [16][Padded].
 template <int Padded>
 __device__ __forceinline__ int row_chunk(int key, int chunk) {
   return key * (Padded * 2) + (chunk ^ (key & 7)) * 16;
 }
 
-/// Bytes from the start of a slab of [Padded][16].
+/// Byte offset of a chunk in a slab [Padded][16].
 __device__ __forceinline__ int column_chunk(int d, int half) { return d * 32 + (half ^ (d >> 2 & 1)) * 16; }
 
 template <typename T, int Padded, bool Vllm>
 struct DecodeLoader {
   static constexpr int slabs = slabs_per_slice<Padded>;
-  static constexpr int halves = 2 * slabs;  // of eight keys: a block table entry each
+  static constexpr int halves = 2 * slabs;  // of eight keys; each has one block table entry
   static constexpr int tiles_per_batch = warp_size / halves;
 
   const AttentionParams& params;
@@ -49,7 +49,7 @@ struct DecodeLoader {
   Segment segment;
   int tile = 0;
   bool is_done = false;
-  int entries = 0;  // of the block table: lane i has half i % halves of tile i / halves of the batch
+  int entries = 0;  // block table entries: lane i holds that of half i % halves of tile i / halves of the batch
   int next_entries = 0;
 
   __device__ __forceinline__ DecodeLoader(const AttentionParams& params, const DecodeConfig& config, int slice,
@@ -63,7 +63,7 @@ struct DecodeLoader {
     segment.tiles = 0;
   }
 
-  /// Starts the copies of the next tile, if there is one.
+  /// Starts the copies of the next tile, if any.
   __device__ __forceinline__ void load_next(unsigned char* target) {
     while (!is_done && tile == segment.tiles) {
       is_done = !cursor.next(segment, params, config);
@@ -78,7 +78,7 @@ struct DecodeLoader {
       next_entries = table_entry(tile + tiles_per_batch);
     }
     const int first_key = slice_key(tile);
-    const int kv_head = segment.item / config.row_tiles;
+    const int kv_head = segment.output_tile / config.row_tiles;
 #pragma unroll
     for (int slab = 0; slab < slabs; slab++) {
       int blocks[2];
@@ -119,7 +119,7 @@ struct DecodeLoader {
     return has_needed ? cache_block(params, segment.sequence, key >> config.block_shift) : 0;
   }
 
-  /// Eight lanes a row. What is not needed becomes zeros, as 0 * NaN is NaN.
+  /// Copies with eight lanes per row. Elements that are not needed become zeros, because 0 * NaN is NaN.
   __device__ __forceinline__ void copy_flash(unsigned char* keys, unsigned char* values, const int (&blocks)[2],
                                              int first_key, int kv_head) const {
     const int lane = threadIdx.x % warp_size;
@@ -153,7 +153,7 @@ struct DecodeLoader {
     }
   }
 
-  /// Eight rows of a slab from the lane's chunk of the first four.
+  /// Copies eight rows of a slab. `source` is the lane's chunk in the first four.
   template <bool AllNeeded>
   __device__ __forceinline__ void copy_half(unsigned char* slab, const T* source, int half, int first_key) const {
     const int lane = threadIdx.x % warp_size;
@@ -175,7 +175,8 @@ struct DecodeLoader {
     }
   }
 
-  /// Eight keys whose block is out of range: nothing is read, and NaN in a key makes its scores NaN.
+  /// Fills in eight keys whose block table entry is out of range: reads nothing, and sets the keys to NaN so that their
+  /// scores become NaN.
   __device__ __forceinline__ void clear_half(unsigned char* keys, unsigned char* values, int half,
                                              int first_key) const {
     const int lane = threadIdx.x % warp_size;
@@ -196,7 +197,7 @@ struct DecodeLoader {
     return {params.num_blocks, params.block_size, params.kv_heads, params.head_size};
   }
 
-  /// A lane has one of 16 keys: they follow each other for each chunk.
+  /// Each lane copies chunks of one of 16 keys: for each chunk, the keys of a block are contiguous.
   __device__ __forceinline__ void copy_vllm_keys(unsigned char* keys, const int (&blocks)[2], int first_key,
                                                  int kv_head) const {
     const int lane = threadIdx.x % warp_size;
@@ -217,7 +218,7 @@ struct DecodeLoader {
     }
   }
 
-  /// A lane has one of two times eight keys for one element d. What is not needed among eight is masked at their use.
+  /// Each lane copies eight keys of one element d. Keys among the eight that are not needed are masked at their use.
   __device__ __forceinline__ void copy_vllm_values(unsigned char* values, const int (&blocks)[2], int first_key,
                                                    int kv_head) const {
     const int lane = threadIdx.x % warp_size;

@@ -1,47 +1,54 @@
 #pragma once
-// The end of a segment: the slices of a block become one result for each row. It is the output where the block had the
-// whole item, else a part: sums of values relative to the part's own maximum, float32, which the block that stores the
-// last part of an item merges, in the order of the parts (Stream-K, Osama et al. 2023).
+// The end of a segment: combines the results of the block's warps (slices) into one result per row. If the block
+// computed the whole output tile, that is the output. Otherwise it is a partial result: unnormalized float32 sums
+// relative to the split's own maximum. The block that finishes the last split of an output tile merges all of them in
+// order (Stream-K, Osama et al. 2023).
 
 #include "attention/attention_decode_warp.cuh"
 
 namespace attention {
 
-/// Memory of one launch.
+/// Scratch memory of one launch.
 struct DecodeScratch {
-  float* parts;        // see part_slot; each [rows][D] sums, then [rows][2]: maximum and sum of exponentials
-  unsigned* arrivals;  // see arrival_slot; zeros before and after
+  float* partials;        // see partial_slot; sums [rows][D], then maximum and sum of exponentials [rows][2]
+  unsigned* arrivals;  // see arrival_slot; zeros before and after the launch
 };
 
 constexpr int max_decode_warps = 8;
-/// Floats of shared memory a warp, for the merge of slices: 16 rows of 32 columns or 8 rows of 64.
+/// Floats of shared memory per warp for combining slices: 16 rows of 32 columns or 8 rows of 64.
 constexpr int merge_floats = 512;
 
-__host__ __device__ constexpr int64_t part_floats(int rows, int head_size) { return int64_t(rows) * (head_size + 2); }
+__host__ __device__ constexpr int64_t partial_floats(int rows, int head_size) {
+  return int64_t(rows) * (head_size + 2);
+}
 
-/// exp2(maximum - reference) is a weight; the reference of rows without keys is 0, so that it is one too.
+/// The reference of a row's weights exp2(maximum - reference). It is 0 for rows without keys, whose weights are then 0,
+/// not NaN.
 __device__ __forceinline__ float softmax_reference(float maximum) { return maximum == -infinity ? 0.0f : maximum; }
 
-/// Merges the parts of a segment's item. All threads of the block call it.
+/// Merges the splits of a segment's output tile. All threads of the block call it.
 template <typename T>
-__device__ __forceinline__ void merge_parts(const AttentionParams& params, const DecodeConfig& config,
-                                            const DecodeScratch& scratch, const Segment& segment, float* references,
-                                            float* factors) {
+__device__ __forceinline__ void merge_splits(const AttentionParams& params, const DecodeConfig& config,
+                                             const DecodeScratch& scratch, const Segment& segment, float* references,
+                                             float* factors) {
   const int num_rows = count_rows(params, config, segment);
-  const int rows_per_part = 16 * config.row_groups;
-  const int64_t floats = part_floats(rows_per_part, params.head_size);
+  const int rows_per_tile = 16 * config.row_groups;
+  const int64_t floats = partial_floats(rows_per_tile, params.head_size);
   const int lane = threadIdx.x % warp_size;
-  const auto part_stats = [&](int part, int row) {
-    return scratch.parts + part_slot(segment, part, config) * floats + rows_per_part * params.head_size + row * 2;
+  const auto partial_stats = [&](int split, int row) {
+    const float* partial = scratch.partials + partial_slot(segment, split, config) * floats;
+    return partial + rows_per_tile * params.head_size + row * 2;
   };
   for (int row = threadIdx.x / warp_size; row < num_rows; row += blockDim.x / warp_size) {
     float maximum = -infinity;
-    for (int part = lane; part < segment.parts; part += warp_size) maximum = fmaxf(maximum, part_stats(part, row)[0]);
+    for (int split = lane; split < segment.splits; split += warp_size) {
+      maximum = fmaxf(maximum, partial_stats(split, row)[0]);
+    }
     maximum = warp_max(maximum);
     const float reference = softmax_reference(maximum);
     float sum = 0.0f;
-    for (int part = lane; part < segment.parts; part += warp_size) {
-      const float* stats = part_stats(part, row);
+    for (int split = lane; split < segment.splits; split += warp_size) {
+      const float* stats = partial_stats(split, row);
       sum += stats[1] * exp2f(stats[0] - reference);
     }
     sum = warp_sum(sum);
@@ -55,25 +62,25 @@ __device__ __forceinline__ void merge_parts(const AttentionParams& params, const
   }
   __syncthreads();
 
-  constexpr int batch = 16;  // of parts that are read at once
+  constexpr int batch = 16;  // splits that are loaded at once
   const int packs_per_row = params.head_size / 4;
   for (int i = threadIdx.x; i < num_rows * packs_per_row; i += blockDim.x) {
     const int row = i / packs_per_row;
     const int d = i % packs_per_row * 4;
     float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    for (int first = 0; first < segment.parts; first += batch) {
+    for (int first = 0; first < segment.splits; first += batch) {
       float4 sums[batch];
       float maxima[batch];
 #pragma unroll
       for (int j = 0; j < batch; j++) {
-        const int part = min(first + j, segment.parts - 1);
-        sums[j] = *reinterpret_cast<const float4*>(scratch.parts + part_slot(segment, part, config) * floats +
+        const int split = min(first + j, segment.splits - 1);
+        sums[j] = *reinterpret_cast<const float4*>(scratch.partials + partial_slot(segment, split, config) * floats +
                                                    row * params.head_size + d);
-        maxima[j] = part_stats(part, row)[0];
+        maxima[j] = partial_stats(split, row)[0];
       }
 #pragma unroll
       for (int j = 0; j < batch; j++) {
-        if (first + j >= segment.parts) break;
+        if (first + j >= segment.splits) break;
         const float weight = exp2f(maxima[j] - references[row]);
         total[0] += sums[j].x * weight;
         total[1] += sums[j].y * weight;
@@ -88,7 +95,7 @@ __device__ __forceinline__ void merge_parts(const AttentionParams& params, const
   }
 }
 
-/// All threads of the block call it, each warp with its own state.
+/// Finishes a segment. All threads of the block call it, each warp with its own state.
 template <typename T, int Padded>
 __device__ __forceinline__ void finish_segment(const AttentionParams& params, const DecodeConfig& config,
                                                const DecodeScratch& scratch, const Segment& segment,
@@ -99,13 +106,13 @@ __device__ __forceinline__ void finish_segment(const AttentionParams& params, co
   __shared__ float factors[32];
   __shared__ bool is_last;
   const int num_rows = count_rows(params, config, segment);
-  const int rows_per_part = 16 * config.row_groups;
+  const int rows_per_tile = 16 * config.row_groups;
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
-  const int first_warp = warp / config.slices * config.slices;  // of the row group
-  const bool is_part = segment.parts > 1;
-  float* const part = scratch.parts + (is_part ? part_slot(segment, segment.part, config) *
-                                                     part_floats(rows_per_part, params.head_size)
+  const int first_warp = warp / config.slices * config.slices;  // first warp of the row group
+  const bool is_split = segment.splits > 1;
+  float* const partial = scratch.partials + (is_split ? partial_slot(segment, segment.split, config) *
+                                                     partial_floats(rows_per_tile, params.head_size)
                                                : 0);
 #pragma unroll
   for (int i = 0; i < 2; i++) {
@@ -132,9 +139,9 @@ __device__ __forceinline__ void finish_segment(const AttentionParams& params, co
     for (int w = 0; w < config.slices; w++) {
       sum += sums[first + w][row % 16] * exp2_approximate(maxima[first + w][row % 16] - softmax_reference(maximum));
     }
-    if (is_part) {
-      part[rows_per_part * params.head_size + row * 2] = maximum;
-      part[rows_per_part * params.head_size + row * 2 + 1] = sum;
+    if (is_split) {
+      partial[rows_per_tile * params.head_size + row * 2] = maximum;
+      partial[rows_per_tile * params.head_size + row * 2 + 1] = sum;
       factors[row] = 1.0f;
     } else {
       const RowPlace place = row_place(params, config, segment, row);
@@ -181,27 +188,27 @@ __device__ __forceinline__ void finish_segment(const AttentionParams& params, co
       }
 #pragma unroll
       for (int j = 0; j < 4; j++) total[j] *= factors[row];
-      if (is_part) {
-        store_pack<4>(part + row * params.head_size + d, total);
+      if (is_split) {
+        store_pack<4>(partial + row * params.head_size + d, total);
       } else {
         const int64_t index = row_place(params, config, segment, row).index;
         store_pack<4>(static_cast<T*>(params.output.data) + index * params.head_size + d, total);
       }
     }
   }
-  if (!is_part) return;
+  if (!is_split) return;
 
   __threadfence();
   __syncthreads();
   unsigned* const arrivals = scratch.arrivals + arrival_slot(segment, config);
   if (threadIdx.x == 0) {
-    is_last = atomicAdd(arrivals, 1u) + 1 == unsigned(segment.parts);
+    is_last = atomicAdd(arrivals, 1u) + 1 == unsigned(segment.splits);
     if (is_last) *arrivals = 0;
   }
   __syncthreads();
   if (!is_last) return;
   __threadfence();
-  merge_parts<T>(params, config, scratch, segment, references, factors);
+  merge_splits<T>(params, config, scratch, segment, references, factors);
 }
 
 }  // namespace attention

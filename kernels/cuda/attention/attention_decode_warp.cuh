@@ -1,33 +1,33 @@
 #pragma once
-// What one warp of decode attention has and does: 16 rows against its slice of the keys of each tile, with an online
-// softmax of its own (FlashAttention-2, Dao 2023).
+// The work of one warp of decode attention: 16 rows against the warp's slice of each tile of keys, with its own online
+// softmax (FlashAttention-2, Dao 2023).
 
 #include "attention/attention_decode_load.cuh"
 #include "common/convert.cuh"
 
 namespace attention {
 
-/// Two floats rounded to T, the first in the low half.
+/// Rounds two floats to T and packs them, the first in the low half.
 template <typename T>
 __device__ __forceinline__ uint32_t round_pair(float first, float second) {
   const Pack<T, 2> pack{{from_float<T>(first), from_float<T>(second)}};
   return *reinterpret_cast<const uint32_t*>(&pack);
 }
 
-/// tanh to about 1e-7 absolute; NaN stays NaN.
+/// tanh with an absolute error of about 1e-7; NaN stays NaN.
 __device__ __forceinline__ float tanh_approximate(float value) {
   return 1.0f - __fdividef(2.0f, 1.0f + exp2_approximate(value * (2.0f * log2_e)));
 }
 
-/// What a lane knows of the two rows that it has of a fragment.
+/// The two rows of which a lane holds fragments.
 struct LaneRows {
-  KeyRange keys[2];  // none: not a row
+  KeyRange keys[2];  // empty if the row does not exist
   float slope[2];
   int position[2];
   KeyRange kept_by_all;
 };
 
-/// Row `row` of a tile, in the batch.
+/// The position of a row of an output tile in the batch.
 struct RowPlace {
   int token;  // of the sequence
   int head;
@@ -37,10 +37,10 @@ struct RowPlace {
 __device__ __forceinline__ RowPlace row_place(const AttentionParams& params, const DecodeConfig& config,
                                               const Segment& segment, int row) {
   const int group = params.heads / params.kv_heads;
-  const int row_of_item = segment.item % config.row_tiles * (16 * config.row_groups) + row;
+  const int row_of_kv_head = segment.output_tile % config.row_tiles * (16 * config.row_groups) + row;
   RowPlace place;
-  place.token = row_of_item / group;
-  place.head = segment.item / config.row_tiles * group + row_of_item % group;
+  place.token = row_of_kv_head / group;
+  place.head = segment.output_tile / config.row_tiles * group + row_of_kv_head % group;
   place.index = output_row(params, segment.work.query.first_token + place.token, place.head);
   return place;
 }
@@ -49,10 +49,10 @@ __device__ __forceinline__ int count_rows(const AttentionParams& params, const D
                                           const Segment& segment) {
   const int group = params.heads / params.kv_heads;
   const int rows_per_tile = 16 * config.row_groups;
-  return min(segment.work.query.length * group - segment.item % config.row_tiles * rows_per_tile, rows_per_tile);
+  return min(segment.work.query.length * group - segment.output_tile % config.row_tiles * rows_per_tile, rows_per_tile);
 }
 
-/// One warp's rows and what it has summed for them.
+/// One warp's rows and their running sums.
 template <typename T, int Padded>
 struct DecodeWarp {
   static constexpr int slabs = slabs_per_slice<Padded>;
@@ -61,7 +61,7 @@ struct DecodeWarp {
   LaneRows rows;
   float out[Padded / 8][4];
   float maximum[2];
-  float sum[2];  // the lane's share
+  float sum[2];  // over the lane's keys
 
   __device__ __forceinline__ void start(const AttentionParams& params, const DecodeConfig& config,
                                         const Segment& segment, int row_group) {
@@ -100,7 +100,7 @@ struct DecodeWarp {
     }
   }
 
-  /// Adds the keys of a slice, the first of which is `first_key`.
+  /// Processes a slice of keys starting at `first_key`.
   template <bool Vllm>
   __device__ __forceinline__ void add_slice(const unsigned char* memory, const AttentionParams& params,
                                             const KeyRange& needed, int first_key) {
@@ -150,7 +150,7 @@ struct DecodeWarp {
  private:
   __device__ __forceinline__ void multiply_keys(const unsigned char* memory, float (&scores)[slabs * 2][4]) const {
     const int lane = threadIdx.x % warp_size;
-    // Two sums each, as a product waits for the one before.
+    // Two accumulators per score, because each product waits for the previous one on the same accumulator.
     float odd_scores[slabs * 2][4];
 #pragma unroll
     for (int n = 0; n < slabs * 2; n++) {
@@ -178,7 +178,7 @@ struct DecodeWarp {
     }
   }
 
-  /// Products become scores in base 2, -infinity where the row does not keep the key.
+  /// Turns products into base-2 scores; -infinity if the row does not keep the key.
   __device__ __forceinline__ void finish_scores(const AttentionParams& params, int first_key,
                                                 float (&scores)[slabs * 2][4]) const {
     const ScoreFactors factors = score_factors(params);
@@ -216,7 +216,8 @@ struct DecodeWarp {
     }
   }
 
-  /// Scores become exponentials. Sums are rescaled where a maximum has grown. A NaN is no maximum, but goes on.
+  /// Turns scores into exponentials, and rescales the sums if a maximum has grown. fmaxf ignores NaN, so a NaN score
+  /// never becomes the maximum, but it propagates through the sums.
   __device__ __forceinline__ void update_maximum(float (&scores)[slabs * 2][4]) {
     float rescale[2];
     bool grows = false;

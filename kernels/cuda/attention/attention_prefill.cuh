@@ -1,7 +1,9 @@
 #pragma once
-// Attention by tensor cores of many query rows at once: FlashAttention-2 (Dao, 2023) from a paged cache or contiguous
-// rows. A block has a tile of rows of one KV head's group, a warp 16 or 32 of them. Scores and outputs stay in registers,
-// and queries where there is room; the block's keys and values pass through shared memory.
+// Prefill attention on tensor cores: FlashAttention-2 (Dao, 2023) over a paged cache or contiguous rows. A block
+// computes a tile of query rows of one KV head's group, each warp 16 or 32 of them, and loops over tiles of keys.
+// Scores and outputs stay in registers, and queries if there is room. The block's keys and values pass through shared
+// memory, filled by asynchronous copies one tile ahead. Softmax is online: per row, a running reference (close to the
+// maximum) and sum.
 
 #include "attention/attention_prefill_keys.cuh"
 #include "attention/attention_prefill_products.cuh"
@@ -9,7 +11,7 @@
 
 namespace attention {
 
-/// Divides a warp's outputs by their rows' sums and stores them, through shared memory that nobody reads any more.
+/// Divides a warp's outputs by their rows' sums and stores them, through shared memory that is no longer in use.
 template <typename T, typename Tile>
 __device__ __forceinline__ void store_rows(float (&outputs)[Tile::row_blocks][Tile::chunks][4],
                                            RowState<Tile::row_blocks>& state, float factor,
@@ -57,21 +59,21 @@ __device__ __forceinline__ void store_rows(float (&outputs)[Tile::row_blocks][Ti
   }
 }
 
-/// `scale_factor` is what makes base-2 scores of what prepare_scores and modify_scores leave. `Vllm`: a cache of that
-/// layout. `tiles` as count_tiles has it; blocks of all tiles and KV heads.
+/// `scale_factor` turns the scores left by prepare_scores and modify_scores into base-2 scores. `Vllm`: the cache has
+/// that layout. `tiles` is count_tiles(); the grid has one block per tile and KV head.
 template <typename T, int HeadSize, TileSize Size, Modifiers Modified, bool Vllm>
 __global__ void __launch_bounds__(PrefillTile<HeadSize, Size>::threads, PrefillTile<HeadSize, Size>::min_blocks)
-    attention_prefill_kernel(const AttentionParams params, float scale_factor, int tiles, bool all) {
+    attention_prefill_kernel(const AttentionParams params, float scale_factor, int tiles, bool include_decodes) {
   using Tile = PrefillTile<HeadSize, Size>;
   using Keys = PrefillKeys<T, Tile, Vllm>;
   PrefillMemory<Tile>& memory = *shared_memory<PrefillMemory<Tile>>();
   const float factor = Modified == Modifiers::any ? 1.0f : scale_factor;
   const int group = params.heads / params.kv_heads;
   const int kv_head = blockIdx.x % params.kv_heads;
-  // The last tiles of a sequence have the most keys: they go first.
+  // The last tiles of a causal sequence have the most keys, so they start first.
   const RowTile tile = find_tile(params, tiles - 1 - int(blockIdx.x / params.kv_heads), group, Tile::rows);
   if (tile.num_rows == 0) return;
-  if (!all && tile.sequence < params.sequences && tile.query_length <= decode_query_length(group)) return;
+  if (!include_decodes && tile.sequence < params.sequences && tile.query_length <= decode_query_length(group)) return;
 
   const int warp = threadIdx.x / warp_size;
   const int lane = threadIdx.x % warp_size;
@@ -99,7 +101,7 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Size>::threads, PrefillT
     }
   }
   const int begin = keys.range.begin / Tile::keys * Tile::keys;
-  int next_block = 0;  // the first warp's, see PrefillKeys::look_up
+  int next_block = 0;  // in the first warp, see PrefillKeys::look_up
   if (warp == 0) {
     keys.publish(begin, keys.look_up(begin));
     keys.publish(begin + Tile::keys, keys.look_up(begin + Tile::keys));
@@ -132,11 +134,11 @@ __global__ void __launch_bounds__(PrefillTile<HeadSize, Size>::threads, PrefillT
   }
 
   int stage = 0;
-  bool odd = false;  // whether `stage` is used for an even number of times
+  bool odd = false;  // parity of the current round through the stages, for wait_for_arrivals
 #pragma unroll 1
   for (int first = begin; first < keys.range.end; first += Tile::keys) {
-    // All have started to copy this tile, so nobody reads the one two before any more. With two stages nobody may read
-    // the one before.
+    // All threads have started to copy this tile, so none still reads the tile two before. With only two stages, none
+    // may read the previous tile either.
     wait_for_arrivals(memory.arrivals[stage], odd);
     if (Tile::stages == 2) __syncthreads();
     const int next_stage = stage + 1 < Tile::stages ? stage + 1 : 0;

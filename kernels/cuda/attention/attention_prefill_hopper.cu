@@ -14,7 +14,7 @@ struct HeadSizeTag {
   static constexpr int value = HeadSize;
 };
 
-/// Calls `body` with the smallest head size that has tiles and is not less.
+/// Calls `body` with the smallest head size, among those that have tiles, that is not less than `head_size`.
 template <typename Body>
 auto with_hopper_head_size(int head_size, Body&& body) {
   if (head_size <= 64) return body(HeadSizeTag<64>{});
@@ -24,7 +24,7 @@ auto with_hopper_head_size(int head_size, Body&& body) {
   return body(HeadSizeTag<256>{});
 }
 
-/// Whether the copy engine can read keys and values: what it counts in, and where it begins.
+/// Whether the copy engine can address queries, keys and values: coordinates fit in int32, and everything is aligned.
 bool can_copy_keys(const AttentionParams& params) {
   const bool paged = params.block_tables != nullptr;
   if (paged && params.vllm_layout) return false;
@@ -49,11 +49,11 @@ bool can_prefill_hopper(const LaunchContext& context, const AttentionParams& par
   });
 }
 
-void attend_prefill_hopper(const LaunchContext& context, const AttentionParams& params, bool all) {
+void attend_prefill_hopper(const LaunchContext& context, const AttentionParams& params, bool include_decodes) {
   with_half_type(params.query.type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     with_hopper_head_size(params.head_size, [&](auto size) {
-      launch_prefill_hopper<T, decltype(size)::value>(context, params, all);
+      launch_prefill_hopper<T, decltype(size)::value>(context, params, include_decodes);
     });
   });
 }

@@ -1,25 +1,26 @@
 #pragma once
-// Attention of many query rows at once by Hopper's own instructions, after FlashAttention-3 (Shah et al., 2024), from a
-// paged cache or contiguous rows. attention_prefill_hopper_work.cuh says who does what.
+// Prefill attention with Hopper's own instructions, after FlashAttention-3 (Shah et al., 2024), over a paged cache or
+// contiguous rows. attention_prefill_hopper_work.cuh describes the roles of the warps.
 //
-// The products of a warpgroup run while its threads do something else. So it starts the product of its queries with the
-// next tile of keys before that of its probabilities with this tile's values, and computes the next probabilities under
-// the second. Warpgroups take turns in starting products: one computes exponentials while another's products run.
+// Warpgroup products run asynchronously. A warpgroup starts the product of its queries with the next tile of keys
+// before the product of its probabilities with this tile's values, and computes the next probabilities while the second
+// product runs. Warpgroups take turns in starting products, so that one computes exponentials while another's products
+// occupy the tensor cores ("ping-pong").
 
 #include "attention/attention_prefill_hopper_load.cuh"
 #include "attention/attention_prefill_hopper_rows.cuh"
 
 namespace attention {
 
-/// A warpgroup that computes: 64 rows of each piece of work of the block.
+/// A warpgroup that computes: 64 rows of each piece of the block's work.
 template <typename T, typename Tile, Modifiers Modified>
 struct HopperConsumer {
   const AttentionParams& params;
   HopperMemory<Tile>& memory;
-  const float factor;          // what makes base-2 scores of modified ones
-  const float product_factor;  // softcap: of products, before it
+  const float factor;          // turns modified scores into base-2 scores
+  const float product_factor;  // with softcap: scales products before the tanh
   const KeyLayout& layout;
-  const int number;  // of the consumer
+  const int number;  // index of this consumer
 
   static constexpr int keys = Tile::keys;
 
@@ -28,7 +29,7 @@ struct HopperConsumer {
     if (threadIdx.x % warp_size == 0) arrive(empty);
   }
 
-  /// Consumers go round, so each waits for the one before it.
+  /// Consumers take turns in a ring; each waits for the previous one.
   __device__ __forceinline__ void take_turn() const { named_barrier(1 + number, 2 * warpgroup_size); }
   __device__ __forceinline__ void pass_turn() const {
     named_barrier_arrive(1 + (number + 1) % Tile::consumers, 2 * warpgroup_size);
@@ -76,7 +77,7 @@ struct HopperConsumer {
     return rows;
   }
 
-  /// Keys that every row of the warpgroup keeps.
+  /// The keys that every row of the warpgroup keeps.
   __device__ __forceinline__ KeyRange kept_by_all(const HopperWork& work) const {
     const int group = params.heads / params.kv_heads;
     const int first_position = work.context - work.tile.query_length;
@@ -85,7 +86,7 @@ struct HopperConsumer {
       return kept_keys(params, position, work.context, key_capacity(params));
     };
     const int first = number * 64;
-    if (first >= work.tile.num_rows) return {0, INT32_MAX};  // rows that nobody reads
+    if (first >= work.tile.num_rows) return {0, INT32_MAX};  // rows that are not stored
     return {kept(min(first + 64, work.tile.num_rows) - 1).begin, kept(first).end};
   }
 
@@ -114,7 +115,7 @@ struct HopperConsumer {
       wait_for_phase(memory.queries_full[query_stage.index], query_stage.parity);
       start_scores();
     };
-    // Work that has keys, or none.
+    // Returns the next work that has keys, or the end; stores zeros for work without keys.
     const auto next_work = [&] {
       HopperWork work = receive_work(memory, slot);
       while (work.tile.num_rows > 0 && work.tiles_of(keys) == 0) {
@@ -138,7 +139,7 @@ struct HopperConsumer {
       const int tiles = work.tiles_of(keys);
       int key = (work.range.begin / keys + tiles - 1) * keys;
       float rescale[2];
-      // Makes probabilities of scores whose product is done, and lets their keys go.
+      // Turns finished scores into probabilities, and releases their keys.
       const auto finish_scores = [&] {
         const unsigned bad_boxes = memory.bad_boxes[key_stage.index];
         release(memory.keys_empty[key_stage.index]);
@@ -172,8 +173,8 @@ struct HopperConsumer {
       }
       release(memory.queries_empty[query_stage.index]);
       query_stage.advance();
-      // The next work's first product runs while the outputs of this one are stored. Each branch has its products for
-      // itself: the compiler would wait after every single product if some were under way where branches meet.
+      // The next work's first product runs while this work's outputs are stored. Each branch has its own products: if
+      // some were in flight where branches join, the compiler would wait after every single product.
       const HopperWork next = next_work();
       more = next.tile.num_rows > 0;
       const auto finish_work = [&] {
@@ -194,11 +195,11 @@ struct HopperConsumer {
       wait_for_products<0>(scores);
       work = next;
     }
-    if (number == 0) take_turn();  // so that no arrival is left
+    if (number == 0) take_turn();  // so that no arrival is left over
   }
 };
 
-/// Blocks of one multiprocessor each. `factor` and `product_factor` as HopperConsumer has them.
+/// Launched with one block per multiprocessor. `factor` and `product_factor` as in HopperConsumer.
 template <typename T, int HeadSize, Modifiers Modified>
 __global__ void __launch_bounds__(HopperTile<HeadSize>::threads, 1)
     attention_prefill_hopper_kernel(const __grid_constant__ AttentionParams params,
@@ -211,7 +212,7 @@ __global__ void __launch_bounds__(HopperTile<HeadSize>::threads, 1)
   HopperMemory<Tile>& memory = *shared_memory<HopperMemory<Tile>>();
   if (threadIdx.x == 0) memory.init_barriers();
   __syncthreads();
-  // The same in all lanes: the compiler is told so.
+  // Tells the compiler that the value is uniform across the warp.
   const int warp = __shfl_sync(all_lanes, int(threadIdx.x / warp_size), 0);
   if (warp < 4) {
     release_registers<Tile::loader_registers>();

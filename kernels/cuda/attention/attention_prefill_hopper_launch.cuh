@@ -7,7 +7,7 @@
 namespace attention {
 
 template <typename T, int HeadSize, Modifiers Modified>
-void launch_prefill_hopper_modified(const LaunchContext& context, const AttentionParams& params, bool all) {
+void launch_prefill_hopper_modified(const LaunchContext& context, const AttentionParams& params, bool include_decodes) {
   using Tile = HopperTile<HeadSize>;
   const int group = params.heads / params.kv_heads;
   const int64_t tiles = count_tiles(params, group, Tile::rows);
@@ -28,7 +28,7 @@ void launch_prefill_hopper_modified(const LaunchContext& context, const Attentio
       .box = {Tile::part, boxed_queries ? group : 1, box_tokens, whole_heads ? Tile::parts : 1, 1},
   });
 
-  const int box_keys = paged ? std::min(params.block_size, Tile::most_box_keys) : Tile::most_box_keys;
+  const int box_keys = paged ? std::min(params.block_size, Tile::max_box_keys) : Tile::max_box_keys;
   const bool whole_keys = paged && whole_heads;
   constexpr int group_bytes = 8 * Tile::part * int(sizeof(T));
   const KeyLayout layout = whole_keys ? KeyLayout{box_keys, true, Tile::parts * group_bytes, group_bytes}
@@ -62,17 +62,19 @@ void launch_prefill_hopper_modified(const LaunchContext& context, const Attentio
           .threads = unsigned(Tile::threads),
           .shared_bytes = sizeof(HopperMemory<Tile>)},
          params, queries, map_keys(params.key), map_keys(params.value),
-         HopperGrid{int(tiles), all, layout, boxed_queries, counter.data()},
+         HopperGrid{int(tiles), include_decodes, layout, boxed_queries, counter.data()},
          (softcap ? params.softcap : params.scale) * log2_e, softcap ? params.scale / params.softcap : 1.0f);
 }
 
 template <typename T, int HeadSize>
-void launch_prefill_hopper(const LaunchContext& context, const AttentionParams& params, bool all) {
+void launch_prefill_hopper(const LaunchContext& context, const AttentionParams& params, bool include_decodes) {
   if (params.softcap > 0.0f) {
-    return launch_prefill_hopper_modified<T, HeadSize, Modifiers::softcap>(context, params, all);
+    return launch_prefill_hopper_modified<T, HeadSize, Modifiers::softcap>(context, params, include_decodes);
   }
-  if (params.alibi_slopes) return launch_prefill_hopper_modified<T, HeadSize, Modifiers::alibi>(context, params, all);
-  launch_prefill_hopper_modified<T, HeadSize, Modifiers::none>(context, params, all);
+  if (params.alibi_slopes) {
+    return launch_prefill_hopper_modified<T, HeadSize, Modifiers::alibi>(context, params, include_decodes);
+  }
+  launch_prefill_hopper_modified<T, HeadSize, Modifiers::none>(context, params, include_decodes);
 }
 
 }  // namespace attention

@@ -1,26 +1,26 @@
 #pragma once
-// The warps of attention_prefill_hopper.cuh that load: one has keys copied, one values, by boxes as KeyLayout has them;
-// two load queries. What keeps the products waiting is how early a copy starts, so each warp only waits for a place to
-// copy to, and looks up one tile ahead where that lies.
+// The loading warps of attention_prefill_hopper.cuh. One has the copy engine load keys, one values, in boxes as
+// described by KeyLayout; two load queries. Products wait least if copies start as early as possible, so each warp only
+// waits for a free stage, and looks up its block table entries one tile ahead.
 
 #include "attention/attention_prefill_hopper_work.cuh"
 
 namespace attention {
 
-/// A row of a tensor map that is outside the tensor: its boxes are zeros.
+/// A row outside the tensor map, whose boxes become zeros.
 constexpr int no_row = -2048;
 
-/// Where the keys (and values) of one piece of work lie, tile by tile.
+/// Locates the keys (and values) of one piece of work, tile by tile.
 template <typename Tile>
 struct HopperKeys {
   const AttentionParams& params;
   const HopperWork& work;
   const KeyLayout& layout;
 
-  static constexpr int bad_row = no_row - 1;  // also outside: in a block that is out of range
+  static constexpr int bad_row = no_row - 1;  // also outside: the block table entry is out of range
 
-  /// The row of the map of each of a tile's boxes: in lane b that of box b. Boxes that no row of queries keeps are zeros,
-  /// and so are bad ones.
+  /// Looks up the boxes of the tile at `key`: lane b returns the map's row of box b. Boxes that no query row keeps
+  /// become zeros, and so do those with a bad block table entry.
   __device__ __forceinline__ int look_up(int key) const {
     const int lane = threadIdx.x % warp_size;
     const int start = key + lane * layout.box_keys;
@@ -36,7 +36,7 @@ struct HopperKeys {
   __device__ __forceinline__ int tiles() const { return work.tiles_of(Tile::keys); }
   __device__ __forceinline__ int last_tile() const { return (work.range.end - 1) / Tile::keys * Tile::keys; }
 
-  /// Whether a box of the tile has keys that some row keeps, and others.
+  /// Whether a box of the tile has both keys that some row keeps and others.
   __device__ __forceinline__ bool has_edge(int key) const {
     const KeyRange& range = work.range;
     return (range.begin > key && range.begin % layout.box_keys != 0) ||
@@ -44,7 +44,8 @@ struct HopperKeys {
   }
 };
 
-/// Starts to copy the boxes of a tile, whose rows of the map are in the lanes as Boxes::row has them.
+/// Starts the copies of a tile's boxes. `rows` holds the map's row of each box in the lanes, as HopperKeys::look_up
+/// returns it.
 template <typename Tile>
 __device__ __forceinline__ void copy_boxes(uint16_t (&to)[Tile::keys * Tile::parts * Tile::part], const TensorMap& map,
                                            uint64_t& full, int rows, const KeyLayout& layout, int kv_head) {
@@ -65,7 +66,7 @@ __device__ __forceinline__ void copy_boxes(uint16_t (&to)[Tile::keys * Tile::par
   }
 }
 
-/// Values of a tile whose rows outside of `[begin, end)` become zeros, as 0 * NaN is NaN.
+/// Zeros the values of a tile in rows outside [begin, end), because 0 * NaN is NaN.
 template <typename Tile>
 __device__ __forceinline__ void clear_rows(uint16_t (&values)[Tile::keys * Tile::parts * Tile::part],
                                            const KeyLayout& layout, int begin, int end) {
@@ -79,7 +80,8 @@ __device__ __forceinline__ void clear_rows(uint16_t (&values)[Tile::keys * Tile:
   __syncwarp();
 }
 
-/// One warp, for all work of the block: takes it, tells the other warps of it, and has its keys copied.
+/// The first loading warp: takes the block's work from the grid's counter, passes it to the other warps, and has its
+/// keys copied.
 template <typename Tile>
 __device__ __forceinline__ void load_keys(const AttentionParams& params, HopperMemory<Tile>& memory,
                                           const TensorMap& map, const HopperGrid& grid) {
@@ -105,7 +107,7 @@ __device__ __forceinline__ void load_keys(const AttentionParams& params, HopperM
     if (work.tile.num_rows > 0) {
       publish(work);
       const HopperKeys<Tile> keys = {params, work, grid.layout};
-      int key = keys.last_tile();  // from the last tile to the first
+      int key = keys.last_tile();  // tiles are processed from last to first
       int rows = keys.look_up(key);
 #pragma unroll 1
       for (int tiles = keys.tiles(); tiles > 0; tiles--, key -= Tile::keys) {
@@ -120,13 +122,13 @@ __device__ __forceinline__ void load_keys(const AttentionParams& params, HopperM
       }
     }
     taken = __shfl_sync(all_lanes, taken, 0);
-    if (taken == total - 1 && lane == 0) *grid.counter = 0;  // nobody takes another
+    if (taken == total - 1 && lane == 0) *grid.counter = 0;  // the last work was taken: reset for the next launch
     index = taken + int(gridDim.x);
   }
   publish(HopperWork{});
 }
 
-/// Another: has values copied.
+/// The second loading warp: has values copied.
 template <typename Tile>
 __device__ __forceinline__ void load_values(const AttentionParams& params, HopperMemory<Tile>& memory,
                                             const TensorMap& map, const HopperGrid& grid) {
@@ -160,7 +162,7 @@ __device__ __forceinline__ void load_values(const AttentionParams& params, Hoppe
   }
 }
 
-/// Copies a tile's queries, each thread its 16-byte chunks.
+/// Copies a tile's queries in 16-byte chunks, divided among the threads.
 template <typename T, typename Tile>
 __device__ __forceinline__ void copy_queries(const AttentionParams& params, const HopperWork& work,
                                              uint16_t (&to)[Tile::parts][Tile::rows][Tile::part]) {
@@ -186,8 +188,8 @@ __device__ __forceinline__ void copy_queries(const AttentionParams& params, cons
   __syncwarp();
 }
 
-/// The other warps that load: queries of all work of the block. Boxes bring them, tokens by heads of the group, where
-/// the group's size divides a tile's rows.
+/// The other two loading warps: load the queries of the block's work. If the group's size divides a tile's rows, the
+/// copy engine loads them in boxes of tokens by heads; otherwise the threads copy them.
 template <typename T, typename Tile>
 __device__ __forceinline__ void load_queries(const AttentionParams& params, HopperMemory<Tile>& memory,
                                              const TensorMap& map, const HopperGrid& grid) {

@@ -1,27 +1,28 @@
 #pragma once
-// From scores to probabilities, in the fragments of a warpgroup's products (multiply_shared of wgmma.cuh): a thread has
-// columns 8 j + 2 (lane % 4) and the next of two rows, lane / 4 and 8 rows on, of its warp's 16.
+// Scores to probabilities, in the register fragments of a warpgroup's products (see multiply_shared in wgmma.cuh): a
+// thread holds columns 8 j + 2 (lane % 4) and the next one, of row lane / 4 of its warp's 16 rows and of the row 8
+// below.
 
 #include "attention/attention_prefill_hopper_work.cuh"
 #include "attention/attention_prefill_scores.cuh"
 
 namespace attention {
 
-/// What a thread knows of its two rows.
+/// The state of a thread's two rows.
 struct HopperRows {
   KeyRange kept[2];
-  float reference[2];  // of exponentials, in the scores' unit; it lags behind the maximum by at most max_lag
-  float sum[2];        // the thread's part
-  float slope[2];      // ALiBi, in the scores' unit
+  float reference[2];  // of the exponentials, in units of scores; at most max_lag below the maximum
+  float sum[2];        // over the thread's columns
+  float slope[2];      // ALiBi, in units of scores
   int position[2];
 };
 
-/// The first of the thread's rows, of the tile: consumers follow the warpgroup that loads.
+/// The index in the tile of the thread's first row. Consumer warps follow the loading warpgroup.
 __device__ __forceinline__ int first_row_of_thread() {
   return (threadIdx.x / warp_size - 4) * 16 + threadIdx.x % warp_size / 4;
 }
 
-/// Softcap or ALiBi, of the scores of keys from `key` on.
+/// Applies softcap or ALiBi to the scores of keys starting at `key`.
 template <Modifiers Modified, typename T, int Count>
 __device__ __forceinline__ void modify_scores(float (&scores)[Count], const HopperRows& rows, int key,
                                               float product_factor) {
@@ -43,7 +44,7 @@ __device__ __forceinline__ void modify_scores(float (&scores)[Count], const Hopp
   }
 }
 
-/// Scores of keys that their row does not keep become -infinity, those of bad boxes NaN.
+/// Sets scores of keys that their row does not keep to -infinity, and those of bad boxes to NaN.
 template <int Count>
 __device__ __forceinline__ void mask_scores(float (&scores)[Count], const HopperRows& rows, int key, unsigned bad_boxes,
                                             int box_keys) {
@@ -61,8 +62,8 @@ __device__ __forceinline__ void mask_scores(float (&scores)[Count], const Hopper
   }
 }
 
-/// Scores become probabilities, 2^(factor * (score - reference)). True where references have moved: what was summed up
-/// before is to be multiplied by `rescale`.
+/// Turns scores into probabilities, 2^(factor * (score - reference)). Returns true if references have moved: then
+/// earlier sums must be multiplied by `rescale`.
 template <int Count>
 __device__ __forceinline__ bool update_rows(float (&scores)[Count], HopperRows& rows, float (&rescale)[2],
                                             float factor) {
@@ -70,7 +71,7 @@ __device__ __forceinline__ bool update_rows(float (&scores)[Count], HopperRows& 
   bool moves = false;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    // Two maxima side by side, so that each need not wait for the one before.
+    // Two independent maxima, to shorten the dependency chain.
     float even = fmaxf(scores[half * 2], scores[half * 2 + 1]);
     float odd = fmaxf(scores[4 + half * 2], scores[4 + half * 2 + 1]);
 #pragma unroll
@@ -81,7 +82,7 @@ __device__ __forceinline__ bool update_rows(float (&scores)[Count], HopperRows& 
     largest[half] = fmaxf(even, odd);
     largest[half] = fmaxf(largest[half], __shfl_xor_sync(all_lanes, largest[half], 1));
     largest[half] = fmaxf(largest[half], __shfl_xor_sync(all_lanes, largest[half], 2));
-    // Also from -infinity to anything; not from -infinity to -infinity, whose difference is NaN.
+    // True also for -infinity to any other value; false for -infinity to -infinity, whose difference is NaN.
     moves |= (largest[half] - rows.reference[half]) * factor > max_lag;
   }
   moves = __any_sync(all_lanes, moves);
@@ -113,7 +114,7 @@ __device__ __forceinline__ bool update_rows(float (&scores)[Count], HopperRows& 
   return moves;
 }
 
-/// Probabilities as operand a of the product with values.
+/// Packs probabilities as operand a of the product with values.
 template <typename T, int Count>
 __device__ __forceinline__ void pack_weights(uint32_t (&weights)[Count / 8][4], const float (&scores)[Count]) {
 #pragma unroll
@@ -123,7 +124,8 @@ __device__ __forceinline__ void pack_weights(uint32_t (&weights)[Count / 8][4], 
   }
 }
 
-/// Four lanes have a pair each of four chunks of 8 elements; afterwards each has one chunk, whose number is its own.
+/// Transposes among four lanes: each has one pair of each of four chunks of 8 elements, and then one whole chunk,
+/// number lane % 4.
 __device__ __forceinline__ void exchange_chunks(uint32_t (&pairs)[4]) {
   const int lane = threadIdx.x % 4;
 #pragma unroll
@@ -177,12 +179,12 @@ __device__ __forceinline__ void store_rows(const float (&outputs)[Tile::head_siz
   }
 }
 
-/// Zeros for rows without keys.
+/// Stores zeros for rows without keys.
 template <typename T>
 __device__ __forceinline__ void store_no_rows(const AttentionParams& params, const HopperWork& work) {
   const int group = params.heads / params.kv_heads;
   const int chunks = params.head_size / 8;
-  const int first = (threadIdx.x / warp_size - 4) * 16;  // of the warp
+  const int first = (threadIdx.x / warp_size - 4) * 16;  // first row of the warp
 #pragma unroll 1
   for (int row = first; row < min(first + 16, work.tile.num_rows); row++) {
     const int token = (work.tile.first_row + row) / group;

@@ -1,9 +1,9 @@
 #pragma once
 // How a block of attention_prefill_hopper.cuh divides its work, and what its warps share.
 //
-// A block stays on its multiprocessor and takes one piece of work after another: a tile of query rows of one KV head.
-// Its first warpgroup loads, the others compute, 64 rows each. All they tell each other goes through barriers in shared
-// memory, so that keys arrive, are multiplied and become probabilities at the same time.
+// Blocks are persistent: each occupies one multiprocessor and takes one piece of work after another, a tile of query
+// rows of one KV head. Warps are specialized: the first warpgroup loads, the others compute, 64 rows each. They
+// communicate only through mbarriers in shared memory, so that loads, products and softmax overlap.
 
 #include "attention/attention_rows.cuh"
 #include "common/block_reduce.cuh"
@@ -11,8 +11,8 @@
 
 namespace attention {
 
-/// Tiles for heads of at most HeadSize elements: 64, 96, 128, 192 or 256. Per computing thread, registers hold the
-/// outputs (HeadSize / 2), scores of a tile of keys (keys / 2) and probabilities of the one before (keys / 4).
+/// Tiles for heads of at most HeadSize elements: 64, 96, 128, 192 or 256. Each computing thread's registers hold
+/// outputs (HeadSize / 2), scores of a tile of keys (keys / 2) and probabilities of the previous tile (keys / 4).
 template <int HeadSize>
 struct HopperTile {
   static constexpr int head_size = HeadSize;
@@ -21,21 +21,21 @@ struct HopperTile {
   static constexpr int consumers = HeadSize == 64 ? 3 : 2;  // warpgroups that compute
   static constexpr int rows = 64 * consumers;
   static constexpr int keys = HeadSize <= 128 ? 128 : HeadSize == 192 ? 96 : 80;
-  static constexpr int most_box_keys = keys % 32 == 0 ? 32 : 16;
+  static constexpr int max_box_keys = keys % 32 == 0 ? 32 : 16;
   static constexpr int stages = 2;  // tiles of keys in shared memory, and of values
-  static constexpr int query_stages = HeadSize <= 128 ? 2 : 1;  // tiles of queries; two where there is room
+  static constexpr int query_stages = HeadSize <= 128 ? 2 : 1;  // tiles of queries; two if there is room
   static constexpr int threads = warpgroup_size * (1 + consumers);
   static constexpr int loader_registers = consumers == 3 ? 32 : 40;
   static constexpr int consumer_registers = consumers == 3 ? 160 : 232;
 };
 
-/// One piece of work. None: there is no more.
+/// One piece of work.
 struct HopperWork {
-  RowTile tile;  // with no rows: none
+  RowTile tile;  // without rows: end of the work
   int kv_head;
   int context;     // keys of the sequence
-  int first_key;   // contiguous: of the sequence
-  KeyRange range;  // keys that some row keeps
+  int first_key;   // of the sequence, if keys are contiguous
+  KeyRange range;  // kept by any row
 
   __device__ int tiles_of(int keys) const {
     return range.end > range.begin ? (range.end - 1) / keys - range.begin / keys + 1 : 0;
@@ -43,17 +43,17 @@ struct HopperWork {
 };
 
 constexpr int work_slots = 2;
-constexpr int query_warps = 2;  // of the first warpgroup; of its others one loads keys, one values
+constexpr int query_warps = 2;  // the first warpgroup also has one warp that loads keys, and one for values
 
-/// At a multiple of 1,024 bytes, as are all tiles in it.
+/// The block's shared memory. Aligned to 1,024 bytes, as are all tiles in it.
 template <typename Tile>
 struct HopperMemory {
   uint16_t queries[Tile::query_stages][Tile::parts][Tile::rows][Tile::part];
   uint16_t keys[Tile::stages][Tile::keys * Tile::parts * Tile::part];  // see KeyLayout
   uint16_t values[Tile::stages][Tile::keys * Tile::parts * Tile::part];
   HopperWork work[work_slots];
-  unsigned bad_boxes[Tile::stages];  // of keys: a bit for each that lies in a block that is out of range
-  // Of each pair one says that there is something, the other that it is not needed any more.
+  unsigned bad_boxes[Tile::stages];  // bit b: the block table entry of box b of the keys is out of range
+  // Of each pair of barriers, one signals that a buffer has been filled, the other that it may be reused.
   uint64_t work_full[work_slots];
   uint64_t work_empty[work_slots];
   uint64_t queries_full[Tile::query_stages];
@@ -62,7 +62,7 @@ struct HopperMemory {
   uint64_t keys_empty[Tile::stages];
   uint64_t values_full[Tile::stages];
   uint64_t values_empty[Tile::stages];
-  uint64_t edge_full;  // values that are not complete before some of them were overwritten by zeros
+  uint64_t edge_full;  // copied values some of whose rows must be zeroed before they are full
 
   __device__ void init_barriers() {
     constexpr int consumer_warps = 4 * Tile::consumers;
@@ -85,8 +85,8 @@ struct HopperMemory {
   }
 };
 
-/// A place in a ring of buffers. Who fills waits for `empty` with `parity ^ 1`, as all are empty at first; who reads
-/// waits for `full` with `parity`.
+/// A position in a ring of buffers. The producer waits for `empty` with `parity ^ 1`, since all buffers are empty at
+/// first; the consumer waits for `full` with `parity`.
 template <int Size>
 struct Ring {
   int index = 0;
@@ -98,30 +98,30 @@ struct Ring {
   }
 };
 
-/// How a tile of keys or values lies in shared memory: in groups of 8 keys, 64 elements of each. If a box brings whole
-/// keys of a block of the cache, the groups of the same keys follow each other. A box brings one part (64 elements) of
-/// keys if the head size is no multiple of 64, because only the end of the innermost dimension is filled up with zeros,
-/// or if keys are contiguous, because then a box may begin at any key; the tile's groups of one part follow each other.
+/// The layout of a tile of keys or values in shared memory: groups of 8 keys by 64 elements (a part of the head). If a
+/// box loads whole keys of a cache block, the parts of the same keys are adjacent. A box loads only one part of keys if
+/// the head size is not a multiple of 64, because only the innermost dimension is padded with zeros, or if keys are
+/// contiguous, because then a box may start at any key; the groups of one part are then adjacent.
 struct KeyLayout {
   int box_keys;
   bool whole_keys;
-  int next_keys;  // bytes from a group to that of the next 8 keys
-  int next_part;  // to that of the next 64 elements
+  int next_keys;  // bytes to the group of the next 8 keys
+  int next_part;  // bytes to the group of the next 64 elements
 
-  /// The row of the tile that has a 16-byte chunk of shared memory.
+  /// The key within the tile of a 16-byte chunk of shared memory.
   template <typename Tile>
   __device__ __forceinline__ int key_of(int chunk) const {
     return whole_keys ? chunk / (64 * Tile::parts) * 8 + chunk / 8 % 8 : chunk / 8 % Tile::keys;
   }
 };
 
-/// What all blocks divide: `tiles` as count_tiles has it, by KV heads.
+/// The work of the whole grid: `tiles`, from count_tiles(), times KV heads.
 struct HopperGrid {
   int tiles;
-  bool all;           // also sequences that attend_decode computes
+  bool include_decodes;           // also compute the sequences of attend_decode
   KeyLayout layout;
-  bool boxed_queries;  // whether a box has a tile's queries, or one part of them
-  unsigned* counter;  // zero before and after
+  bool boxed_queries;  // whether the copy engine loads queries
+  unsigned* counter;  // of work taken; zero before and after the launch
 };
 
 __device__ __forceinline__ HopperWork find_work(const AttentionParams& params, const HopperGrid& grid, int index,
@@ -129,10 +129,10 @@ __device__ __forceinline__ HopperWork find_work(const AttentionParams& params, c
   HopperWork work;
   const int group = params.heads / params.kv_heads;
   work.kv_head = index % params.kv_heads;
-  // The last tiles of a sequence have the most keys: they go first.
+  // The last tiles of a causal sequence have the most keys, so they start first.
   work.tile = find_tile(params, grid.tiles - 1 - index / params.kv_heads, group, rows_per_tile);
   const RowTile& tile = work.tile;
-  if (!grid.all && tile.sequence < params.sequences && tile.query_length <= decode_query_length(group)) {
+  if (!grid.include_decodes && tile.sequence < params.sequences && tile.query_length <= decode_query_length(group)) {
     work.tile.num_rows = 0;
   }
   work.context = context_length(params, tile.sequence);
@@ -148,7 +148,7 @@ __device__ __forceinline__ HopperWork find_work(const AttentionParams& params, c
   return work;
 }
 
-/// The next piece of work, for a warp that reads it. `slot` moves on.
+/// Receives the next piece of work in a warp, and advances `slot`.
 template <typename Tile>
 __device__ __forceinline__ HopperWork receive_work(HopperMemory<Tile>& memory, Ring<work_slots>& slot) {
   wait_for_phase(memory.work_full[slot.index], slot.parity);

@@ -1,7 +1,7 @@
 #pragma once
-// How a block of attention_prefill.cuh divides its work, and how it copies keys and values to shared memory: tile by
-// tile, the next one while the block computes with the one before. Where there is room for three tiles a warp may run
-// ahead of another by one, so that one's products use the tensor cores while another computes exponentials.
+// How a block of attention_prefill.cuh divides its work and copies keys and values to shared memory: tile by tile, each
+// while the block computes with the previous one. If there is room for three tiles, a warp may run ahead of others by
+// one, so that one warp's products use the tensor cores while another computes exponentials.
 
 #include <cstdint>
 
@@ -14,59 +14,61 @@
 
 namespace attention {
 
-/// Keys of a tile in shared memory.
+/// The number of keys in a tile.
 constexpr int key_tile_size(int head_size, TileSize size) {
   if (size == TileSize::small) return head_size == 64 ? 64 : 32;
   if (head_size == 64) return 128;
   return head_size == 256 && size == TileSize::medium ? 32 : 64;
 }
 
-/// Head sizes are padded to 64, 128 or 256. In tiles that are not small each key that a warp reads from shared memory
-/// serves 32 rows, but for the largest heads, whose output would not fit in registers.
+/// Head sizes are padded to 64, 128 or 256. In larger tiles, each key that a warp reads from shared memory serves 32
+/// rows, except for the largest heads, whose outputs would not fit in registers.
 template <int HeadSize, TileSize Size>
 struct PrefillTile {
   static constexpr bool is_small = Size == TileSize::small;
   static constexpr int head_size = HeadSize;
-  static constexpr int chunks = HeadSize / 8;  // of 16 bytes, of a row
+  static constexpr int chunks = HeadSize / 8;  // of 16 bytes, per row
   static constexpr int warps = is_small ? 4 : 8;
   static constexpr int threads = warps * warp_size;
-  static constexpr int row_blocks = !is_small && HeadSize <= 128 ? 2 : 1;  // of 16 rows, of a warp
+  static constexpr int row_blocks = !is_small && HeadSize <= 128 ? 2 : 1;  // of 16 rows, per warp
   static constexpr int warp_rows = 16 * row_blocks;
   static constexpr int rows = warps * warp_rows;
-  // Registers hold the output, the scores of a step, and the queries where there is room for them: a step of many keys
-  // matters more, as what it costs whatever its keys is much, and so does a second set of fragments.
+  // Registers hold the outputs, the scores of a step, and the queries if there is room. Steps of many keys take
+  // precedence, because the fixed cost of a step is high; so does a second set of fragments.
   static constexpr bool shared_queries = HeadSize == 128 && Size == TileSize::large;
   static constexpr int stages = is_small ? 2 : 3;  // tiles of keys in shared memory
   static constexpr int keys = key_tile_size(HeadSize, Size);
   static constexpr int step_keys = keys == 128 || (HeadSize == 128 && Size == TileSize::medium) ? keys / 2 : keys;
-  static constexpr int min_blocks = is_small ? 2 : 1;  // of a multiprocessor
+  static constexpr int min_blocks = is_small ? 2 : 1;  // per multiprocessor
 };
 
-/// Keys that some row of a warp keeps, and those that every row keeps.
+/// The keys that any row of a warp keeps, and those that every row keeps.
 struct WarpKeys {
   KeyRange some;
   KeyRange every;
 };
 
-constexpr int block_slots = 4;  // for tiles: that before the first warp's, its own, and two that are yet to be copied
+constexpr int block_slots = 4;  // of tiles: the one before the first warp's, its own, and two not yet copied
 
-/// Aligned so that no row of chunks crosses a multiple of its size, for other_chunk.
+/// The block's shared memory. Aligned so that no row of chunks crosses a multiple of its size, which other_chunk relies
+/// on.
 template <typename Tile>
 struct alignas(512) PrefillMemory {
-  // Rows of 16-byte chunks. Layout vllm: of values, rows are elements of the head, and keys lie along them.
+  // Rows of 16-byte chunks. In layout vllm, the rows of values are elements of the head, with keys along them.
   uint4 keys[Tile::stages][Tile::keys * Tile::chunks];
   uint4 values[Tile::stages][Tile::keys * Tile::chunks];
   uint4 queries[Tile::shared_queries ? Tile::rows * Tile::chunks : 1];
-  const void* blocks[block_slots][Tile::keys / 8];  // of the cache: where a tile's keys begin in each
-  unsigned bad_blocks[block_slots];                 // a bit for each that is out of range
-  bool whole[block_slots];                          // whether the tile is copied without zeros
-  uint64_t arrivals[Tile::stages];                  // of the tiles of keys and values
+  const void* blocks[block_slots][Tile::keys / 8];  // start of a tile's keys in each cache block
+  unsigned bad_blocks[block_slots];                 // bit i: block table entry i is out of range
+  bool whole[block_slots];                          // whether the tile needs no zeros
+  uint64_t arrivals[Tile::stages];                  // of tiles of keys and values
   WarpKeys warp_keys[Tile::warps];
-  int tokens[Tile::rows];    // of the sequence
+  int tokens[Tile::rows];    // row's token within the sequence
   float slopes[Tile::rows];  // ALiBi, base 2
 };
 
-/// A chunk's place in its row, such that 8 rows' chunks of one number, or 8 chunks of one row, lie in different banks.
+/// The swizzled position of a chunk in its row, such that the same chunk of 8 rows, and 8 chunks of one row, lie in
+/// different banks.
 template <int RowChunks>
 __device__ __forceinline__ int swizzle(int row, int chunk) {
   if constexpr (RowChunks >= 8) {
@@ -76,23 +78,23 @@ __device__ __forceinline__ int swizzle(int row, int chunk) {
   }
 }
 
-/// The shared_address of the chunk `rows` rows on whose number differs in `bits`.
+/// The shared address of the chunk that is `rows` rows below and whose number differs in `bits`.
 template <int RowChunks>
 __device__ __forceinline__ uint32_t other_chunk(uint32_t chunk, int rows, int bits) {
   return (chunk ^ uint32_t(bits * sizeof(uint4))) + uint32_t(rows * RowChunks * sizeof(uint4));
 }
 
-/// The keys and values of one head that a block of threads reads. Contiguous keys are one cache block per tile.
-/// `Vllm`: they lie in a cache of layout vllm.
+/// The keys and values of one head for one block. Contiguous keys count as one cache block per tile. `Vllm`: they lie
+/// in a cache of layout vllm.
 template <typename T, typename Tile, bool Vllm>
 struct PrefillKeys {
   const AttentionParams& params;
   PrefillMemory<Tile>& memory;
-  KeyRange range;  // that the tile of rows keeps
+  KeyRange range;  // kept by any row of the tile
   int sequence;
   int kv_head;
-  int first_key;    // contiguous: of the sequence
-  int block_shift;  // log2 of a block's keys
+  int first_key;    // of the sequence, if keys are contiguous
+  int block_shift;  // log2(keys per cache block)
 
   static constexpr int not_needed = -2;
   static constexpr int bad_block = -1;
@@ -105,7 +107,7 @@ struct PrefillKeys {
     block_shift = __ffs(paged ? params.block_size : Tile::keys) - 1;
   }
 
-  /// The block that a lane of the first warp looks up for the tile at `key`; 0 where keys are contiguous.
+  /// In the first warp, returns the block that this lane looks up for the tile at `key`; 0 if keys are contiguous.
   __device__ __forceinline__ int look_up(int key) const {
     const int column = (key >> block_shift) + threadIdx.x;
     const int64_t start = int64_t(column) << block_shift;
@@ -115,7 +117,7 @@ struct PrefillKeys {
     return params.block_tables ? cache_block(params, sequence, column) : 0;
   }
 
-  /// Hands what the first warp looked up for the tile at `key` to all, after a barrier.
+  /// Publishes the first warp's look-ups for the tile at `key` to the block, which sees them after a barrier.
   __device__ __forceinline__ void publish(int key, int block) const {
     const int slot = slot_of(key);
     const unsigned bad_blocks = __ballot_sync(all_lanes, block == bad_block);
@@ -130,21 +132,21 @@ struct PrefillKeys {
     if (!params.block_tables) {
       start = (int64_t(first_key + key) * params.kv_heads + kv_head) * params.head_size;
     } else if (block >= 0) {
-      start = Vllm ? vllm_value_offset(sizes, block, 0, kv_head, 0)  // as it is for keys
+      start = Vllm ? vllm_value_offset(sizes, block, 0, kv_head, 0)  // the same offset for keys
                    : flash_offset(sizes, block, key & ((1 << block_shift) - 1), kv_head);
     }
     memory.blocks[slot][threadIdx.x] = static_cast<const T*>(params.key.data) + start;
   }
 
-  /// Whether the block of the cache that holds a key is out of range.
+  /// Whether the block table entry of a key is out of range.
   __device__ __forceinline__ bool is_bad(int key) const {
     return memory.bad_blocks[slot_of(key)] >> (unsigned(key) % Tile::keys >> block_shift) & 1;
   }
 
-  /// Whether any is, of the tile that has the key.
+  /// Whether any block table entry of the key's tile is out of range.
   __device__ __forceinline__ bool any_bad_block(int key) const { return memory.bad_blocks[slot_of(key)] != 0; }
 
-  /// Starts to copy the tile at `key`. Keys out of `range` become zeros, as 0 * NaN is NaN.
+  /// Starts the copies of the tile at `key`. Keys outside `range` become zeros, because 0 * NaN is NaN.
   __device__ __forceinline__ void copy(int key, int stage) const {
     if constexpr (Vllm) copy_vllm_keys(key, stage);
     if (memory.whole[slot_of(key)]) {
@@ -161,19 +163,19 @@ struct PrefillKeys {
     return key >= range.begin && key < range.end && !is_bad(key);
   }
 
-  /// The first key that the tile in `slot` has of the block of its key number `index`.
+  /// The start of the keys in the cache block that holds key `index` of the tile in `slot`.
   __device__ __forceinline__ const T* block_keys(int slot, int index) const {
     return static_cast<const T*>(memory.blocks[slot][index >> block_shift]);
   }
 
-  /// What is in the values where `key` is in the keys.
+  /// The address in the values that corresponds to `key` in the keys.
   __device__ __forceinline__ const T* value_of(const T* key) const {
     const intptr_t distance =
         reinterpret_cast<intptr_t>(params.value.data) - reinterpret_cast<intptr_t>(params.key.data);
     return reinterpret_cast<const T*>(reinterpret_cast<intptr_t>(key) + distance);
   }
 
-  /// `Whole`: the tile has no zeros.
+  /// `Whole`: the tile needs no zeros.
   template <bool Whole>
   __device__ __forceinline__ void copy_rows(int key, int stage) const {
     constexpr int rows_per_pass = Tile::threads / Tile::chunks;
@@ -183,7 +185,7 @@ struct PrefillKeys {
     const int block_mask = (1 << block_shift) - 1;
     const int chunk = threadIdx.x % Tile::chunks;
     constexpr int passes = Tile::keys / rows_per_pass;
-    const T* from[passes];  // looked up together, before the first copy
+    const T* from[passes];  // computed before the first copy
 #pragma unroll
     for (int pass = 0; pass < passes; pass++) {
       const int row = pass * rows_per_pass + threadIdx.x / Tile::chunks;
@@ -199,7 +201,7 @@ struct PrefillKeys {
     }
   }
 
-  /// Chunk c of the keys of a block lie together. A thread copies chunks of one key.
+  /// For each chunk, the keys of a block are contiguous. A thread copies chunks of one key.
   __device__ __forceinline__ void copy_vllm_keys(int key, int stage) const {
     static_assert(Tile::threads % Tile::keys == 0 && Tile::keys * Tile::chunks % Tile::threads == 0);
     const int row = threadIdx.x % Tile::keys;
@@ -214,7 +216,7 @@ struct PrefillKeys {
     }
   }
 
-  /// 8 keys of an element of the head lie together. At the ends of the range they are taken one by one.
+  /// For each element of the head, 8 keys are contiguous. At the ends of the range, elements are masked individually.
   template <bool Whole>
   __device__ __forceinline__ void copy_vllm_values(int key, int stage) const {
     constexpr int row_chunks = Tile::keys / 8;
@@ -222,8 +224,8 @@ struct PrefillKeys {
     static_assert(row_chunks == 1 << row_shift);
     const int slot = slot_of(key);
     const int block_mask = (1 << block_shift) - 1;
-    const int chunks_shift = min(block_shift - 3, row_shift);  // chunks of a row in one block
-    // Threads next to each other read what lies next to each other; 8 of them write to different banks.
+    const int chunks_shift = min(block_shift - 3, row_shift);  // log2(chunks of a row in one cache block)
+    // Adjacent threads read adjacent chunks, while 8 of them write to different banks.
     const int low_chunk = threadIdx.x & ((1 << chunks_shift) - 1);
     const int thread = threadIdx.x >> chunks_shift;
     const int first = (thread & ~7) + (((thread & 7) * 9 << min(chunks_shift, 3) >> 3) & 7);
@@ -247,7 +249,7 @@ struct PrefillKeys {
     }
   }
 
-  /// Two elements, zeros instead of those of keys out of range.
+  /// Two elements, zeroed if their keys are out of range.
   __device__ __forceinline__ uint32_t kept_pair(uint32_t pair, int key) const {
     if (key < range.begin || key >= range.end) pair &= 0xffff0000u;
     if (key + 1 < range.begin || key + 1 >= range.end) pair &= 0x0000ffffu;

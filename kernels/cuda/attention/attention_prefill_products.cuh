@@ -1,11 +1,11 @@
 #pragma once
-// The two products of attention, of a warp's rows: queries times keys, and probabilities times values.
+// The two matrix products of attention for a warp's rows: queries times keys, and probabilities times values.
 
 #include "attention/attention_prefill_keys.cuh"
 
 namespace attention {
 
-/// A warp's rows of queries, as operand a of multiply_matrices.
+/// Loads a warp's query rows as operand a of multiply_matrices.
 template <typename T, typename Tile>
 __device__ __forceinline__ void load_queries(uint32_t (&queries)[Tile::row_blocks][Tile::head_size / 16][4],
                                              const AttentionParams& params, const PrefillMemory<Tile>& memory,
@@ -32,7 +32,7 @@ __device__ __forceinline__ void load_queries(uint32_t (&queries)[Tile::row_block
   }
 }
 
-/// Starts to copy a warp's rows of queries to shared memory. Rows past the tile's become zeros.
+/// Starts the copies of a warp's query rows to shared memory. Rows beyond the tile become zeros.
 template <typename T, typename Tile>
 __device__ __forceinline__ void copy_queries(const AttentionParams& params, PrefillMemory<Tile>& memory,
                                              const RowTile& tile, int first_row, int kv_head) {
@@ -49,8 +49,8 @@ __device__ __forceinline__ void copy_queries(const AttentionParams& params, Pref
   }
 }
 
-/// Adds products of the warp's queries with keys from number `first_index` of the tile on. The queries lie in registers
-/// or in shared memory.
+/// Adds the products of the warp's queries with the keys starting at index `first_index` of the tile. The queries are
+/// in registers or in shared memory.
 template <typename T, typename Tile>
 __device__ __forceinline__ void multiply_keys(float (&scores)[Tile::row_blocks][Tile::step_keys / 8][4],
                                               const uint32_t (&queries)[Tile::row_blocks][Tile::head_size / 16][4],
@@ -66,7 +66,7 @@ __device__ __forceinline__ void multiply_keys(float (&scores)[Tile::row_blocks][
       (Tile::shared_queries ? query_row * Tile::chunks + swizzle<Tile::chunks>(query_row, lane / 16) : 0));
   constexpr int key_blocks = Tile::step_keys / 16;
   constexpr int head_blocks = Tile::head_size / 16;
-  // Two of each: the next are loaded while one is multiplied.
+  // Double-buffered: the next fragments are loaded while the current ones are multiplied.
   uint32_t fragments[2][4];
   uint32_t query_fragments[2][Tile::row_blocks][4];
   const auto load_queries = [&](int d) {
@@ -113,7 +113,7 @@ __device__ __forceinline__ void multiply_values(float (&outputs)[Tile::row_block
                               Transposed ? 0 : first_index, Transposed ? first_index / 8 : 0);
   constexpr int key_blocks = Tile::step_keys / 16;
   constexpr int head_blocks = Tile::head_size / 16;
-  uint32_t fragments[2][4];  // the next are loaded while one is multiplied
+  uint32_t fragments[2][4];  // double-buffered
   const auto load_values = [&](int step) {
     const int k = step / head_blocks;
     const int d = step % head_blocks;

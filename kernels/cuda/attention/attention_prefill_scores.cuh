@@ -1,16 +1,17 @@
 #pragma once
-// From the products of queries and keys to probabilities, in the fragments of a warp: see multiply_matrices of ptx.cuh.
-// Of each 16x8 matrix a lane has columns 2p and 2p + 1 of rows g and g + 8, p = lane % 4, g = lane / 4.
+// Products of queries and keys to probabilities, in a warp's register fragments (see multiply_matrices in ptx.cuh): of
+// each 16x8 matrix, a lane holds columns 2p and 2p + 1 of rows g and g + 8, with p = lane % 4 and g = lane / 4.
 
 #include "attention/attention_prefill_keys.cuh"
 #include "common/convert.cuh"
 
 namespace attention {
 
-/// The reference of a row's exponentials may lag behind the maximum by so much, in base 2: sums are rarely rescaled.
+/// How far, in base 2, the reference of a row's exponentials may lag behind the maximum. This makes rescaling of sums
+/// rare.
 constexpr float max_lag = 8.0f;
 
-/// tanh to the accuracy that a score of type T needs.
+/// tanh with the accuracy that scores of type T need.
 template <typename T>
 __device__ __forceinline__ float capped(float value) {
   if constexpr (std::is_same_v<T, bfloat16>) {
@@ -21,18 +22,19 @@ __device__ __forceinline__ float capped(float value) {
   }
 }
 
-/// What the warp's rows are, for all that depends on more than the product of query and key.
+/// The position of a warp's rows, for masks and biases.
 struct WarpRows {
-  int first;           // of the tile of rows
-  int first_position;  // of the sequence's queries
+  int first;           // in the tile of rows
+  int first_position;  // of the sequence's first query
   int context;
   int capacity;
 };
 
-/// What a kernel does with scores apart from a positive scale; `any` is all of it, whatever there is.
+/// The modifications of scores that a kernel supports besides a positive scale. `any` supports all of them, and checks
+/// which are present at run time.
 enum class Modifiers { none, softcap, alibi, any };
 
-/// What the products of queries and keys are added to: zeros, or ALiBi in the unit of the products.
+/// Initializes the accumulators of the products: zeros, or ALiBi in units of the products.
 template <Modifiers Modified, typename T, typename Tile, bool Vllm, int Rows, int Keys>
 __device__ __forceinline__ void prepare_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, Vllm>& keys,
                                                const WarpRows& rows, int first_key) {
@@ -59,8 +61,8 @@ __device__ __forceinline__ void prepare_scores(float (&scores)[Rows][Keys][4], c
   }
 }
 
-/// Base-2 scores from products, but for a factor: softcap, ALiBi and the additive mask. `first_key` is the first of the
-/// scores' keys.
+/// Applies softcap, ALiBi and the additive mask to products. The results are base-2 scores up to the kernel's factor.
+/// `first_key` is the key of the first column.
 template <Modifiers Modified, typename T, typename Tile, bool Vllm, int Rows, int Keys>
 __device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, Vllm>& keys,
                                               const RowTile& tile, const WarpRows& rows, int first_key) {
@@ -134,7 +136,7 @@ __device__ __forceinline__ void modify_scores(float (&scores)[Rows][Keys][4], co
   }
 }
 
-/// Scores of keys that their row does not keep become -infinity, those of unreadable blocks NaN.
+/// Sets scores of keys that their row does not keep to -infinity, and those with a bad block table entry to NaN.
 template <typename T, typename Tile, bool Vllm, int Rows, int Keys>
 __device__ __forceinline__ void mask_scores(float (&scores)[Rows][Keys][4], const PrefillKeys<T, Tile, Vllm>& keys,
                                             const WarpRows& rows, int first_key) {
@@ -170,14 +172,15 @@ __device__ __forceinline__ void mask_scores(float (&scores)[Rows][Keys][4], cons
   }
 }
 
-/// Of each of a lane's rows: what its exponentials refer to, in the scores' unit, and the lane's part of their sum.
+/// The softmax state of a lane's rows: the reference of the exponentials, in units of scores, and the sum over the
+/// lane's columns.
 template <int Rows>
 struct RowState {
   float reference[Rows][2];
   float sum[Rows][2];
 };
 
-/// Scores become probabilities, 2^(factor * (score - reference)); where the reference moves, sums and outputs follow.
+/// Turns scores into probabilities, 2^(factor * (score - reference)). If a reference moves, rescales sums and outputs.
 template <int Rows, int Keys, int Columns>
 __device__ __forceinline__ void update_rows(float (&scores)[Rows][Keys][4], RowState<Rows>& state,
                                             float (&outputs)[Rows][Columns][4], float factor) {
@@ -195,7 +198,7 @@ __device__ __forceinline__ void update_rows(float (&scores)[Rows][Keys][4], RowS
       largest = fmaxf(largest, __shfl_xor_sync(all_lanes, largest, 1));
       largest = fmaxf(largest, __shfl_xor_sync(all_lanes, largest, 2));
       maximum[r][half] = largest;
-      // Also from -infinity to anything; not from -infinity to -infinity, whose difference is NaN.
+      // True also for -infinity to any other value; false for -infinity to -infinity, whose difference is NaN.
       moves |= (largest - state.reference[r][half]) * factor > max_lag;
     }
   }

@@ -8,22 +8,23 @@ namespace attention {
 namespace {
 
 constexpr int min_keys_per_split = 256;
-constexpr int max_splits = 65535;  // of a grid
+constexpr int max_splits = 65535;  // limit of grid dimension z
 
-// By rows of a tile. The widest heads leave no registers for more rows.
+// Shapes by rows per tile. The largest heads leave no registers for more rows.
 using NarrowShape = ScalarShape<4, 128, 4, 1, 4, 2, 4>;
 using MiddleShape = ScalarShape<16, 64, 2, 4, 4, 2, 3>;
 using WideShape = ScalarShape<64, 32, 4, 4, 8, 2, 3>;
 using LongHeadShape = ScalarShape<16, 64, 2, 4, 4, 8, 2>;
 
-/// Query tokens that are expected of a sequence.
+/// The expected number of query tokens per sequence.
 int expected_query_length(const AttentionParams& params) {
   if (!params.cu_seqlens_q) return 1;
   const int average = (params.tokens + params.sequences / 2) / std::max(1, params.sequences);
   return std::max(1, std::min(params.max_query_length, average));
 }
 
-/// How many parts the keys are split into: as many as let `busy_blocks` grow to `wanted_blocks`.
+/// Chooses the number of splits of the keys: enough to grow `busy_blocks` to `wanted_blocks`, but not shorter than
+/// min_keys_per_split.
 int choose_splits(const LaunchContext& context, const AttentionParams& params, int64_t busy_blocks,
                   int64_t wanted_blocks, int query_length) {
   if (context.splits > 0) return std::min(context.splits, max_splits);

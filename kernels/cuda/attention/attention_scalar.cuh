@@ -1,22 +1,22 @@
 #pragma once
 // Attention on CUDA cores, in exact float32. A block computes a tile of rows over its split of the keys, one tile of
-// keys after the other. Keys and values pass through shared memory, in chunks of their heads. The threads are divided
-// three ways: over (rows, keys) for scores, over rows for the softmax, and over (keys, rows, elements) for the sums of
-// values, which stay in registers.
+// keys after the other, with an online softmax. Keys and values pass through shared memory in chunks of a head. The
+// threads are divided three ways: over (rows, keys) for scores, over rows for the softmax, and over (keys, rows,
+// elements) for the sums of values, which stay in registers.
 
 #include "attention/attention_scalar_scores.cuh"
 #include "common/shared_memory.cuh"
 
 namespace attention {
 
-/// How the keys are split. The results of a split are float32, for a merge.
+/// The splits of the keys. Each split writes a float32 output and log-sum-exp, which merge_attention_states merges.
 struct ScalarSplits {
   int count;
   float* outputs;  // [count, T, H, D]; null for one split
   float* lses;     // [count, T, H]
 };
 
-/// The part of a tile's keys that falls to a split. Splits start at multiples of `keys_per_tile`.
+/// The keys of a tile that belong to a split. Splits start at multiples of `keys_per_tile`.
 __device__ __forceinline__ KeyRange split_keys(const AttentionParams& params, const RowTile& tile, int context,
                                                int split, int splits, int keys_per_tile) {
   const int group = params.heads / params.kv_heads;
@@ -36,7 +36,7 @@ __device__ __forceinline__ KeyRange split_keys(const AttentionParams& params, co
   return range;
 }
 
-/// Adds up the sums of the key groups, in their order, and stores the tile's rows. `memory` is shared.
+/// Adds the sums of the key groups in order, through shared memory, and stores the tile's rows.
 template <typename To, typename Shape>
 __device__ __forceinline__ void store_sums(const float4 (&sums)[Shape::max_chunks][Shape::value_rows], float* memory,
                                            const float* row_factors, const AttentionParams& params,
@@ -61,10 +61,10 @@ __device__ __forceinline__ void store_sums(const float4 (&sums)[Shape::max_chunk
       if (row >= tile.num_rows || d >= width) continue;
       float total[4] = {};
       for (int k = 0; k < Shape::key_groups; k++) {
-        float part[4];
-        load_pack<4>(part, memory + (k * Shape::rows + row) * scalar_chunk + d);
+        float partial[4];
+        load_pack<4>(partial, memory + (k * Shape::rows + row) * scalar_chunk + d);
 #pragma unroll
-        for (int j = 0; j < 4; j++) total[j] += part[j];
+        for (int j = 0; j < 4; j++) total[j] += partial[j];
       }
       const float factor = row_factors[row];
 #pragma unroll
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(scalar_threads, Shape::blocks)
   const int head_size = params.head_size;
   const int query_stride = Shape::query_stride(head_size);
   float* query = shared_memory<float>();  // [rows, query_stride]
-  float* heads = query + Shape::rows * query_stride;  // of keys or values: [keys, scalar_stride]
+  float* heads = query + Shape::rows * query_stride;  // one chunk of keys or values: [keys, scalar_stride]
   float* scores = heads + Shape::keys * scalar_stride;  // [rows, score_stride]
 
   const CacheSizes sizes = {params.num_blocks, params.block_tables ? params.block_size : 1, params.kv_heads,

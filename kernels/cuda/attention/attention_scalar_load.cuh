@@ -1,5 +1,5 @@
 #pragma once
-// How attention on CUDA cores gets keys and values into shared memory, as float32.
+// Loads keys and values into shared memory, as float32, for attention on CUDA cores.
 
 #include "attention/attention_rows.cuh"
 #include "cache/cache_layout.cuh"
@@ -8,17 +8,17 @@
 namespace attention {
 
 constexpr int scalar_threads = 128;
-constexpr int scalar_chunk = 64;                   // elements of a head
-constexpr int scalar_stride = scalar_chunk + 4;    // of a key in shared memory; the 4 spread the banks
+constexpr int scalar_chunk = 64;                   // elements of a head that are loaded at once
+constexpr int scalar_stride = scalar_chunk + 4;    // of a key in shared memory; the padding avoids bank conflicts
 constexpr int scalar_columns = scalar_chunk / 4;  // threads along a chunk, 4 elements each
 
-/// Where a key lies: its block and its place in the block.
+/// The location of a key: its block and its offset in the block.
 struct KeySlot {
   int block;
   int offset;
 };
-constexpr int bad_block = -1;  // of a key that should be there, but whose block table entry is out of range
-constexpr int no_key = -2;     // outside of the split
+constexpr int bad_block = -1;  // the key exists, but its block table entry is out of range
+constexpr int no_key = -2;     // the key is outside the split
 
 __device__ __forceinline__ KeySlot find_slot(const AttentionParams& params, int sequence, int first_key,
                                              int position) {
@@ -26,7 +26,7 @@ __device__ __forceinline__ KeySlot find_slot(const AttentionParams& params, int 
   return {cache_block(params, sequence, position / params.block_size), position % params.block_size};
 }
 
-/// Accesses of a thread to a chunk of a tile, of which so many are under way at once.
+/// The loads of a thread for one chunk of a tile; `batch` of them are in flight at once.
 template <int Keys, typename T>
 struct ScalarLoads {
   static constexpr int count = Keys * scalar_chunk / pack_size<T> / scalar_threads;
@@ -34,8 +34,8 @@ struct ScalarLoads {
   static_assert(count % batch == 0 && count * pack_size<T> * scalar_threads == Keys * scalar_chunk);
 };
 
-/// Elements [first_d, first_d + width) of the keys or values of a tile, whose heads' elements lie in packs of 16 bytes:
-/// values of layout vllm do not. Keys that are not there are zeros.
+/// Loads elements [first_d, first_d + width) of the keys or values of a tile, whose elements lie in packs of 16 bytes
+/// (all but values of layout vllm). Missing keys become zeros.
 template <int Keys, bool VllmKeys, typename T>
 __device__ __forceinline__ void load_heads(float* to, const T* cache, const CacheSizes& sizes, const KeySlot* slots,
                                            int kv_head, int first_d, int width) {
@@ -49,7 +49,7 @@ __device__ __forceinline__ void load_heads(float* to, const T* cache, const Cach
 #pragma unroll
     for (int load = 0; load < Loads::batch; load++) {
       const int i = threadIdx.x + (first + load) * scalar_threads;
-      // Neighbouring lanes read neighbouring packs.
+      // Adjacent lanes read adjacent packs.
       const int key = VllmKeys ? i % Keys : i / packs;
       const int d = (VllmKeys ? i / Keys : i % packs) * n;
       const KeySlot slot = slots[key];
@@ -70,7 +70,7 @@ __device__ __forceinline__ void load_heads(float* to, const T* cache, const Cach
   }
 }
 
-/// The same for values of layout vllm, where an element of neighbouring slots lies together.
+/// The same for values of layout vllm, in which the same element of adjacent slots is contiguous.
 template <int Keys, typename T>
 __device__ __forceinline__ void load_vllm_values(float* to, const T* cache, const CacheSizes& sizes,
                                                  const KeySlot* slots, int kv_head, int first_d, int width) {
@@ -83,7 +83,7 @@ __device__ __forceinline__ void load_vllm_values(float* to, const T* cache, cons
     for (int load = 0; load < Loads::batch; load++) {
       const int i = threadIdx.x + (first + load) * scalar_threads;
       const int d = i % scalar_chunk;
-      const int key = i / scalar_chunk * n;  // the first of n in one block, any of which may not be there
+      const int key = i / scalar_chunk * n;  // the first of n keys in one block, any of which may be missing
       KeySlot slot = slots[key];
 #pragma unroll
       for (int k = 1; k < n; k++) {

@@ -1,13 +1,14 @@
 #pragma once
-// What a thread of attention on CUDA cores does with a tile of keys and values: scores, softmax, sums.
+// The work of a thread in attention on CUDA cores for a tile of keys and values: scores, softmax, weighted sums.
 
 #include "attention/attention_scalar_load.cuh"
 #include "common/block_reduce.cuh"
 
 namespace attention {
 
-/// `Rows` x `Keys` scores at a time, of which a thread has ScoreRows x ScoreKeys; of the sums it has ValueRows x 4 in
-/// each of at most MaxChunks chunks. Registers are for `Blocks` blocks on a multiprocessor.
+/// The shape of a block's work: tiles of `Rows` x `Keys` scores, of which a thread computes ScoreRows x ScoreKeys. Of
+/// the weighted sums, it holds ValueRows x 4 in each of at most MaxChunks chunks. Registers are limited so that
+/// `Blocks` blocks fit on a multiprocessor.
 template <int Rows, int Keys, int ScoreRows, int ScoreKeys, int ValueRows, int MaxChunks, int Blocks>
 struct ScalarShape {
   static constexpr int rows = Rows;
@@ -27,7 +28,7 @@ struct ScalarShape {
   static constexpr int score_stride = Keys + 4;
   static_assert(Rows / ScoreRows * score_columns == scalar_threads && threads_per_row <= warp_size);
   static_assert(key_groups * row_groups * scalar_columns == scalar_threads && Keys % (4 * key_groups) == 0);
-  // The parts of the sums take the place of keys and scores in the end.
+  // The partial sums reuse the memory of keys and scores at the end.
   static_assert(key_groups * Rows * scalar_chunk <= Keys * scalar_stride + Rows * score_stride);
 
   __host__ __device__ static constexpr int query_stride(int head_size) { return head_size + 4; }
@@ -36,14 +37,14 @@ struct ScalarShape {
   }
 };
 
-/// One row of a tile, as the softmax needs it.
+/// A row's data for the softmax.
 struct ScalarRow {
-  int token;  // of the batch
-  int head;   // of all query heads
+  int token;  // in the batch
+  int head;   // among all query heads
   int position;
   KeyRange keys;
   float slope;        // ALiBi, base 2
-  const float* mask;  // of the sequence's first key, or null
+  const float* mask;  // entry of the sequence's first key, or null
 };
 
 __device__ __forceinline__ ScalarRow scalar_row(const AttentionParams& params, const RowTile& tile, int row,
@@ -66,7 +67,7 @@ __device__ __forceinline__ ScalarRow scalar_row(const AttentionParams& params, c
   return found;
 }
 
-/// Base-2 score of a kept key.
+/// The base-2 score of a kept key.
 __device__ __forceinline__ float finish_score(const AttentionParams& params, const ScoreFactors& factors,
                                               const ScalarRow& row, float product, int position) {
   float score = product * factors.product;
@@ -78,7 +79,7 @@ __device__ __forceinline__ float finish_score(const AttentionParams& params, con
 
 __device__ __forceinline__ float4 load4(const float* from) { return *reinterpret_cast<const float4*>(from); }
 
-/// Adds to scores[i][j] the products of `width` elements of rows first_row + i and keys first_key + j * key_step.
+/// Adds to scores[i][j] the product of `width` elements of query row i and key first_key + j * Shape::score_columns.
 template <typename Shape>
 __device__ __forceinline__ void add_scores(float (&scores)[Shape::score_rows][Shape::score_keys], const float* query,
                                            int query_stride, const float* keys, int first_key, int width) {
@@ -101,8 +102,7 @@ __device__ __forceinline__ void add_scores(float (&scores)[Shape::score_rows][Sh
   }
 }
 
-/// Adds to the sums of a thread's rows and elements its share of the keys: `weights` are its rows', `values` its
-/// elements.
+/// Adds the thread's share of the keys to its weighted sums. `weights` starts at its rows, `values` at its elements.
 template <typename Shape>
 __device__ __forceinline__ void add_values(float4 (&sums)[Shape::value_rows], const float* weights,
                                            const float* values, int key_group) {
@@ -126,13 +126,14 @@ __device__ __forceinline__ void add_values(float4 (&sums)[Shape::value_rows], co
   }
 }
 
-/// One row's online softmax. The threads of a row hold the same maximum, and each the sum of its own keys.
+/// The online softmax of a row. The threads of a row hold the same maximum, and each the sum over its own keys.
 template <typename Shape>
 struct ScalarSoftmax {
   float maximum = -infinity;
   float sum = 0.0f;
 
-  /// Turns the scores of a tile of keys into weights, in place. Returns the factor of the row's sums so far.
+  /// Turns the scores of a tile of keys into weights, in place. Returns the factor by which the row's earlier sums must
+  /// be scaled.
   __device__ __forceinline__ float update(const AttentionParams& params, const ScoreFactors& factors,
                                           const ScalarRow& row, float* scores, const KeySlot* slots, int base) {
     const int first = threadIdx.x % Shape::threads_per_row;
@@ -147,7 +148,7 @@ struct ScalarSoftmax {
       if (block != no_key && position >= row.keys.begin && position < row.keys.end) {
         kept[i] = block == bad_block ? nan_value() : finish_score(params, factors, row, scores[key], position);
       }
-      larger = fmaxf(larger, kept[i]);  // not for NaN, which the sums carry on
+      larger = fmaxf(larger, kept[i]);  // ignores NaN, which propagates through the sums
     }
     larger = warp_max<Shape::threads_per_row>(larger);
     const float reference = larger == -infinity ? 0.0f : larger;

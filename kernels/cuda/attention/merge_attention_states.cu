@@ -18,8 +18,8 @@ void launch_merge(const LaunchContext& context, const MergeAttentionStatesParams
 
 template <typename From, typename To>
 void launch_types(const LaunchContext& context, const MergeAttentionStatesParams& params) {
-  constexpr int most = 4;
-  if (params.head_size % most == 0) return launch_merge<most, From, To>(context, params);
+  constexpr int pack = 4;
+  if (params.head_size % pack == 0) return launch_merge<pack, From, To>(context, params);
   launch_merge<1, From, To>(context, params);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Attention over parts of the keys, joined: a warp a row, the parts in their order.
+// Merges attention over disjoint parts of the keys: each part's output is weighted by exp of its log-sum-exp. One warp
+// per row; parts are added in order.
 
 #include "attention/attention_rows.cuh"
 #include "common/block_reduce.cuh"
@@ -7,7 +8,7 @@
 
 namespace attention {
 
-/// What the log-sum-exps of a row's parts make of it. Part i weighs exp(lse_i - maximum) / denominator.
+/// The softmax over the log-sum-exps of a row's parts. Part i has the weight exp(lse_i - maximum) / denominator.
 struct MergedLse {
   float maximum;
   float denominator;  // 0: no part has a key
@@ -19,7 +20,7 @@ __device__ __forceinline__ MergedLse merge_lses(const float* lses, int parts, in
   for (int part = 0; part < parts; part++) {
     const float lse = lses[part * stride];
     is_nan = is_nan || lse != lse;
-    maximum = fmaxf(maximum, lse);  // passes over NaN
+    maximum = fmaxf(maximum, lse);  // ignores NaN
   }
   if (is_nan) return {nan_value(), nan_value()};
   if (maximum == -infinity) return {maximum, 0.0f};
@@ -29,7 +30,7 @@ __device__ __forceinline__ MergedLse merge_lses(const float* lses, int parts, in
   return {maximum, denominator};
 }
 
-/// N elements a lane; blockDim is (32, rows a block). `sinks` and `lse` may be null.
+/// N elements per lane and iteration. blockDim is (32, rows per block). `sinks` and `lse` may be null.
 template <int N, typename From, typename To>
 __global__ void merge_attention_states_kernel(const From* __restrict__ outputs, const float* __restrict__ lses,
                                               const float* __restrict__ sinks, To* __restrict__ output,
@@ -45,7 +46,7 @@ __global__ void merge_attention_states_kernel(const From* __restrict__ outputs, 
     float sums[N] = {};
     for (int part = 0; part < parts && !is_empty; part++) {
       const float weight = expf(lses[part * rows + row] - merged.maximum);
-      if (weight == 0.0f) continue;  // an empty part weighs nothing, whatever its output holds
+      if (weight == 0.0f) continue;  // the output of an empty part may hold anything
       float elements[N];
       load_pack<N>(elements, outputs + (part * rows + row) * head_size + d);
 #pragma unroll

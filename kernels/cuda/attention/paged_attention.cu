@@ -7,7 +7,7 @@
 namespace attention {
 namespace {
 
-/// Whether the hints leave no room for a sequence that is decoded, and tokens of a longer one.
+/// Whether the hints rule out sequences that are decoded: then one kernel computes everything.
 bool all_prefill(const AttentionParams& params) {
   const int decode_length = decode_query_length(params.heads / params.kv_heads);
   const int64_t longest = std::min(params.max_query_length, params.tokens);
@@ -16,13 +16,13 @@ bool all_prefill(const AttentionParams& params) {
 
 }  // namespace
 
-/// Attention of every row of `query` over its sequence's keys in a paged cache.
+/// Computes attention of every row of `query` over its sequence's keys in a paged cache.
 void paged_attention(const LaunchContext& context, const AttentionParams& given) {
   if (given.tokens == 0) return;
   check_attention(given);
   expect_positive("blockSize", given.block_size);
   AttentionParams params = given;
-  // An empty table has no address. None of its columns is ever read.
+  // An empty table has a null address, which would mean contiguous keys. Its columns are never read.
   if (!params.block_tables) params.block_tables = params.context_lens;
   if (!use_tensor_cores(context, params)) return attend_scalar(context, params);
   const bool decodes = !params.cu_seqlens_q || !all_prefill(params);

@@ -24,7 +24,7 @@ struct RotaryEmbeddingParams {
 
 namespace {
 
-constexpr int most_tokens_per_block = 64;  // as blockDim.z
+constexpr int max_tokens_per_block = 64;  // as blockDim.z
 
 template <bool Interleaved, int N, typename T>
 void launch_rotation(const LaunchContext& context, const RotaryEmbeddingParams& params) {
@@ -41,7 +41,7 @@ void launch_rotation(const LaunchContext& context, const RotaryEmbeddingParams& 
   const int lanes = divide_up(params.heads + params.kv_heads, rotary_heads_per_thread);
   const int items_per_block = std::min(items, rotary_threads);
   const int lanes_per_block = divide_up(lanes, divide_up(lanes, rotary_threads / items_per_block));
-  const int tokens_per_block = std::min(rotary_threads / (items_per_block * lanes_per_block), most_tokens_per_block);
+  const int tokens_per_block = std::min(rotary_threads / (items_per_block * lanes_per_block), max_tokens_per_block);
   launch(context, rotary_embedding_kernel<Interleaved, N, T>,
          {.blocks = {divide_up(params.tokens, tokens_per_block), divide_up(lanes, lanes_per_block),
                      divide_up(items, items_per_block)},
@@ -52,7 +52,7 @@ void launch_rotation(const LaunchContext& context, const RotaryEmbeddingParams& 
 
 }  // namespace
 
-/// Rotates queries and keys in one launch. A position outside of the table makes its token NaN.
+/// Rotates queries and keys in one launch. A position outside the table makes its token NaN.
 void rotary_embedding(const LaunchContext& context, const RotaryEmbeddingParams& params) {
   if (params.tokens == 0 || (params.heads == 0 && params.kv_heads == 0)) return;
   expect_positive("headSize", params.head_size);

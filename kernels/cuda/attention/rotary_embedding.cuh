@@ -1,16 +1,17 @@
 #pragma once
-// Rotary position embedding of queries and keys. A head is cut into items: N of its pairs, or N of the elements past
-// rotary_dim. A thread takes one item of several heads of a token, so that cosines and sines are read once for them.
+// Rotary position embedding of queries and keys. A head is divided into items: N of its rotated pairs, or N of the
+// elements past rotary_dim, which are copied. A thread processes one item of several heads of a token, so that cosines
+// and sines are read once for them.
 
 #include "common/convert.cuh"
 
 namespace attention {
 
-constexpr int rotary_threads = 256;  // of a block, at most
-constexpr int rotary_blocks = 4;      // of a multiprocessor, at least
+constexpr int rotary_threads = 256;  // maximum per block
+constexpr int rotary_blocks = 4;      // minimum per multiprocessor
 constexpr int rotary_heads_per_thread = 2;
 
-/// Queries and keys.
+/// The rows of queries and keys.
 template <typename T>
 struct RotaryRows {
   const T* query;
@@ -22,13 +23,13 @@ struct RotaryRows {
   int head_size;
 };
 
-/// One head of one token, before and after.
+/// One head of one token: its input and its output.
 template <typename T>
 struct RotaryHead {
   const T* input;
   T* output;
 
-  /// `head` counts the query's heads, then the key's.
+  /// `head` numbers the query's heads, then the key's.
   __device__ __forceinline__ RotaryHead(const RotaryRows<T>& rows, int64_t token, int head) {
     const bool is_query = head < rows.heads;
     const int64_t first = token * ((is_query ? rows.heads : rows.kv_heads) * rows.head_size);
@@ -38,7 +39,8 @@ struct RotaryHead {
   }
 };
 
-/// Rotates N pairs in place: neighbours of `low | high`, or an element of `low` and one of `high`.
+/// Rotates N pairs in place. If interleaved, the pairs are adjacent elements of `low | high`; otherwise element i of
+/// `low` and element i of `high`.
 template <bool Interleaved, int N, typename T>
 __device__ __forceinline__ void rotate_pairs(Pack<T, N>& low, Pack<T, N>& high, const float (&cosines)[N],
                                              const float (&sines)[N]) {
@@ -64,8 +66,8 @@ __device__ __forceinline__ void rotate_pairs(Pack<T, N>& low, Pack<T, N>& high, 
   }
 }
 
-/// Threads along x and blocks along z are the items of a head, threads and blocks along y heads, blocks and threads along
-/// x and z tokens. A thread takes heads lane, lane + lanes, …
+/// Thread x and block z select the item, thread y and block y the lane of heads, thread z and block x the token. A
+/// thread processes heads lane, lane + lanes, …
 template <bool Interleaved, int N, typename T>
 __global__ void __launch_bounds__(rotary_threads, rotary_blocks)
     rotary_embedding_kernel(RotaryRows<T> rows, const int* __restrict__ positions, const float* __restrict__ cos,
@@ -95,12 +97,12 @@ __global__ void __launch_bounds__(rotary_threads, rotary_blocks)
   Pack<T, N> highs[Heads];
 #pragma unroll
   for (int i = 0; i < Heads; i++) {
-    // Without a condition, which would make each head's loads wait for those of the head before.
+    // Unconditional, clamped loads: with a condition, each head's loads would wait for those of the previous head.
     const RotaryHead<T> x(rows, token, min(lane + i * lanes, all_heads - 1));
     lows[i] = *reinterpret_cast<const Pack<T, N>*>(x.input + low);
     highs[i] = *reinterpret_cast<const Pack<T, N>*>(x.input + high);
   }
-  __syncthreads();  // the compiler would start these loads only after the wait for the position
+  __syncthreads();  // keeps the compiler from moving these loads behind the wait for the position
   const int position = positions[token];
   float cosines[N];
   float sines[N];

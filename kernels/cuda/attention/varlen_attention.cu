@@ -2,7 +2,7 @@
 
 namespace attention {
 
-/// Attention of every row of `query` over its sequence's keys in contiguous rows.
+/// Computes attention of every row of `query` over its sequence's keys in contiguous rows.
 void varlen_attention(const LaunchContext& context, const AttentionParams& given) {
   if (given.tokens == 0) return;
   check_attention(given);

@@ -1,6 +1,6 @@
 #pragma once
-// What copy_blocks and swap_blocks have in common: blocks of one cache to blocks of the same or another one. Under
-// unified addressing a cache may as well lie in pinned memory.
+// Copies cache blocks to other blocks of the same cache (copy_blocks) or of another one (swap_blocks). Under unified
+// addressing a cache may also lie in pinned host memory.
 
 #include <cstdint>
 
@@ -9,7 +9,7 @@
 namespace attention {
 
 constexpr int block_copy_threads = 256;
-constexpr int block_copy_words = 4;  // of a thread, in flight together
+constexpr int block_copy_words = 4;  // per thread, all loaded before the first store
 
 template <typename Word>
 struct BlockCopy {
@@ -17,8 +17,8 @@ struct BlockCopy {
   Word* destination;
 };
 
-/// `chunks` blocks of the grid copy one pair, in every row y of the grid for another cache. No block that is written to is
-/// in another pair.
+/// Each pair is copied by `chunks` thread blocks; grid row y selects the cache. Pairs are independent: no cache block
+/// that is written to occurs in another pair.
 template <typename Word>
 __global__ void copy_block_pairs_kernel(BlockCopy<Word> first, BlockCopy<Word> second, const int* pairs,
                                         int64_t block_words, unsigned chunks) {

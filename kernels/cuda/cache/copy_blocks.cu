@@ -11,7 +11,8 @@ struct CopyBlocksParams {
   int64_t block_bytes;  // a multiple of 16
 };
 
-/// Copies blocks of a layer's caches to other blocks of the same caches. No block that is written to is in another pair.
+/// Copies blocks of a layer's caches to other blocks of the same caches. No block that is written to occurs in another
+/// pair.
 void copy_blocks(const LaunchContext& context, const CopyBlocksParams& params) {
   if (params.num_pairs == 0 || params.block_bytes == 0) return;
   using Word = uint4;

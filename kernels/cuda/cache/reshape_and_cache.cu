@@ -20,7 +20,7 @@ struct ReshapeAndCacheParams {
 namespace {
 
 constexpr int max_threads = 256;
-constexpr int vllm_tokens = 16;  // of a block: neighbouring slots share sectors
+constexpr int vllm_tokens = 16;  // per thread block: neighbouring slots share memory sectors
 
 template <typename T, typename C>
 void launch_types(const LaunchContext& context, const ReshapeAndCacheParams& params) {
@@ -48,7 +48,7 @@ void launch_types(const LaunchContext& context, const ReshapeAndCacheParams& par
 
 }  // namespace
 
-/// Stores each token's key and value in its slot; a token whose slot is outside of the cache is not stored.
+/// Stores each token's key and value in its slot. A token whose slot is outside the cache is skipped.
 void reshape_and_cache(const LaunchContext& context, const ReshapeAndCacheParams& params) {
   if (params.tokens == 0 || params.num_blocks == 0) return;
   expect_positive("blockSize", params.block_size);

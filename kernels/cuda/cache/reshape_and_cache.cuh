@@ -1,5 +1,6 @@
 #pragma once
-// Keys and values of a step's tokens into their slots. A row is the heads of a token, its packs are 16 bytes of a cache.
+// Writes the keys and values of a step's tokens to their cache slots. A row holds all heads of one token; a pack is 16
+// bytes of the cache. Every thread loads all its packs before it stores the first.
 
 #include "cache/cache_layout.cuh"
 #include "common/convert.cuh"
@@ -8,7 +9,7 @@ namespace attention {
 
 constexpr int cached_tokens_per_thread = 2;
 
-/// The elements of a pack, in the type of the cache.
+/// Converts a pack to the cache's type.
 template <typename C, typename T, int N>
 __device__ __forceinline__ Pack<C, N> convert_pack(const Pack<T, N>& from) {
   if constexpr (std::is_same_v<C, T>) {
@@ -21,7 +22,7 @@ __device__ __forceinline__ Pack<C, N> convert_pack(const Pack<T, N>& from) {
   }
 }
 
-/// Layout flash. Threads along x and blocks along y are the packs of a row; threads along y and blocks along x tokens.
+/// Layout flash: thread x and block y select the pack, thread y and block x the token.
 template <typename T, typename C>
 __global__ void cache_flash_kernel(const T* __restrict__ key, const T* __restrict__ value, C* __restrict__ key_cache,
                                    C* __restrict__ value_cache, const int* __restrict__ slot_mapping, int tokens,
@@ -55,8 +56,8 @@ __global__ void cache_flash_kernel(const T* __restrict__ key, const T* __restric
   }
 }
 
-/// Layout vllm, whose neighbours are elements of neighbouring slots. Threads along x and blocks along x are tokens, threads
-/// along y and blocks along y the packs of a row.
+/// Layout vllm, in which neighbouring addresses belong to neighbouring slots: thread x and block x select the token,
+/// thread y and block y the pack, so that the stores of a warp coalesce.
 template <typename T, typename C>
 __global__ void cache_vllm_kernel(const T* __restrict__ key, const T* __restrict__ value, C* __restrict__ key_cache,
                                   C* __restrict__ value_cache, const int* __restrict__ slot_mapping, int tokens,

@@ -22,8 +22,8 @@ void launch_words(const LaunchContext& context, const SwapBlocksParams& params) 
 
 }  // namespace
 
-/// Copies blocks of one cache to blocks of another one. Either may lie in pinned memory: a kernel that copies all
-/// pairs at once keeps the bus busy also where blocks are small and scattered.
+/// Copies blocks of one cache to blocks of another. Either may lie in pinned host memory. One kernel copies all pairs,
+/// which keeps the bus busy even if blocks are small and scattered.
 void swap_blocks(const LaunchContext& context, const SwapBlocksParams& params) {
   if (params.num_pairs == 0 || params.block_bytes == 0) return;
   if (params.block_bytes % 16 == 0) return launch_words<uint4>(context, params);

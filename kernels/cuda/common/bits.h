@@ -1,5 +1,5 @@
 #pragma once
-// Elements that are copied bit for bit: by their size, and in accesses that are as wide as can be.
+// Copies of elements as raw bits: types chosen by size, and the widest possible access.
 
 #include <cuda_runtime.h>
 
@@ -12,7 +12,7 @@
 
 namespace attention {
 
-/// Calls `body` with the tag of a type of so many bytes.
+/// Calls `body` with the tag of a type of `bytes` bytes.
 template <typename Body>
 void with_bits(int bytes, Body&& body) {
   switch (bytes) {
@@ -25,7 +25,7 @@ void with_bits(int bytes, Body&& body) {
   }
 }
 
-/// Bytes of the widest access, 16 at most, that divides all of `byte_counts`, multiples of `bytes`.
+/// Size in bytes of the widest access, at most 16, that divides all of `byte_counts`, which are multiples of `bytes`.
 inline int widest_access(int bytes, std::initializer_list<int64_t> byte_counts) {
   while (bytes < 16) {
     for (const int64_t count : byte_counts) {

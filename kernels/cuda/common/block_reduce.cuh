@@ -22,8 +22,9 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-/// Every thread's value, combined as `combine_warp` does those of a warp, to all threads. `partial` is shared memory of
-/// one float a warp; threads are blockDim.x, a multiple of 32, in one dimension.
+/// Reduces the values of all threads of a block with `combine_warp`, which reduces those of a warp, and returns the
+/// result to every thread. `partial` is shared memory for one float per warp. The block is one-dimensional, its size a
+/// multiple of 32.
 template <typename CombineWarp>
 __device__ __forceinline__ float block_combine(float value, float* partial, float neutral, CombineWarp combine_warp) {
   const int lane = threadIdx.x % warp_size;
@@ -40,7 +41,7 @@ __device__ __forceinline__ float block_sum(float value, float* partial_sums) {
   return block_combine(value, partial_sums, 0.0f, [](float own) { return warp_sum(own); });
 }
 
-/// NaN is left out.
+/// Ignores NaN.
 __device__ __forceinline__ float block_max(float value, float* partial_maxima) {
   return block_combine(value, partial_maxima, -INFINITY, [](float own) { return warp_max(own); });
 }

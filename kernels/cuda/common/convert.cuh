@@ -1,5 +1,5 @@
 #pragma once
-// Elements as floats, one by one and in packs of up to 16 bytes.
+// Conversion of elements to and from float, singly and in packs of up to 16 bytes.
 
 #include <cstdint>
 
@@ -27,13 +27,13 @@ __device__ __forceinline__ bfloat16 from_float<bfloat16>(float value) {
   return __float2bfloat16_rn(value);
 }
 
-/// N neighbouring elements, read and written in one access where they fill one.
+/// N adjacent elements, read and written in one access of at most 16 bytes.
 template <typename T, int N>
 struct alignas(sizeof(T) * N <= 16 ? sizeof(T) * N : 16) Pack {
   T elements[N];
 };
 
-/// Elements of a 16-byte access.
+/// Elements per 16-byte access.
 template <typename T>
 constexpr int pack_size = 16 / int(sizeof(T));
 

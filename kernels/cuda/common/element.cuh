@@ -1,6 +1,6 @@
 #pragma once
-// Elements whose type is known at run time only: one kernel serves every type. It computes in `Value`, float or int;
-// the choice of the type is the same for all threads, and made once for several elements.
+// Elements whose type is known only at run time, so that one kernel serves every type. Kernels compute in `Value`,
+// float or int. The switch on the type is uniform across threads and runs once per pack.
 
 #include <cstdint>
 #include <cstring>
@@ -9,10 +9,11 @@
 
 namespace attention {
 
-/// Neighbouring elements that a thread takes where it can.
+/// Adjacent elements that a thread handles at once where possible.
 constexpr int pack_elements = 8;
 
-/// What an Int32Array makes of a number: NaN and infinities are 0, the rest wraps. From 2^31 on, floats are whole.
+/// Converts like JavaScript's Int32Array: NaN and infinities give 0, other values wrap modulo 2^32. Floats from 2^31 on
+/// are integers.
 __device__ __forceinline__ int to_int(float value) {
   const float magnitude = fabsf(value);
   if (magnitude < 2147483648.0f) return int(value);
@@ -32,7 +33,7 @@ struct Element<Value, int32_t> {
   static __device__ __forceinline__ int32_t store(Value value) { return to_int(value); }
 };
 template <typename Value>
-struct Element<Value, uint8_t> {  // truth values
+struct Element<Value, uint8_t> {  // bool
   static __device__ __forceinline__ Value load(uint8_t element) { return Value(element); }
   static __device__ __forceinline__ uint8_t store(Value value) { return value != Value(0) ? 1 : 0; }
 };
@@ -52,7 +53,7 @@ __device__ __forceinline__ void store_typed(void* data, int64_t index, const Val
   *reinterpret_cast<Pack<T, N>*>(static_cast<T*>(data) + index) = pack;
 }
 
-/// N neighbouring elements from `index` on, a multiple of N.
+/// Loads N adjacent elements starting at `index`, a multiple of N.
 template <int N, typename Value>
 __device__ __forceinline__ void load_elements(Value (&to)[N], const void* data, ElementType type, int64_t index) {
   switch (type) {
@@ -75,7 +76,7 @@ __device__ __forceinline__ void store_elements(void* data, ElementType type, int
   }
 }
 
-/// The bytes of a pack that nothing has looked at yet: a thread that loads several so has them under way at once.
+/// A pack that is loaded but not yet converted: a thread can have several loads in flight before it uses the first.
 struct RawPack {
   uint4 words[2];
 };
@@ -133,7 +134,7 @@ __device__ __forceinline__ void store_element(void* data, ElementType type, int6
   store_elements(data, type, index, values);
 }
 
-/// Elements that a thread loads, a pack or one, and looks at later.
+/// A load of one pack or one element, split into its start and its use.
 template <typename Value, int N>
 struct PendingElements {
   RawPack raw;
@@ -151,7 +152,7 @@ struct PendingElements<Value, 1> {
   __device__ __forceinline__ void finish(Value (&to)[1], ElementType) { to[0] = value; }
 };
 
-/// `count` elements from `index` on: all N in one access, or fewer one by one. The others of `to` are as they were.
+/// Loads `count` elements starting at `index`: all N in one access, or fewer one by one. The rest of `to` is unchanged.
 template <int N, typename Value>
 __device__ __forceinline__ void load_some(Value (&to)[N], const void* data, ElementType type, int64_t index,
                                           int64_t count) {

@@ -1,5 +1,5 @@
 #pragma once
-// Types of tensors' elements, and how a launcher gets from one to a C++ type.
+// Element types of tensors, and how a launcher dispatches from a type to a C++ template.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -22,7 +22,7 @@ constexpr int element_bytes(ElementType type) {
                                                                               : 4;
 }
 
-/// A tensor as a launcher gets it: device memory and the type of its elements. No tensor: `data` is null.
+/// A tensor as a launcher receives it: device memory and element type. `data` is null if there is no tensor.
 struct Operand {
   void* data = nullptr;
   ElementType type = ElementType::float32;
@@ -34,7 +34,7 @@ struct Operand {
   explicit operator bool() const { return data != nullptr; }
 };
 
-/// A tensor that has one type of elements: float, int, or `const` of them.
+/// A tensor whose element type is fixed: float or int, possibly const.
 template <typename T>
 struct TypedOperand {
   static constexpr ElementType element_type =
@@ -69,7 +69,7 @@ void with_float_type(ElementType type, Body&& body) {
   }
 }
 
-/// Calls `body` with float16 or bfloat16: what tensor cores multiply.
+/// Calls `body` with the tag of float16 or bfloat16, the types that tensor cores multiply.
 template <typename Body>
 void with_half_type(ElementType type, Body&& body) {
   switch (type) {

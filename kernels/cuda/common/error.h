@@ -5,7 +5,7 @@
 
 namespace attention {
 
-/// What becomes an AttentionError of JavaScript's, with this code.
+/// An error that JavaScript receives as an AttentionError with this code.
 class DeviceError : public std::runtime_error {
  public:
   DeviceError(const char* code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -1,10 +1,10 @@
 #pragma once
-// What only Hopper (sm_90a) has, apart from its products, which are in wgmma.cuh: barriers in shared memory that count
-// bytes, copies of boxes of a tensor by the copy engine (TMA), and registers that warps hand to each other.
+// Hopper-only instructions (sm_90a) except its matrix products, which are in wgmma.cuh: mbarriers that count bytes, box
+// copies of a tensor by the copy engine (TMA), and the exchange of registers between warps.
 //
-// Two "proxies" reach shared memory: threads (the generic one), and the copy engine and warpgroup products (the async
-// one). Neither sees what the other wrote unless told: by `fence_async_proxy` after the writes of threads, by a barrier
-// with expected bytes after those of the copy engine.
+// Two "proxies" access shared memory: the generic one (threads) and the async one (copy engine and warpgroup products).
+// Neither sees the other's writes without a fence: `fence_async_proxy` after writes by threads, a barrier with expected
+// bytes after writes by the copy engine.
 
 #include <cstdint>
 
@@ -19,38 +19,38 @@ namespace attention {
 
 constexpr int warpgroup_size = 128;
 
-/// Whether the code being compiled may call what is here: where it is compiled for sm_90a.
+/// 1 if the current compilation pass targets sm_90a and may use the instructions below.
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define ATTENTION_HOPPER 1
 #else
 #define ATTENTION_HOPPER 0
 #endif
 
-/// Prepares a barrier (mbarrier) in shared memory whose phases complete once `arrivals` arrivals were counted, and all
-/// bytes that were expected have come. One thread does it, before `publish_barriers` and a barrier of the block.
+/// Initializes an mbarrier in shared memory. A phase completes after `arrivals` arrivals and once all expected bytes
+/// have been copied. Called by one thread, before `publish_barriers` and a __syncthreads().
 __device__ __forceinline__ void init_barrier(uint64_t& barrier, int arrivals) {
   asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(&barrier)), "r"(arrivals) : "memory");
 }
 
-/// Makes barriers that the thread has prepared known to the copy engine.
+/// Makes initialized barriers visible to the copy engine.
 __device__ __forceinline__ void publish_barriers() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-/// Counts one arrival. What the thread wrote before is seen by those who wait for the phase.
+/// Arrives at the barrier. Threads that wait for the phase see this thread's earlier writes.
 __device__ __forceinline__ void arrive(uint64_t& barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(&barrier)) : "memory");
 }
 
-/// Counts one arrival, and makes the phase wait for `bytes` more bytes of copies, which may come before or after.
+/// Arrives, and makes the phase wait for `bytes` more copied bytes. These may arrive before or after this call.
 __device__ __forceinline__ void arrive_expecting(uint64_t& barrier, uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(&barrier)), "r"(bytes)
                : "memory");
 }
 
-/// Waits until the phase of this parity is complete. Phases are counted from 0; the barrier must be in that phase, or
-/// in the next. So on a new barrier parity 0 waits for the first phase, and parity 1 does not wait.
+/// Waits until the phase with this parity is complete. Phases count from 0, and the barrier must be in that phase or
+/// the next. So on a new barrier, parity 0 waits for the first phase and parity 1 returns at once.
 __device__ __forceinline__ void wait_for_phase(uint64_t& barrier, uint32_t parity) {
   asm volatile(
       "{\n"
@@ -65,14 +65,14 @@ __device__ __forceinline__ void wait_for_phase(uint64_t& barrier, uint32_t parit
       : "memory");
 }
 
-/// Where a box begins in its tensor, innermost first.
+/// Coordinates of a box's first element, innermost first.
 struct BoxStart {
   int element[tensor_map_rank];
 };
 
-/// Starts to copy a box of a tensor to shared memory, at a multiple of 1,024 bytes. One thread does it. Elements
-/// outside the tensor (before 0, or from its size on, in any dimension) become zeros. `barrier` gets the bytes of the
-/// whole box, zeros included.
+/// Starts the copy of a box to shared memory, which must be aligned to 1,024 bytes. Called by one thread. Elements
+/// outside the tensor, in any dimension and on either side, become zeros. `barrier` counts the bytes of the whole box,
+/// zeros included.
 __device__ __forceinline__ void copy_box(void* shared, const TensorMap& map, uint64_t& barrier, const BoxStart& start) {
   asm volatile(
       "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes "
@@ -82,18 +82,18 @@ __device__ __forceinline__ void copy_box(void* shared, const TensorMap& map, uin
       : "memory");
 }
 
-/// Fetches a map, a parameter of the kernel, ahead of its first use.
+/// Prefetches a tensor map that is a kernel parameter.
 __device__ __forceinline__ void prefetch_tensor_map(const TensorMap& map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
 }
 
-/// Lets products and the copy engine see what the thread wrote to shared memory. Its threads then meet at a barrier
-/// with whoever starts those.
+/// Makes this thread's writes to shared memory visible to products and the copy engine. The writing threads must then
+/// synchronize with the thread that starts those.
 __device__ __forceinline__ void fence_async_proxy() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-/// True in one lane of a warp, always the same.
+/// True in exactly one lane of the warp, always the same.
 __device__ __forceinline__ bool elect_lane() {
   uint32_t elected;
   asm volatile("{ .reg .pred elected; elect.sync _|elected, 0xffffffff; selp.u32 %0, 1, 0, elected; }"
@@ -101,18 +101,19 @@ __device__ __forceinline__ bool elect_lane() {
   return elected != 0;
 }
 
-/// Counts this thread at barrier `id` of the block without waiting: others wait for it in `named_barrier`.
+/// Arrives at barrier `id` of the block without waiting; others wait in `named_barrier`.
 __device__ __forceinline__ void named_barrier_arrive(int id, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
-/// All warps of a warpgroup give up registers, so that each thread keeps `Count`, a multiple of 8.
+/// Reduces the registers per thread to `Count`, a multiple of 8. All warps of a warpgroup call it.
 template <int Count>
 __device__ __forceinline__ void release_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Count));
 }
 
-/// All warps of a warpgroup wait until others have given up enough registers for each thread to have `Count`.
+/// Raises the registers per thread to `Count`, and waits until other warpgroups have released enough. All warps of a
+/// warpgroup call it.
 template <int Count>
 __device__ __forceinline__ void claim_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Count));

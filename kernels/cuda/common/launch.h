@@ -1,5 +1,5 @@
 #pragma once
-// What every launcher uses: the stream it launches on, the limits of its device, scratch memory, and the launch itself.
+// What launchers need: the stream, the device's limits, scratch memory, and the launch itself.
 
 #include <cuda_runtime.h>
 
@@ -21,21 +21,21 @@
 
 namespace attention {
 
-/// Limits of a device that a choice of tile and grid depends on.
+/// Device limits that determine tiles and grids.
 struct DeviceLimits {
   int ordinal = 0;
   int architecture = 0;            // 90 for compute capability 9.0
   int multiprocessors = 0;
-  int shared_bytes_per_block = 0;  // the most that a block may ask for
+  int shared_bytes_per_block = 0;  // upper bound per block
   size_t l2_bytes = 0;
   size_t memory_bytes = SIZE_MAX;
 };
 
-/// Bytes of device memory that are in use; numbers as JavaScript has them, which shares them.
+/// Bytes of device memory in use. The fields are doubles because JavaScript shares this struct as numbers.
 struct MemoryUse {
-  double tensors = 0;  // as JavaScript counts them
-  double besides = 0;  // what kernels need
-  double peak = 0;     // the most of both
+  double tensors = 0;  // counted by JavaScript
+  double besides = 0;  // scratch memory and other native allocations
+  double peak = 0;     // maximum of the total
 
   void take(size_t bytes) {
     besides += double(bytes);
@@ -46,48 +46,47 @@ struct MemoryUse {
 
 class Cublaslt;
 
-/// Where a launcher launches. One per backend; work on it runs in order.
+/// The context of a launch. Each backend has one; its work runs in stream order.
 struct LaunchContext {
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   DeviceLimits device;
-  int splits = 0;  // of the keys in attention; 0: launchers decide
-  std::shared_ptr<Cublaslt> cublaslt;  // for matrix products, or none
-  // Dynamic shared memory that kernels may have by now: asking the driver takes as long as a launch.
+  int splits = 0;  // of the keys in attention, for tests; 0: launchers choose
+  std::shared_ptr<Cublaslt> cublaslt;  // null: not available
+  // Dynamic shared memory already granted to each kernel: asking the driver takes as long as a launch.
   std::shared_ptr<std::unordered_map<const void*, size_t>> shared_bytes_granted =
       std::make_shared<std::unordered_map<const void*, size_t>>();
-  unsigned* counters = nullptr;  // `num_counters` zeros, which every kernel that counts in them leaves behind
+  unsigned* counters = nullptr;  // `num_counters` zeros; kernels that use them reset them to 0
   int64_t num_counters = 0;
   std::shared_ptr<MemoryUse> memory_use = std::make_shared<MemoryUse>();
-  std::shared_ptr<uint64_t> launches = std::make_shared<uint64_t>(0);  // so far
-  std::function<void()> release_spare;  // gives back what is kept for reuse outside of the pool, if anything is
+  std::shared_ptr<uint64_t> launches = std::make_shared<uint64_t>(0);  // total so far
+  std::function<void()> release_spare;  // frees memory cached outside the pool, if set
 };
 
 inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // so that the next call does not report it again
+  cudaGetLastError();  // clear it, or the next call reports it again
   const char* code = status == cudaErrorMemoryAllocation ? "ERR_OUT_OF_MEMORY" : "ERR_DEVICE";
   throw DeviceError(code, std::string(what) + ": " + cudaGetErrorName(status) + ", " + cudaGetErrorString(status));
 }
 
-/// Blocks of a grid. The launch refuses counts that no device has; they are never made of unsigned numbers, which may have
-/// wrapped.
+/// The size of a grid in blocks. Only signed integers are accepted: unsigned ones may have wrapped around.
 struct Blocks {
   template <std::signed_integral X, std::signed_integral Y = int, std::signed_integral Z = int>
   constexpr Blocks(X count_x, Y count_y = 1, Z count_z = 1) : x(count_x), y(count_y), z(count_z) {}
 
   bool is_empty() const { return x == 0 || y == 0 || z == 0; }
 
-  /// Throws ERR_RANGE where there are too many.
+  /// Throws ERR_RANGE if a count exceeds the hardware's limit.
   dim3 checked() const {
-    constexpr int64_t most_x = INT32_MAX;
-    constexpr int64_t most_yz = 65535;
+    constexpr int64_t max_x = INT32_MAX;
+    constexpr int64_t max_yz = 65535;
     const auto is_in = [](int64_t count, int64_t most) { return count >= 0 && count <= most; };
-    if (!is_in(x, most_x) || !is_in(y, most_yz) || !is_in(z, most_yz)) {
+    if (!is_in(x, max_x) || !is_in(y, max_yz) || !is_in(z, max_yz)) {
       const auto text = [](int64_t a, int64_t b, int64_t c) {
         return std::to_string(a) + " x " + std::to_string(b) + " x " + std::to_string(c);
       };
-      throw DeviceError("ERR_RANGE", "grid: expected at most " + text(most_x, most_yz, most_yz) +
+      throw DeviceError("ERR_RANGE", "grid: expected at most " + text(max_x, max_yz, max_yz) +
                                          " blocks, received " + text(x, y, z));
     }
     return dim3(unsigned(x), unsigned(y), unsigned(z));
@@ -102,10 +101,10 @@ struct Blocks {
 struct Grid {
   Blocks blocks = 1;
   dim3 threads = 1;
-  size_t shared_bytes = 0;  // dynamic shared memory of a block
+  size_t shared_bytes = 0;  // dynamic shared memory per block
 };
 
-/// Lets blocks of a kernel have dynamic shared memory; up to 48 KB they may without being let.
+/// Raises a kernel's limit of dynamic shared memory. Up to 48 KiB need no call.
 inline void allow_shared_bytes(const LaunchContext& context, const void* kernel, size_t bytes) {
   constexpr size_t without_asking = 48 * 1024;
   if (bytes <= without_asking) return;
@@ -113,13 +112,13 @@ inline void allow_shared_bytes(const LaunchContext& context, const void* kernel,
   if (granted > 0) return;
   cudaFuncAttributes attributes{};
   check(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");
-  // All that there is: other contexts share the kernel, and what they need less of would be taken away from this one.
+  // Always the maximum: contexts share the kernel, and a smaller limit set by one would break the others.
   const size_t most = context.device.shared_bytes_per_block - attributes.sharedSizeBytes;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(most)), "cudaFuncSetAttribute");
   granted = most;
 }
 
-/// Launches a kernel. A grid without blocks launches nothing.
+/// Launches a kernel. Does nothing for an empty grid.
 template <typename... Parameters, typename... Arguments>
 void launch(const LaunchContext& context, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
   if (grid.blocks.is_empty()) return;
@@ -140,12 +139,12 @@ void launch(const LaunchContext& context, void (*kernel)(Parameters...), const G
 #endif
 }
 
-/// Device memory of undefined content, in stream order. Throws ERR_OUT_OF_MEMORY with what was needed and is free; the
-/// stream goes on working.
+/// Allocates uninitialized device memory in stream order. Throws ERR_OUT_OF_MEMORY with the bytes needed and free; the
+/// stream stays usable.
 inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
   void* address = nullptr;
   const auto try_it = [&] {
-    // The driver must not be asked for more: it takes all that there is from other processes before it says no.
+    // Never ask the driver for more: it would take all free memory from other processes before failing.
     if (bytes > context.device.memory_bytes) return false;
     const cudaError_t status = cudaMallocFromPoolAsync(&address, bytes, context.pool, context.stream);
     if (status != cudaErrorMemoryAllocation) check(status, "cudaMallocFromPoolAsync");
@@ -158,7 +157,7 @@ inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
   const auto ask = [&] { check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo"); };
   ask();
   if (bytes <= total) {
-    // What is kept for reuse may not fit together: give it back to the device, and try once more.
+    // Memory kept for reuse may be too fragmented: return it to the device and retry once.
     if (context.release_spare) context.release_spare();
     check(cudaStreamSynchronize(context.stream), "cudaStreamSynchronize");
     check(cudaMemPoolTrimTo(context.pool, 0), "cudaMemPoolTrimTo");
@@ -169,7 +168,7 @@ inline void* allocate_from_pool(const LaunchContext& context, size_t bytes) {
                                              std::to_string(free) + " of " + std::to_string(total));
 }
 
-/// Device memory for the kernels of one launcher: taken and given back in stream order.
+/// Device memory for one launcher's kernels, allocated and freed in stream order.
 class Scratch {
  public:
   Scratch(const LaunchContext& context, size_t bytes)
@@ -198,7 +197,7 @@ class Scratch {
   void* data_ = nullptr;
 };
 
-/// Zeros for a kernel to count in, which leaves zeros behind.
+/// Zero-initialized counters for a kernel that resets them to zero.
 class Counters {
  public:
   Counters(const LaunchContext& context, int64_t count)
@@ -211,7 +210,7 @@ class Counters {
   unsigned* data() const { return data_; }
 
  private:
-  Scratch more_;  // where the context has too few
+  Scratch more_;  // if the context has too few
   unsigned* data_;
 };
 
@@ -220,7 +219,7 @@ constexpr Integer divide_up(Integer dividend, Integer divisor) {
   return dividend / divisor + (dividend % divisor != 0 ? 1 : 0);
 }
 
-/// Blocks for threads that walk in strides of the grid: enough for `items`, but no more than keep the device busy.
+/// Blocks for a grid-stride loop over `items`: enough for all, but no more than keep the device busy.
 inline int64_t strided_blocks(const LaunchContext& context, int64_t items, int threads, int waves = 16) {
   const int64_t wanted = divide_up<int64_t>(items, threads);
   const int64_t most = int64_t(context.device.multiprocessors) * waves;

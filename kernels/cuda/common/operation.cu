@@ -8,7 +8,7 @@ namespace attention {
 namespace {
 
 std::vector<const Operation*>& registry() {
-  static std::vector<const Operation*> all;  // filled while the library is loaded, read-only from then on
+  static std::vector<const Operation*> all;  // filled while the library loads, read-only afterwards
   return all;
 }
 

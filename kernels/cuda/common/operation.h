@@ -1,6 +1,7 @@
 #pragma once
-// How JavaScript calls a launcher: with the bytes of its parameter struct, which a table of the same fields lays out in
-// TypeScript. ATTENTION_OPERATION describes the struct; the backend compares both descriptions when it loads the addon.
+// How JavaScript calls a launcher: it passes the bytes of the launcher's parameter struct, packed by a table of the
+// same fields in TypeScript. ATTENTION_OPERATION describes the struct; the backend compares the two descriptions when
+// it loads the addon.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +15,7 @@
 
 namespace attention {
 
-/// A bool of 4 bytes, as packages/backend-common/src/params.ts writes it.
+/// A 4-byte bool, as packages/backend-common/src/params.ts packs it.
 struct bool32 {
   __host__ __device__ constexpr bool32(bool value = false) : value(value) {}
   __host__ __device__ constexpr operator bool() const { return value != 0; }
@@ -27,13 +28,13 @@ struct Field {
   enum class Kind { tensor, int32, int64, other };
 
   std::string_view name;  // in snake_case
-  std::string_view type;  // of params.ts; none for a tensor
-  Kind kind;              // of a scalar; arrays are `other`
-  int length;             // elements of an array; 0 for a scalar
+  std::string_view type;  // as in params.ts; empty for a tensor
+  Kind kind;              // arrays are `other`
+  int length;             // of an array; 0 for a scalar
   size_t offset;
   size_t bytes;
   size_t alignment;
-  int element_type;  // what a tensor must have; -1: the launcher looks at it
+  int element_type;  // required of a tensor; -1: the launcher checks it
 };
 
 /// A launcher that JavaScript can call.
@@ -41,20 +42,20 @@ class Operation {
  public:
   using Launcher = void (*)(const LaunchContext& context, const void* params);
 
-  static constexpr size_t most_bytes = 1024;
+  static constexpr size_t max_bytes = 1024;
 
-  /// Registers itself. `name` is the launcher's.
+  /// Adds itself to the registry. `name` is the launcher's name in snake_case.
   Operation(std::string_view name, Launcher launcher, std::vector<Field> fields, size_t bytes);
 
-  /// As JavaScript calls it: `rmsNorm`.
+  /// The name in JavaScript: `rmsNorm`.
   const std::string& name() const { return name_; }
   size_t bytes() const { return bytes_; }
-  /// The tensors that lead the struct: `x,weight,residual_sum`.
+  /// The tensors at the start of the struct: `x,weight,residual_sum`.
   std::string tensors() const;
-  /// The scalars that follow, as `layout` of params.ts has them: `rows:int64@0,width:int32@8;size=16`.
+  /// The scalars that follow, in the format of params.ts's `layout`: `rows:int64@0,width:int32@8;size=16`.
   std::string layout() const;
 
-  /// Throws ERR_DTYPE for a tensor of a type that its field does not have, ERR_RANGE for a negative size.
+  /// Throws ERR_DTYPE if a tensor has the wrong element type, ERR_RANGE if a size is negative.
   void check(const unsigned char* params) const;
   void launch(const LaunchContext& context, const void* params) const { launcher_(context, params); }
 
@@ -65,23 +66,23 @@ class Operation {
   size_t bytes_;
 };
 
-/// Throws ERR_RANGE for a size outside of its bounds.
+/// Throws ERR_RANGE if a size is out of bounds.
 inline void expect_size(const char* name, int64_t size, int64_t least, int64_t most) {
   if (size >= least && size <= most) return;
   throw DeviceError("ERR_RANGE", std::string(name) + ": expected " + std::to_string(least) + " to " +
                                      std::to_string(most) + ", received " + std::to_string(size));
 }
 
-/// Throws ERR_RANGE for a size that must not be 0.
+/// Throws ERR_RANGE if a size is not positive.
 inline void expect_positive(const char* name, int64_t size) {
   if (size > 0) return;
   throw DeviceError("ERR_RANGE", std::string(name) + ": expected at least 1, received " + std::to_string(size));
 }
 
-/// Those of all files that are linked in, by name.
+/// All registered operations, sorted by name.
 const std::vector<const Operation*>& operations();
 
-// What follows serves ATTENTION_OPERATION.
+// The rest of this file implements ATTENTION_OPERATION.
 
 template <typename Type>
 constexpr std::string_view scalar_name() {
@@ -121,7 +122,7 @@ constexpr Field describe_field(std::string_view name, size_t offset) {
   }
 }
 
-/// Whether fields follow one another, tensors first, without a gap but for alignment, and fill the struct: all are listed.
+/// Whether the list covers the whole struct: tensors come first, and no field leaves a gap beyond alignment.
 template <size_t Count>
 constexpr bool are_all_fields(const Field (&fields)[Count], size_t bytes) {
   size_t end = 0;
@@ -150,13 +151,13 @@ constexpr bool are_all_fields(const Field (&fields)[Count], size_t bytes) {
       __VA_OPT__(ATTENTION_FIELDS_AGAIN ATTENTION_PARENS(Params, __VA_ARGS__))
 #define ATTENTION_FIELDS_AGAIN() ATTENTION_NEXT_FIELD
 
-/// Lets JavaScript call `launcher(context, const Params& params)`. Lists all fields of the struct, tensors first:
-/// `ATTENTION_OPERATION(rms_norm, RmsNormParams, x, weight, …)`.
+/// Registers `launcher(context, const Params& params)` as an operation that JavaScript can call. Lists all fields of
+/// the struct, tensors first: `ATTENTION_OPERATION(rms_norm, RmsNormParams, x, weight, …)`.
 #define ATTENTION_OPERATION(launcher, Params, ...)                                                            \
   namespace {                                                                                                 \
   constexpr Field launcher##_fields[] = {ATTENTION_FIELDS(Params, __VA_ARGS__)};                              \
   static_assert(are_all_fields(launcher##_fields, sizeof(Params)), "all fields of " #Params ", tensors first"); \
-  static_assert(sizeof(Params) <= Operation::most_bytes && std::is_trivially_copyable_v<Params>);             \
+  static_assert(sizeof(Params) <= Operation::max_bytes && std::is_trivially_copyable_v<Params>);              \
   const Operation launcher##_operation(                                                                       \
       #launcher,                                                                                              \
       [](const LaunchContext& context, const void* params) {                                                  \

@@ -1,5 +1,6 @@
 #pragma once
-// The instructions that C++ has no word for. All inline assembly is here.
+// Wrappers of PTX instructions that CUDA C++ does not expose. All inline assembly is here, in hopper.cuh and in
+// wgmma.cuh.
 
 #include <cstdint>
 
@@ -15,7 +16,7 @@ __device__ __forceinline__ uint32_t shared_address(const void* shared) {
   return uint32_t(__cvta_generic_to_shared(shared));
 }
 
-/// Copies 16 bytes to shared memory in the background; where `valid` is false zeros, and nothing is read.
+/// Copies 16 bytes to shared memory asynchronously. If `valid` is false, writes zeros and does not read.
 __device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid = true) {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
@@ -26,14 +27,15 @@ __device__ __forceinline__ void copy_async(void* shared, const void* global, boo
 #endif
 }
 
-/// Closes the group of copies that the thread has started.
+/// Commits the copies that the thread has started as one group.
 __device__ __forceinline__ void copy_async_commit() {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
 }
 
-/// Waits until all of the thread's groups but the newest `Pending` have arrived. A barrier makes them seen by others.
+/// Waits until all but the newest `Pending` groups of this thread are complete. A barrier then makes them visible to
+/// other threads.
 template <int Pending>
 __device__ __forceinline__ void copy_async_wait() {
 #if __CUDA_ARCH__ >= 800
@@ -41,7 +43,7 @@ __device__ __forceinline__ void copy_async_wait() {
 #endif
 }
 
-/// Prepares a barrier in shared memory for a block of `threads` threads, whole warps. One thread does it.
+/// Initializes an mbarrier in shared memory for a block of `threads` threads (whole warps). Called by one thread.
 __device__ __forceinline__ void init_arrivals(uint64_t& arrivals, int threads) {
 #if __CUDA_ARCH__ >= 800
   const int warps = threads / 32;
@@ -49,7 +51,7 @@ __device__ __forceinline__ void init_arrivals(uint64_t& arrivals, int threads) {
 #endif
 }
 
-/// The thread arrives once the copies that it has started are done, its warp with what it has stored. Neither waits.
+/// Arrives without waiting: each thread once its asynchronous copies are complete, each warp with its stores.
 __device__ __forceinline__ void arrive_with_copies(uint64_t& arrivals) {
 #if __CUDA_ARCH__ >= 800
   const uint32_t address = shared_address(&arrivals);
@@ -61,8 +63,8 @@ __device__ __forceinline__ void arrive_with_copies(uint64_t& arrivals) {
 #endif
 }
 
-/// Waits until all have arrived for the nth time: `odd` says whether n, counted from 0, is odd. What they copied and
-/// stored before is seen. All threads of the block wait for each n.
+/// Waits until all threads have arrived for the nth time, where `odd` is the parity of n, counted from 0. Their copies
+/// and stores are then visible. All threads of the block must wait for every n.
 __device__ __forceinline__ void wait_for_arrivals(uint64_t& arrivals, bool odd) {
 #if __CUDA_ARCH__ >= 800
   const uint32_t address = shared_address(&arrivals);
@@ -81,11 +83,12 @@ __device__ __forceinline__ void wait_for_arrivals(uint64_t& arrivals, bool odd) 
 #endif
   } while (!done);
 #else
-  __syncthreads();  // copies were done when they were started
+  __syncthreads();  // copies are synchronous on this architecture
 #endif
 }
 
-/// Four 8x8 matrices of 16-bit elements. Lane 8i + r gives the shared_address of row r of matrix i, 16 bytes.
+/// Loads four 8x8 matrices of 16-bit elements. Lane 8i + r passes the shared address of row r of matrix i, which has 16
+/// bytes.
 __device__ __forceinline__ void load_matrices(uint32_t (&fragments)[4], uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
@@ -93,7 +96,7 @@ __device__ __forceinline__ void load_matrices(uint32_t (&fragments)[4], uint32_t
                : "memory");
 }
 
-/// The same, each matrix transposed.
+/// The same, with each matrix transposed.
 __device__ __forceinline__ void load_matrices_transposed(uint32_t (&fragments)[4], uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(fragments[0]), "=r"(fragments[1]), "=r"(fragments[2]), "=r"(fragments[3])
@@ -109,10 +112,12 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&fragments)[4
   load_matrices_transposed(fragments, shared_address(shared_row));
 }
 
-/// d += a · b: a is 16x16, b 16x8, both of T (float16 or bfloat16); d is 16x8 of float. PTX's fragments: with group =
-/// lane / 4 and pair = lane % 4, a holds rows group and group + 8, columns 2 pair, 2 pair + 1 and those + 8, in the order
-/// (group, low), (group + 8, low), (group, high), (group + 8, high); b rows 2 pair, 2 pair + 1 and those + 8 of column
-/// group; d (group, 2 pair), (group, 2 pair + 1), (group + 8, 2 pair), (group + 8, 2 pair + 1).
+/// d += a · b on tensor cores, for a of 16x16 and b of 16x8, both of T (float16 or bfloat16), and d of 16x8 floats. The
+/// fragments are PTX's. With group = lane / 4 and pair = lane % 4, and "high" meaning 8 further on:
+/// a: rows group and group + 8, columns 2 pair, 2 pair + 1 and those 8 further, in the order (group, low), (group + 8,
+/// low), (group, high), (group + 8, high);
+/// b: rows 2 pair, 2 pair + 1 and those 8 further, of column group;
+/// d: (group, 2 pair), (group, 2 pair + 1), (group + 8, 2 pair), (group + 8, 2 pair + 1).
 template <typename T>
 __device__ __forceinline__ void multiply_matrices(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
@@ -134,7 +139,7 @@ __device__ __forceinline__ void multiply_matrices<float16>(float (&d)[4], const 
 #endif
 }
 
-/// Needs compute capability 8.0; launchers send older devices elsewhere.
+/// Needs compute capability 8.0. Launchers choose other kernels on older devices.
 template <>
 __device__ __forceinline__ void multiply_matrices<bfloat16>(float (&d)[4], const uint32_t (&a)[4],
                                                             const uint32_t (&b)[2]) {
@@ -149,7 +154,8 @@ __device__ __forceinline__ void multiply_matrices<bfloat16>(float (&d)[4], const
 #endif
 }
 
-/// Two floats, rounded to T (float16 or bfloat16), `low` in the lower half: a pair of multiply_matrices.
+/// Rounds two floats to T (float16 or bfloat16) and packs them, `low` in the lower half, as an operand of
+/// multiply_matrices.
 template <typename T>
 __device__ __forceinline__ uint32_t pack_pair(float low, float high);
 template <>
@@ -163,27 +169,28 @@ __device__ __forceinline__ uint32_t pack_pair<bfloat16>(float low, float high) {
   return *reinterpret_cast<const uint32_t*>(&pair);
 }
 
-/// tanh to a relative error of 2^-11.
+/// tanh with a relative error of 2^-11.
 __device__ __forceinline__ float tanh_coarse(float value) {
   float result;
   asm("tanh.approx.f32 %0, %1;" : "=f"(result) : "f"(value));
   return result;
 }
 
-/// 2^value to about 2 ulp; 0 for -infinity.
+/// 2^value with an error of about 2 ulp; 0 for -infinity.
 __device__ __forceinline__ float exp2_approximate(float value) {
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(value));
   return result;
 }
 
-/// Joins `threads` threads, a multiple of 32, at barrier `id` of the block, 1 to 15.
+/// Synchronizes `threads` threads, a multiple of 32, at barrier `id` of the block, 1 to 15.
 __device__ __forceinline__ void named_barrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
-/// 16 bytes that are read once: past the L1 cache. Where `valid` is false zeros, and nothing is read. The compiler would
-/// wait for the load before it chose.
+/// Loads 16 bytes that are read only once, bypassing the L1 cache. If `valid` is false, returns zeros and does not
+/// read. The predicate is inside the assembly because the compiler would otherwise wait for the load before the
+/// selection.
 __device__ __forceinline__ uint4 load_once(const void* global, bool valid = true) {
   uint4 value;
   asm volatile(

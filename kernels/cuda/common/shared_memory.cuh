@@ -2,7 +2,7 @@
 
 namespace attention {
 
-/// The dynamic shared memory of the block, aligned to 1,024 bytes; its size is the launch's.
+/// The block's dynamic shared memory, aligned to 1,024 bytes. The launch sets its size.
 template <typename T>
 __device__ __forceinline__ T* shared_memory() {
 #ifdef ATTENTION_CUDA_EMULATOR

@@ -1,5 +1,5 @@
 #pragma once
-// Positions in tensors of any shape and strides.
+// Index arithmetic for tensors of any shape and strides.
 
 #include <cuda_runtime.h>
 
@@ -12,10 +12,10 @@ namespace attention {
 
 constexpr int max_rank = 6;
 
-/// A number for each axis, of which a tensor has at most so many; those beyond its rank are not read.
+/// One number per axis. Entries beyond a tensor's rank are not read.
 using Axes = int64_t[max_rank];
 
-/// Divides 31-bit numbers by a constant: by a product instead, as Granlund and Montgomery have it.
+/// Division of 31-bit numbers by an invariant, as a multiplication and a shift (Granlund and Montgomery, 1994).
 struct FastDivisor {
   uint32_t divisor = 1;
   uint32_t factor = 1;
@@ -32,10 +32,10 @@ struct FastDivisor {
   }
 };
 
-/// A call, for where it is used it is rare, and long.
+/// Not inlined: it is rarely called, and long.
 __device__ __noinline__ inline int64_t divide_wide(int64_t dividend, int64_t divisor) { return dividend / divisor; }
 
-/// Splits a position into a quotient and a remainder; 32-bit arithmetic where all positions allow it.
+/// Splits a position into quotient and remainder, in 32-bit arithmetic if all positions fit.
 struct Divisor {
   int64_t divisor = 1;
   FastDivisor fast;
@@ -53,8 +53,8 @@ struct Divisor {
   }
 };
 
-/// Positions 0, 1 … of a row-major shape, as offsets into several tensors. Strides of 0 repeat, negative ones run
-/// backwards. Here the last axis comes first, so that device code, unrolled, indexes by constants.
+/// Maps positions 0, 1, … of a row-major shape to offsets in several tensors. A stride of 0 broadcasts, a negative one
+/// runs backwards. Axes are stored last to first, so that unrolled device code indexes them with constants.
 template <int Tensors>
 struct Walk {
   int rank = 0;
@@ -82,7 +82,7 @@ struct Walk {
   }
 };
 
-/// Calls `body` with positions of a walk and their offsets: a thread takes `PerThread`, a block apart.
+/// Calls `body` with positions of a walk and their offsets. A thread takes `PerThread` positions, blockDim.x apart.
 template <int PerThread, int Tensors, typename Body>
 __device__ __forceinline__ void walk_apart(const Walk<Tensors>& walk, Body&& body) {
   const int64_t start = int64_t(blockIdx.x) * blockDim.x * PerThread + threadIdx.x;
@@ -101,7 +101,7 @@ inline void check_rank(int rank) {
                                      std::to_string(rank));
 }
 
-/// Elements of a shape. Throws ERR_RANGE for a shape that no tensor has.
+/// The number of elements of a shape. Throws ERR_RANGE for an invalid shape.
 inline int64_t size_of(int rank, const int64_t* shape) {
   check_rank(rank);
   int64_t size = 1;
@@ -116,7 +116,7 @@ inline int64_t size_of(int rank, const int64_t* shape) {
   return size;
 }
 
-/// A walk along `shape`, of no empty axis.
+/// Makes a walk over `shape`, which has no empty axis.
 template <int Tensors>
 Walk<Tensors> make_walk(int rank, const int64_t* shape, const int64_t* const (&strides)[Tensors]) {
   Walk<Tensors> walk;
@@ -129,11 +129,11 @@ Walk<Tensors> make_walk(int rank, const int64_t* shape, const int64_t* const (&s
     if (!walk.wide) walk.divisors[axis] = FastDivisor(uint32_t(shape[from]));
     for (int tensor = 0; tensor < Tensors; tensor++) walk.strides[tensor][axis] = strides[tensor][from];
   }
-  if (walk.rank == 0) walk.shape[0] = 1;  // a row of one
+  if (walk.rank == 0) walk.shape[0] = 1;  // a row of one element
   return walk;
 }
 
-/// Whether packs of N neighbouring positions never cross the end of a row, and in this tensor start at multiples of N.
+/// Whether packs of `n` adjacent positions never cross the end of a row, and start at multiples of `n` in this tensor.
 template <int Tensors>
 bool is_packed(const Walk<Tensors>& walk, int tensor, int n) {
   if (walk.rank <= 1) return true;

@@ -11,7 +11,7 @@
 namespace attention {
 namespace {
 
-/// The driver's function, asked of the runtime: the addon must load on machines without a driver.
+/// The driver's function, obtained through the runtime: the addon must load on machines without a driver.
 auto encode_tiled() {
   static const auto function = [] {
     void* address = nullptr;

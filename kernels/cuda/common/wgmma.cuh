@@ -1,14 +1,14 @@
 #pragma once
-// Products of a warpgroup, Hopper's wgmma: 64 rows of a by N columns of b, 16 elements of the inner dimension in one
-// instruction. Operand b lies in shared memory, a there or in registers, sums d in registers. Products run in the
-// background:
+// Hopper's warpgroup matrix products (wgmma): one instruction multiplies 64 rows of a by N columns of b over 16
+// elements of the inner dimension. Operand b lies in shared memory, a in shared memory or registers, the accumulators d
+// in registers. Products run asynchronously:
 //
-//   begin_products();                      // what the thread wrote to registers of a and d is done
-//   multiply_shared<T, N>(d, a, b, true);  // any number of them
-//   commit_products();                     // they form one group
-//   wait_for_products<0>(d);               // d may be read and written, a and b be overwritten
+//   begin_products();                      // orders the thread's earlier writes to registers of a and d
+//   multiply_shared<T, N>(d, a, b, true);  // any number of products
+//   commit_products();                     // closes the group
+//   wait_for_products<0>(d);               // d may be read and written, a and b overwritten
 //
-// From begin to wait no thread touches the registers of d, nor those of a.
+// Between begin and wait, no thread may touch the registers of d or a.
 
 #include <cstdint>
 
@@ -18,22 +18,23 @@
 
 namespace attention {
 
-/// Names a matrix in shared memory for a product. It consists of groups of 8 rows of 64 elements: 1,024 bytes, at a
-/// multiple of 1,024 bytes, 16-byte chunk c of row r at chunk c ^ r as tensor maps swizzle it. `next_rows`: bytes from a
-/// group to that of the next 8 rows.
+/// Describes a matrix in shared memory. It consists of core groups of 8 rows of 64 elements: 1,024 bytes, aligned to
+/// 1,024 bytes, with 16-byte chunk c of row r at chunk c ^ r, as tensor maps swizzle it. `next_rows` is the distance in
+/// bytes to the group of the next 8 rows.
 ///
-/// K-major (a and b of multiply_shared): row r holds 64 elements of the inner dimension of row r of a, or of column r of
-/// b. The next 16 of them begin 32 bytes on. `next_columns` is not used.
-/// MN-major (b of multiply_registers): row k holds 64 of b's columns at element k of the inner dimension. `next_columns`:
-/// bytes from a group to that of the next 64 columns. The next 16 elements of the inner dimension begin 2 next_rows on.
+/// K-major (a and b of multiply_shared): row r holds 64 elements of the inner dimension, of row r of a or column r of
+/// b. The next 16 of them are 32 bytes further. `next_columns` is unused.
+/// MN-major (b of multiply_registers): row k holds 64 columns of b at element k of the inner dimension. `next_columns`
+/// is the distance in bytes to the group of the next 64 columns. The next 16 elements of the inner dimension are 2 *
+/// next_rows bytes further.
 ///
-/// Bits: address / 16 in 0-13, next_columns / 16 in 16-29, next_rows / 16 in 32-45, 1 for this swizzle in 62-63.
+/// Bits 0-13: address / 16; 16-29: next_columns / 16; 32-45: next_rows / 16; 62-63: 1, for 128-byte swizzle.
 __device__ __forceinline__ uint64_t matrix_descriptor(const void* shared, int next_rows, int next_columns = 16) {
   return uint64_t((shared_address(shared) & 0x3ffff) >> 4) | uint64_t(next_columns >> 4) << 16 |
          uint64_t(next_rows >> 4) << 32 | uint64_t(1) << 62;
 }
 
-/// The descriptor of the matrix that begins `bytes` on.
+/// The descriptor of the matrix that starts `bytes` further.
 __device__ __forceinline__ uint64_t advance(uint64_t descriptor, int bytes) {
   return descriptor + uint64_t(bytes >> 4);
 }
@@ -42,8 +43,8 @@ __device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.syn
 
 __device__ __forceinline__ void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
-/// Waits for all groups of the warp's products but the newest `Pending`. `d` is what one of the others added to: the
-/// compiler must not read it earlier.
+/// Waits for all but the newest `Pending` groups of the warp's products. `d` is the result of a completed group: naming
+/// it here keeps the compiler from reading it earlier.
 template <int Pending, int Count>
 __device__ __forceinline__ void wait_for_products(float (&d)[Count]) {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
@@ -51,18 +52,19 @@ __device__ __forceinline__ void wait_for_products(float (&d)[Count]) {
   for (int i = 0; i < Count; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-/// d (+)= a · b, of T float16 or bfloat16: a is 64x16 and b 16xN in shared memory, both K-major; without `add` d is only
-/// written. d: warp w of the warpgroup has rows 16 w to 16 w + 15; d[4 j + i] is column 8 j + 2 (lane % 4) + i % 2 of its
-/// row lane / 4 + 8 (i / 2).
+/// d (+)= a · b for T float16 or bfloat16, with a of 64x16 and b of 16xN in shared memory, both K-major. Without `add`,
+/// d is overwritten. Warp w of the warpgroup holds rows 16 w to 16 w + 15 of d. Its d[4 j + i] is in row lane / 4 of
+/// these if i < 2, else 8 rows below, and in column 8 j + 2 (lane % 4) + i % 2.
 template <typename T, int N>
 __device__ __forceinline__ void multiply_shared(float (&d)[N / 2], uint64_t a, uint64_t b, bool add);
 
-/// d (+)= a · b: a is 64x16 in registers, of its warp's 16 rows as in multiply_matrices of ptx.cuh; b 16xN, MN-major.
+/// d (+)= a · b with a of 64x16 in registers (each warp has its 16 rows, as in multiply_matrices of ptx.cuh) and b of
+/// 16xN, MN-major.
 template <typename T, int N>
 __device__ __forceinline__ void multiply_registers(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b,
                                                    bool add = true);
 
-// The instructions name each register of d, so each N has a text of its own, put together from these pieces.
+// The instruction names every register of d, so each N needs its own text, assembled from these pieces.
 #if ATTENTION_HOPPER
 
 #define ATTENTION_NAMES_32 \
@@ -101,7 +103,7 @@ __device__ __forceinline__ void multiply_registers(float (&d)[N / 2], const uint
   ATTENTION_SUMS_96(d), ATTENTION_SUMS_8(d, 96), ATTENTION_SUMS_8(d, 104), ATTENTION_SUMS_8(d, 112), \
       ATTENTION_SUMS_8(d, 120)
 
-/// COUNT is N / 2; I0 to I5 name the operands after d.
+/// COUNT is N / 2. I0 to I5 are the placeholders of the operands after d.
 #define ATTENTION_PRODUCTS(T, NAME, N, COUNT, I0, I1, I2, I3, I4, I5)                                                  \
   template <>                                                                                                          \
   __device__ __forceinline__ void multiply_shared<T, N>(float (&d)[N / 2], uint64_t a, uint64_t b, bool add) {         \

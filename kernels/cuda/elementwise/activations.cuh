@@ -1,11 +1,11 @@
 #pragma once
-// What gated MLPs apply to their gate. `Fast` is for values that are rounded to 16 bits afterwards.
+// Activation functions of gated MLPs. `Fast` selects approximate intrinsics, for results that are rounded to 16 bits.
 
 #include <cuda_runtime.h>
 
 namespace attention {
 
-/// numerator / (1 + exp(-exponent)). Overflows nowhere.
+/// numerator / (1 + exp(-exponent)), without overflow for any input.
 template <bool Fast>
 __device__ __forceinline__ float times_sigmoid(float numerator, float exponent) {
   if constexpr (Fast) {
@@ -23,7 +23,7 @@ struct Silu {
   }
 };
 
-/// x · Φ(x), with the exact error function. The smaller tail is computed, so that nothing cancels.
+/// x · Φ(x), with the exact error function. Uses erfc, the smaller tail, so that nothing cancels.
 struct Gelu {
   template <bool Fast>
   static __device__ __forceinline__ float apply(float x) {
@@ -32,7 +32,7 @@ struct Gelu {
   }
 };
 
-/// GELU's tanh approximation, as (1 + tanh(z)) / 2 = sigmoid(2z) keeps small tails.
+/// GELU's tanh approximation, written as (1 + tanh(z)) / 2 = sigmoid(2z), which stays accurate in the small tail.
 struct GeluTanh {
   template <bool Fast>
   static __device__ __forceinline__ float apply(float x) {

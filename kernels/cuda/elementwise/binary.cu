@@ -11,13 +11,13 @@ struct BinaryParams {
   BinaryOperation operation;
   int rank;
   Axes shape;      // collapsed
-  Axes a_strides;  // in elements, 0 where an axis repeats
+  Axes a_strides;  // in elements; 0 for a broadcast axis
   Axes b_strides;
 };
 
 namespace {
 
-/// Whether the operand can be read in packs along the last axis.
+/// Whether packs of the operand along the last axis are contiguous or broadcast.
 bool has_packs(const Walk<2>& walk, int operand) {
   const int64_t stride = walk.strides[operand][0];
   return stride == 0 || (stride == 1 && is_packed(walk, operand, pack_elements));
@@ -25,7 +25,7 @@ bool has_packs(const Walk<2>& walk, int operand) {
 
 }  // namespace
 
-/// Applies a function to every pair of elements, broadcast by strides.
+/// Applies a function to every pair of elements. Operands are broadcast by strides.
 void binary(const LaunchContext& context, const BinaryParams& params) {
   if (size_of(params.rank, params.shape) == 0) return;
   const auto walk = make_walk<2>(params.rank, params.shape, {params.a_strides, params.b_strides});

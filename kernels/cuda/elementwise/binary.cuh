@@ -1,5 +1,5 @@
 #pragma once
-// Functions of two elements, with broadcasting by strides.
+// Elementwise functions of two operands, broadcast by strides.
 
 #include "elementwise/binary_functions.cuh"
 #include "common/element.cuh"
@@ -7,7 +7,7 @@
 
 namespace attention {
 
-// One choice of the operation for a whole pack.
+// The loop is inside the switch, so that the operation is chosen once per pack.
 #define ATTENTION_EACH(expression)                    \
   do {                                                \
     _Pragma("unroll") for (int i = 0; i < N; i++) {   \
@@ -18,7 +18,7 @@ namespace attention {
     return;                                           \
   } while (false)
 
-/// The results take the place of the left operands.
+/// Writes the results to `left`.
 template <int N, typename Value>
 __device__ __forceinline__ void apply_binary(BinaryOperation operation, Value (&left)[N], const Value (&right)[N]) {
   constexpr Value zero = Value(0);
@@ -48,7 +48,7 @@ __device__ __forceinline__ void apply_binary(BinaryOperation operation, Value (&
 
 #undef ATTENTION_EACH
 
-/// Packs of an operand that along the last axis either follows or repeats.
+/// Packs of an operand that is contiguous or broadcast along the last axis.
 struct PackedOperand {
   const void* data;
   ElementType type;
@@ -79,7 +79,7 @@ struct PackedOperand {
   }
 };
 
-/// A thread takes a pack, which lies in one row of the walk.
+/// One pack per thread, which lies in one row of the walk. Both loads are in flight before either is used.
 template <typename Value>
 __global__ void __launch_bounds__(256)
     binary_packs_kernel(BinaryOperation operation, const void* a, ElementType a_type, const void* b,
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(256)
   store_some(output, output_type, index, left, count);
 }
 
-/// Any strides.
+/// For any strides: one element at a time.
 template <typename Value>
 __global__ void __launch_bounds__(256)
     binary_elements_kernel(BinaryOperation operation, const void* a, ElementType a_type, const void* b,

@@ -1,12 +1,12 @@
 #pragma once
-// Functions of two elements, as JavaScript has them. The long ones are calls: inlined for each element they take
-// long to compile.
+// Functions of two elements, with tfjs's semantics. The long ones are not inlined: inlining them for each element of a
+// pack makes compilation slow.
 
 #include <cstdint>
 
 namespace attention {
 
-// Of operands of two signs, the remainder moves to the divisor's side.
+// If the signs differ, the remainder takes the divisor's sign.
 __device__ __noinline__ inline float modulo(float a, float b) {
   const float remainder = fmodf(a, b);
   const bool same_sign = (a < 0.0f && b < 0.0f) || (a >= 0.0f && b >= 0.0f);
@@ -21,7 +21,7 @@ __device__ __forceinline__ int modulo(int a, int b) {
 }
 
 __device__ __noinline__ inline float power(float a, float b) {
-  if (isnan(b) || (isinf(b) && fabsf(a) == 1.0f)) return NAN;  // 1 in C
+  if (isnan(b) || (isinf(b) && fabsf(a) == 1.0f)) return NAN;  // C's powf returns 1
   return powf(a, b);
 }
 
@@ -35,7 +35,7 @@ __device__ __noinline__ inline int power(int a, int b) {
   return int(result);
 }
 
-// The quotient of what the remainder leaves is whole but for its rounding, which must not be floored.
+// (a - remainder) / b is an integer up to rounding, so it must be rounded, not floored.
 __device__ __noinline__ inline float floor_quotient(float a, float b) {
   if (b == 0.0f || !isfinite(a / b)) return floorf(a / b);
   const float remainder = fmodf(a, b);
@@ -50,13 +50,13 @@ __device__ __forceinline__ int floor_quotient(int a, int b) {
   return quotient * b != a && (a < 0) != (b < 0) ? quotient - 1 : quotient;
 }
 
-// NaN wins.
+// Return NaN if an operand is NaN.
 __device__ __forceinline__ float larger(float a, float b) { return isnan(a) || a > b ? a : b; }
 __device__ __forceinline__ float smaller(float a, float b) { return isnan(a) || a < b ? a : b; }
 __device__ __forceinline__ int larger(int a, int b) { return a > b ? a : b; }
 __device__ __forceinline__ int smaller(int a, int b) { return a < b ? a : b; }
 
-// Ints wrap around.
+// Integer arithmetic wraps around.
 __device__ __forceinline__ float add(float a, float b) { return a + b; }
 __device__ __forceinline__ float subtract(float a, float b) { return a - b; }
 __device__ __forceinline__ float multiply(float a, float b) { return a * b; }
@@ -64,7 +64,7 @@ __device__ __forceinline__ int add(int a, int b) { return int(uint32_t(a) + uint
 __device__ __forceinline__ int subtract(int a, int b) { return int(uint32_t(a) - uint32_t(b)); }
 __device__ __forceinline__ int multiply(int a, int b) { return int(uint32_t(a) * uint32_t(b)); }
 
-// Of ints never asked for.
+// The int versions exist only for the templates; they are never called.
 __device__ __forceinline__ float quotient(float a, float b) { return a / b; }
 __device__ __forceinline__ int quotient(int, int) { return 0; }
 __device__ __noinline__ inline float angle(float y, float x) { return atan2f(y, x); }

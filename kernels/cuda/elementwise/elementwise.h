@@ -1,5 +1,5 @@
 #pragma once
-// What launchers of kernels over elements share.
+// Grids and type dispatch of elementwise and row kernels.
 
 #include <cstdint>
 
@@ -10,16 +10,16 @@ namespace attention {
 
 constexpr int elementwise_threads = 256;
 
-/// A thread for every `per_thread` of `items`.
+/// One thread per `per_thread` items.
 inline Grid elementwise_grid(int64_t items, int per_thread) {
   return {.blocks = divide_up<int64_t>(items, int64_t(elementwise_threads) * per_thread),
           .threads = elementwise_threads};
 }
 
-/// Whether packs of elements from the tensor's start on can be accessed at once.
+/// Whether the tensor's data is aligned to 16 bytes, as packs require.
 inline bool is_aligned(const Operand& operand) { return reinterpret_cast<uintptr_t>(operand.data) % 16 == 0; }
 
-/// Whether the kernels compute on elements of this type as floats; else as ints.
+/// Whether kernels compute with this type as float; otherwise as int.
 constexpr bool is_float(ElementType type) { return type != ElementType::int32 && type != ElementType::bool8; }
 
 /// Calls `body` with the tag of float or int.
@@ -32,14 +32,14 @@ void with_compute_type(bool as_float, Body&& body) {
   }
 }
 
-/// Threads of a block that shares a row: a power of two.
+/// Threads per row: a power of two, at most `most`.
 inline int row_threads(int64_t length, int per_thread, int most) {
   int threads = 32;
   while (threads < most && int64_t(threads) * per_thread < length) threads *= 2;
   return threads;
 }
 
-/// Blocks of rows: blockDim.x threads a row; where that is a warp, several rows a block.
+/// A grid with `threads` threads per row. If a row has one warp, a block takes 8 rows.
 inline Grid row_grid(int64_t rows, int threads) {
   const int rows_per_block = threads == 32 ? 8 : 1;
   return {.blocks = divide_up<int64_t>(rows, rows_per_block), .threads = dim3(threads, rows_per_block)};

@@ -1,5 +1,6 @@
 #pragma once
-// Activation(gate) * up for rows [gate | up].
+// Computes activation(gate) * up for rows [gate | up]. Each thread loads all its packs before it computes, to have
+// several loads in flight.
 
 #include "elementwise/activations.cuh"
 #include "common/convert.cuh"
@@ -7,7 +8,7 @@
 
 namespace attention {
 
-/// What silu_and_mul takes.
+/// Parameters of silu_and_mul.
 struct GatedActivationParams {
   Operand x;       // [rows, 2 * width]: gate, then up
   Operand output;  // [rows, width], the type of x
@@ -16,9 +17,9 @@ struct GatedActivationParams {
 };
 
 constexpr int gated_activation_threads = 256;
-constexpr int gated_activation_packs = 2;  // of a thread, in flight together
+constexpr int gated_activation_packs = 2;  // per thread
 
-/// Packs of N elements; `packs_per_row` times N is the width.
+/// N elements per pack; the width is packs_per_row * N.
 template <typename Activation, int N, typename T, typename Index>
 __global__ void gated_activation_kernel(const T* __restrict__ x, T* __restrict__ output, Index packs,
                                         Index packs_per_row) {

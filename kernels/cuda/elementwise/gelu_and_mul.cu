@@ -10,7 +10,7 @@ struct GeluAndMulParams {
   bool32 tanh_approximation;
 };
 
-/// gelu(gate) * up, with the exact error function or the tanh approximation.
+/// Computes gelu(gate) * up, with the exact error function or the tanh approximation.
 void gelu_and_mul(const LaunchContext& context, const GeluAndMulParams& params) {
   const GatedActivationParams rows = {params.x, params.output, params.rows, params.width};
   if (params.tanh_approximation) {

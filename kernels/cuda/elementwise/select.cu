@@ -10,10 +10,10 @@ struct SelectParams {
   Operand e;          // [size]
   Operand output;     // [size]
   int64_t size;
-  int64_t row_length;  // elements that one condition decides
+  int64_t row_length;  // elements per condition
 };
 
-/// condition ? t : e
+/// Computes condition ? t : e.
 void select(const LaunchContext& context, const SelectParams& params) {
   if (params.size == 0) return;
   expect_positive("rowLength", params.row_length);

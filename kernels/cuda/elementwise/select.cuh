@@ -1,5 +1,5 @@
 #pragma once
-// condition ? t : e. A condition of fewer elements chooses whole rows. A thread takes a pack.
+// Computes condition ? t : e. If there are fewer conditions than elements, each selects a row. One pack per thread.
 
 #include "common/element.cuh"
 #include "common/strides.h"

@@ -2,7 +2,7 @@
 
 namespace attention {
 
-/// silu(gate) * up.
+/// Computes silu(gate) * up.
 void silu_and_mul(const LaunchContext& context, const GatedActivationParams& params) {
   gated_activation<Silu>(context, params);
 }

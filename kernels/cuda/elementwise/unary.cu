@@ -9,8 +9,8 @@ struct UnaryParams {
   Operand output;
   UnaryOperation operation;
   int64_t size;
-  float alpha;  // attributes: a slope, or the lower bound
-  float beta;   // the upper bound
+  float alpha;  // an attribute: a slope, or the lower bound
+  float beta;   // an attribute: the upper bound
 };
 
 /// Applies a function to every element.

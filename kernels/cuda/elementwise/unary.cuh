@@ -1,14 +1,14 @@
 #pragma once
-// Functions of one element.
+// Elementwise functions of one operand.
 
 #include "common/element.cuh"
 
 namespace attention {
 
-/// Near its poles tanf is further from it than tfjs's own tests allow.
+/// Near its poles tanf is less accurate than tfjs's tests allow.
 __device__ __noinline__ inline float tangent(float x) { return float(tan(double(x))); }
 
-// One choice of the operation for a whole pack.
+// The loop is inside the switch, so that the operation is chosen once per pack.
 #define ATTENTION_EACH(expression)                \
   do {                                            \
     _Pragma("unroll") for (int i = 0; i < N; i++) { \
@@ -85,7 +85,7 @@ __device__ __forceinline__ void apply_unary(UnaryOperation operation, int (&valu
   for (int i = 0; i < N; i++) values[i] = apply_unary(operation, values[i]);
 }
 
-/// A thread takes a pack.
+/// One pack per thread.
 template <typename Value>
 __global__ void __launch_bounds__(256)
     unary_kernel(UnaryOperation operation, const void* x, ElementType x_type, void* output, ElementType output_type,

@@ -24,8 +24,8 @@ bool Cublaslt::multiply(const LaunchContext&, const MatmulParams&) { return fals
 namespace attention {
 namespace {
 
-// What we need of cublasLt.h, which is not there where the addon is built. The numbers are part of the library's binary
-// interface.
+// The subset of cublasLt.h that we use, since the header may be missing at build time. The numbers are part of the
+// library's ABI.
 using Status = int;
 using Handle = void*;
 using Descriptor = void*;
@@ -34,13 +34,13 @@ constexpr int compute_tf32 = 77;
 enum OperationAttribute { transpose_first = 3, transpose_second = 4, epilogue = 7, bias_pointer = 8, bias_type = 26 };
 enum LayoutAttribute { batch_count = 5, batch_stride = 6 };
 enum PreferenceAttribute {
-  most_workspace_bytes = 1,
+  max_workspace_bytes = 1,
   reduction_schemes = 3,
   alignment_first = 5,
   alignment_last = 8,
 };
 constexpr uint32_t epilogue_bias = 4;
-constexpr uint32_t reduce_in_compute_type = 2;  // parts of the depth are added up in float32
+constexpr uint32_t reduce_in_compute_type = 2;  // split-K partial sums are added in float32
 
 struct Algorithm {
   uint64_t data[8];
@@ -54,16 +54,16 @@ struct HeuristicResult {
 };
 
 constexpr size_t workspace_bytes = 32 << 20;
-constexpr size_t most_plans = 4096;
+constexpr size_t max_plans = 4096;
 
-/// What a plan depends on.
+/// The key of the cache of plans.
 struct Problem {
   int type;
   bool allow_tf32;
   bool transpose_a;
   bool transpose_b;
   bool has_bias;
-  bool is_aligned;  // to 256 bytes, else to 16
+  bool is_aligned;  // to 256 bytes; otherwise to 16
   int64_t rows;
   int64_t columns;
   int64_t depth;
@@ -116,14 +116,14 @@ class Cublaslt::Library {
     if (!is_ready_) return;
     try {
       workspace_.emplace(context, workspace_bytes);
-    } catch (const DeviceError&) {  // products work without it
+    } catch (const DeviceError&) {  // products also work without a workspace
     }
   }
 
   ~Library() {
     forget_plans();
     if (handle_) destroy_(handle_);
-    // The library stays loaded: its own threads and handlers may still run.
+    // The library stays loaded: its threads and handlers may still be running.
   }
 
   bool multiply(const MatmulParams& params) {
@@ -132,7 +132,7 @@ class Cublaslt::Library {
     if (!describe(problem, params)) return false;
     auto found = plans_.find(problem);
     if (found == plans_.end()) {
-      if (plans_.size() >= most_plans) forget_plans();
+      if (plans_.size() >= max_plans) forget_plans();
       found = plans_.emplace(problem, Plan{}).first;
       found->second.is_served = make_plan(found->second, problem, params);
     }
@@ -141,7 +141,7 @@ class Cublaslt::Library {
     if (problem.has_bias) set_operation_(plan.operation, bias_pointer, &params.bias.data, sizeof(void*));
     const float one = 1.0f;
     const float zero = 0.0f;
-    // Row by row, a b is column by column b a, each of them transposed.
+    // cuBLASLt is column-major: our row-major a b is its b a, with both operands transposed.
     const Status status =
         multiply_(handle_, plan.operation, &one, params.b.data, plan.first, params.a.data, plan.second, &zero,
                   params.output.data, plan.output, params.output.data, plan.output, &plan.algorithm,
@@ -169,7 +169,7 @@ class Cublaslt::Library {
     return function != nullptr;
   }
 
-  /// False for what we do not ask of it.
+  /// Fills in the problem; false if cuBLASLt is not used for it.
   static bool describe(Problem& problem, const MatmulParams& params) {
     const int64_t pack = 16 / element_bytes(params.output.type);
     const auto fits = [&](const void* address, int64_t line) {
@@ -199,7 +199,7 @@ class Cublaslt::Library {
   }
 
   bool make_layout(Descriptor* layout, const Problem& problem, int64_t lines, int64_t length, int64_t stride) const {
-    // Column by column, a line of ours is a column.
+    // One of our rows is a column in column-major order.
     if (create_layout_(layout, data_type(problem.type), uint64_t(length), uint64_t(lines), length) != 0) return false;
     const int count = int(problem.batches);
     return count == 1 || (set_layout_(*layout, batch_count, &count, sizeof(count)) == 0 &&
@@ -226,7 +226,7 @@ class Cublaslt::Library {
     Descriptor preference = nullptr;
     if (create_preference_(&preference) != 0) return false;
     const uint64_t bytes = workspace_ ? workspace_bytes : 0;
-    bool is_set = set_preference_(preference, most_workspace_bytes, &bytes, sizeof(bytes)) == 0 &&
+    bool is_set = set_preference_(preference, max_workspace_bytes, &bytes, sizeof(bytes)) == 0 &&
                   set_preference_(preference, reduction_schemes, &reduce_in_compute_type, sizeof(uint32_t)) == 0;
     const uint32_t alignment = problem.is_aligned ? 256 : 16;
     for (int attribute = alignment_first; attribute <= alignment_last; attribute++) {

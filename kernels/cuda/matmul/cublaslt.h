@@ -6,8 +6,8 @@
 
 namespace attention {
 
-/// cuBLASLt as one context uses it, loaded where it is found: libcublasLt.so.13 or .12, or the file that
-/// ATTENTION_CUBLASLT_PATH names. Nothing of it ever fails: what it does not serve is left to our own kernels.
+/// cuBLASLt for one context, loaded at run time if it is found: libcublasLt.so.13 or .12, or the file named by
+/// ATTENTION_CUBLASLT_PATH. It never reports an error: products that it does not compute are left to our own kernels.
 class Cublaslt {
  public:
   Cublaslt();
@@ -15,7 +15,7 @@ class Cublaslt {
   Cublaslt(const Cublaslt&) = delete;
   Cublaslt& operator=(const Cublaslt&) = delete;
 
-  /// Whether it made the product. The first call loads the library.
+  /// Returns whether it computed the product. The first call loads the library.
   bool multiply(const LaunchContext& context, const MatmulParams& params);
 
  private:

@@ -1,14 +1,15 @@
 #pragma once
-// One tile of a matrix product on tensor cores, computed by a block: operands go through shared memory in steps along
-// the depth, several steps ahead, and the sums stay in registers for the kernel to finish.
+// A block's tile of a matrix product on tensor cores. The operands pass through shared memory in steps along the depth
+// (the inner dimension), in a pipeline of several stages that asynchronous copies fill ahead. Each warp multiplies its
+// share of the tile from shared memory; the sums stay in registers for the kernel's epilogue.
 //
 //   using Tile = GemmTile<bfloat16, 128, 128, 2, 2>;
 //   typename Tile::Sums sums;
-//   Tile::multiply(sums, shared_memory<uint4>(), a, b, 0, depth);     // by all of Tile::threads threads
+//   Tile::multiply(sums, shared_memory<uint4>(), a, b, 0, depth);     // called by all Tile::threads threads
 //   Tile::for_each_pair(sums, [&](int row, int column, float x, float y) {…});   // from registers; or:
 //   float* products = Tile::gather(sums, shared_memory<float>());         // [row * Tile::pitch + column]
 //
-// with Tile::shared_bytes of dynamic shared memory.
+// The launch provides Tile::shared_bytes of dynamic shared memory.
 
 #include "common/block_reduce.cuh"
 #include "matmul/gemm_operands.cuh"
@@ -16,20 +17,20 @@
 
 namespace attention {
 
-/// Where 16-byte chunk `chunk` of row `row` lies in a tile of `Chunks` chunks a row: so that eight neighbouring rows of
-/// one chunk meet all banks.
+/// The position of a 16-byte chunk in a tile of `Chunks` chunks per row, such that the same chunk of eight adjacent
+/// rows covers all banks.
 template <int Chunks>
 __device__ __forceinline__ int swizzled(int row, int chunk) {
   static_assert(Chunks == 4 || Chunks % 8 == 0);
   return row * Chunks + (Chunks == 4 ? chunk ^ (row >> 1 & 3) : chunk ^ (row & 7));
 }
 
-/// Copies steps of an operand to shared memory: the tile is [line][depth] or, of an operand which is strided along the
-/// depth, [depth][line].
+/// Copies steps of an operand to shared memory. The tile is [line][depth], or [depth][line] for an operand that is
+/// strided along the depth.
 template <typename Operand, int Lines, int Depth, int Threads>
 struct GemmStager;
 
-/// What both have in common: a chunk of eight elements, of which `valid` are there.
+/// Copies a chunk of eight elements, of which the first `valid` exist; the rest become zeros.
 template <typename T>
 __device__ __forceinline__ void stage_chunk(uint4* to, const T* from, int valid, bool aligned) {
   if (aligned) return copy_async(to, from, valid > 0);
@@ -46,10 +47,10 @@ struct GemmStager<DepthContiguous<T, LineSource>, Lines, Depth, Threads> {
   static constexpr int passes = Lines / lines_per_pass;
   static_assert(Lines % lines_per_pass == 0 && lines_per_pass % 8 == 0);
 
-  const T* lines[passes];  // from the thread's chunk on
-  unsigned present;        // a bit for each of them
+  const T* lines[passes];  // each at the thread's chunk
+  unsigned present;        // bit i: line i exists
   int chunk;
-  int offset;  // of the first line's chunk in the tile
+  int offset;  // of the thread's chunk of its first line, in the tile
   bool aligned;
 
   __device__ __forceinline__ GemmStager(const DepthContiguous<T, LineSource>& operand, int, bool is_aligned) {
@@ -82,10 +83,10 @@ struct GemmStager<DepthStrided<T>, Lines, Depth, Threads> {
   static constexpr int passes = Depth / steps_per_pass;
   static_assert(Depth % steps_per_pass == 0 && steps_per_pass % 8 == 0);
 
-  const T* next;  // of the step that is staged next
+  const T* next;  // source of the next step to stage
   int64_t stride;
   int step;
-  int offset;  // of the first step's chunk in the tile
+  int offset;  // of the thread's chunk of its first step, in the tile
   int valid;
   bool aligned;
 
@@ -99,7 +100,7 @@ struct GemmStager<DepthStrided<T>, Lines, Depth, Threads> {
     valid = operand.count - chunk * 8;
   }
 
-  /// k grows by Depth from call to call.
+  /// k increases by Depth from call to call.
   __device__ __forceinline__ void stage(uint4* tile, int k, int limit) {
 #pragma unroll
     for (int i = 0; i < passes; i++) {
@@ -110,9 +111,9 @@ struct GemmStager<DepthStrided<T>, Lines, Depth, Threads> {
   }
 };
 
-/// A tile of `Rows` by `Columns` products by `WarpRows` times `WarpColumns` warps, in steps of `Depth` along the
-/// depth, `Stages` of them in shared memory. T is float16 or bfloat16. `AlwaysAligned` leaves out the code for
-/// operands that are not `aligned`.
+/// A tile of `Rows` x `Columns` sums, computed by `WarpRows` x `WarpColumns` warps in steps of `Depth` along the depth,
+/// with `Stages` steps in shared memory. T is float16 or bfloat16. `AlwaysAligned` omits the code for operands that are
+/// not `aligned`.
 template <typename T, int Rows, int Columns, int WarpRows, int WarpColumns, int Depth = 64, int Stages = 3,
           bool AlwaysAligned = true>
 struct GemmTile {
@@ -121,8 +122,8 @@ struct GemmTile {
   static constexpr int columns = Columns;
   static constexpr int depth = Depth;
   static constexpr int threads = WarpRows * WarpColumns * warp_size;
-  static constexpr int min_blocks = 1;  // of a multiprocessor, for __launch_bounds__
-  static constexpr int pitch = Columns + 8;  // floats from one row of gathered products to the next
+  static constexpr int min_blocks = 1;  // per multiprocessor, for __launch_bounds__
+  static constexpr int pitch = Columns + 8;  // row stride of gathered products, in floats
 
   static constexpr int row_matrices = Rows / WarpRows / 16;
   static constexpr int column_matrices = Columns / WarpColumns / 8;
@@ -134,13 +135,13 @@ struct GemmTile {
   static constexpr int product_bytes = Rows * pitch * 4;
   static constexpr int shared_bytes = stage_bytes > product_bytes ? stage_bytes : product_bytes;
 
-  /// A thread's sums: [i][j] is its part of the 16x8 matrix i, j of its warp, in the order of multiply_matrices().
+  /// A thread's sums. [i][j] is its fragment of 16x8 matrix (i, j) of its warp, in the order of multiply_matrices().
   struct Sums {
     float at[row_matrices][column_matrices][4];
   };
 
   /// Sums the products over [first, limit) of the depth, where `first` is a multiple of 8. All threads of the block
-  /// call it with one value of everything; `shared` is free again when it returns.
+  /// call it with the same arguments. `shared` may be reused when it returns.
   template <typename A, typename B>
   static __device__ __forceinline__ void multiply(Sums& sums, uint4* shared, const A& a, const B& b, int first,
                                                   int limit) {
@@ -159,7 +160,7 @@ struct GemmTile {
     GemmStager<A, Rows, Depth, threads> a_stager(a, first, AlwaysAligned || a.aligned);
     GemmStager<B, Columns, Depth, threads> b_stager(b, first, AlwaysAligned || b.aligned);
 
-    int staged = first;  // of the depth
+    int staged = first;  // position along the depth
     int write_slot = 0;
     const auto stage_next = [&] {
       if (staged < limit) {
@@ -176,7 +177,7 @@ struct GemmTile {
     copy_async_wait<Stages - 2>();
     __syncthreads();
 
-    // The fragments of the next 16 of the depth are read while those of the present ones are multiplied.
+    // Software pipeline: reads the fragments for the next 16 of the depth while multiplying the current ones.
     uint32_t a_fragments[2][row_matrices][4];
     uint32_t b_fragments[2][column_matrices / 2][4];
     int read_slot = 0;
@@ -186,16 +187,16 @@ struct GemmTile {
       for (int k_step = 0; k_step < k_steps; k_step++) {
         const bool is_last = k_step + 1 == k_steps;
         if (is_last) {
-          // The next stage is there, and no warp reads the one before this one any more.
+          // Now the next stage has arrived, and no warp reads the previous one any more.
           copy_async_wait<Stages - 2>();
           __syncthreads();
           read_slot = read_slot + 1 == Stages ? 0 : read_slot + 1;
         }
         const int next = (k_step + 1) % 2;
-        // Beyond the last stage this reads what nobody uses.
+        // After the last stage this reads fragments that are not used.
         read<A, B>(a_fragments[next], b_fragments[next], shared + read_slot * stage_chunks, first_row, first_column,
                    is_last ? 0 : (k_step + 1) * 16);
-        if (k_step == k_steps - 2) stage_next();  // copies hold back the reads that follow them
+        if (k_step == k_steps - 2) stage_next();  // late, because copies delay the reads that follow them
 #pragma unroll
         for (int i = 0; i < row_matrices; i++) {
 #pragma unroll
@@ -211,9 +212,9 @@ struct GemmTile {
     __syncthreads();
   }
 
-  /// Calls `use(row, column, x, y)` for the thread's sums x of (row, column) and y of (row, column + 1) of the tile.
-  /// Matrix j of a warp has eight columns, and two calls of one thread with one `row` differ by multiples of 8 in
-  /// `column`.
+  /// Calls `use(row, column, x, y)` for each pair of the thread's sums: x at (row, column) and y at (row, column + 1)
+  /// of the tile. A warp's matrix has eight columns, so calls of one thread with the same `row` differ by multiples of
+  /// 8 in `column`.
   template <typename Use>
   static __device__ __forceinline__ void for_each_pair(const Sums& sums, Use&& use) {
     const int lane = threadIdx.x % warp_size;
@@ -231,7 +232,7 @@ struct GemmTile {
     }
   }
 
-  /// Leaves the products in shared memory, row r, column c at [r * pitch + c], to all threads.
+  /// Writes the products to shared memory, row r, column c at [r * pitch + c], visible to all threads.
   static __device__ __forceinline__ float* gather(const Sums& sums, float* shared) {
     for_each_pair(sums, [&](int row, int column, float x, float y) {
       *reinterpret_cast<float2*>(shared + row * pitch + column) = float2{x, y};
@@ -241,7 +242,7 @@ struct GemmTile {
   }
 
  private:
-  /// A warp's fragments of 16 of the depth, from k on in the stage.
+  /// Reads a warp's fragments for 16 of the depth, starting at k in the stage.
   template <typename A, typename B>
   static __device__ __forceinline__ void read(uint32_t (&a_fragments)[row_matrices][4],
                                               uint32_t (&b_fragments)[column_matrices / 2][4], const uint4* stage,

@@ -1,13 +1,14 @@
 #pragma once
-// One tile of a matrix product in true float32, computed by a block of 256 threads: for float operands, and for half
-// ones that a device has no tensor cores for. To be used as the tile of gemm.cuh.
+// A block's tile of a matrix product with float32 FMAs on CUDA cores, for float32 operands, and for half types on
+// devices without tensor cores for them. It has the interface of gemm.cuh's tile. Two stages alternate in shared
+// memory: while the block multiplies one, each thread already loads its elements of the next into registers.
 
 #include "common/block_reduce.cuh"
 #include "matmul/gemm_operands.cuh"
 
 namespace attention {
 
-/// A tile of `Extent` by `Extent` products, 128 or 64.
+/// A tile of `Extent` x `Extent` sums, 128 or 64, computed by 256 threads.
 template <typename T, int Extent>
 struct FmaTile {
   using Element = T;
@@ -15,24 +16,23 @@ struct FmaTile {
   static constexpr int columns = Extent;
   static constexpr int depth = 16;
   static constexpr int threads = 256;
-  static constexpr int min_blocks = 2;           // of a multiprocessor, for __launch_bounds__
-  static constexpr int pitch = Extent + 8;        // floats from one row of gathered products to the next
+  static constexpr int min_blocks = 2;           // per multiprocessor, for __launch_bounds__
+  static constexpr int pitch = Extent + 8;        // row stride of gathered products, in floats
 
-  static constexpr int quads = Extent / 64;      // of rows and of columns of a thread, 64 apart
-  static constexpr int line_pitch = Extent + 4;  // floats from one step of the depth to the next
+  static constexpr int quads = Extent / 64;      // groups of 4 rows and of 4 columns per thread, 64 apart
+  static constexpr int line_pitch = Extent + 4;  // stride between steps of the depth, in floats
   static constexpr int operand_floats = depth * line_pitch;
   static constexpr int stage_bytes = 2 * 2 * operand_floats * 4;
   static constexpr int product_bytes = Extent * pitch * 4;
   static constexpr int shared_bytes = stage_bytes > product_bytes ? stage_bytes : product_bytes;
 
-  /// A thread's sums: rows and columns 4 (thread / 16), 4 (thread % 16), the three that follow, and those 64 further
-  /// on.
+  /// A thread's sums: 4 rows from row 4 (thread / 16), 4 columns from column 4 (thread % 16), and those 64 further.
   struct Sums {
     float at[quads * 4][quads * 4];
   };
 
   /// Sums the products over [first, limit) of the depth, where `first` is a multiple of 16. All threads of the block
-  /// call it with one value of everything; `shared` is free again when it returns.
+  /// call it with the same arguments. `shared` may be reused when it returns.
   template <typename A, typename B>
   static __device__ __forceinline__ void multiply(Sums& sums, uint4* shared, const A& a, const B& b, int first,
                                                   int limit) {
@@ -54,7 +54,7 @@ struct FmaTile {
       float* b_stage = a_stage + operand_floats;
       put<A>(a_stage, next_a);
       put<B>(b_stage, next_b);
-      __syncthreads();  // also: nobody reads the other slot any more, which is written next
+      __syncthreads();  // also: all threads are done with the other slot, which is written next
       slot ^= 1;
       if (k + depth < limit) {
         fetch(next_a, a, k + depth, limit);
@@ -79,7 +79,8 @@ struct FmaTile {
     __syncthreads();
   }
 
-  /// Calls `use(row, column, x, y)` for the thread's sums x of (row, column) and y of (row, column + 1) of the tile.
+  /// Calls `use(row, column, x, y)` for each pair of the thread's sums: x at (row, column) and y at (row, column + 1)
+  /// of the tile.
   template <typename Use>
   static __device__ __forceinline__ void for_each_pair(const Sums& sums, Use&& use) {
     const int row = threadIdx.x / 16 * 4;
@@ -93,7 +94,7 @@ struct FmaTile {
     }
   }
 
-  /// Leaves the products in shared memory, row r, column c at [r * pitch + c], to all threads.
+  /// Writes the products to shared memory, row r, column c at [r * pitch + c], visible to all threads.
   static __device__ __forceinline__ float* gather(const Sums& sums, float* shared) {
     for_each_pair(sums, [&](int row, int column, float x, float y) {
       *reinterpret_cast<float2*>(shared + row * pitch + column) = float2{x, y};
@@ -111,7 +112,7 @@ struct FmaTile {
     to[3] = quad.w;
   }
 
-  /// The line and the step that pack `i` of a thread begins with: packs lie along the depth or across it.
+  /// The line and the depth at which pack `i` of this thread starts. Packs lie along the depth or across it.
   template <typename Operand>
   static __device__ __forceinline__ int2 place(int i) {
     const int pack = threadIdx.x + i * threads;

@@ -1,5 +1,7 @@
 #pragma once
-// Tiles of matrix products, and what becomes of the sums: bias, activation, rounding.
+// The tiled matrix product and the epilogue of all products: bias, activation, rounding. A block computes one tile of
+// one batch. If there are too few tiles to fill the device, the depth is split (split-K): each split writes its partial
+// sums in float32, and a second kernel adds them in a fixed order.
 
 #include "matmul/gemm.cuh"
 #include "matmul/gemm_fma.cuh"
@@ -8,12 +10,12 @@
 
 namespace attention {
 
-/// A batch of products, as kernels get it.
+/// A batch of products, as kernels receive it.
 template <typename T>
 struct MatmulOperands {
   const T* a;
   const T* b;
-  const T* bias;  // or null
+  const T* bias;  // null: none
   T* output;
   int64_t a_batch_strides[max_batch_rank];
   int64_t b_batch_strides[max_batch_rank];
@@ -22,23 +24,23 @@ struct MatmulOperands {
   int rows;
   int columns;
   int depth;
-  int bias_stride;  // 0 for one number for all columns
+  int bias_stride;  // 0: one bias for all columns
   MatMulActivation activation;
   float slope;          // of leakyrelu
-  bool aligned_a;       // 16 bytes may be read wherever a line has a multiple of 16
+  bool aligned_a;       // whole 16-byte packs of a may be read
   bool aligned_b;
-  bool aligned_output;  // 16 bytes may be written likewise
+  bool aligned_output;  // whole 16-byte packs may be written
 };
 
-/// The depth in parts, and where the sums of each go, [part, batch, row, column], for another kernel to add them up.
+/// The splits of the depth.
 struct MatmulSplits {
-  float* sums;  // null where there is one part
-  int depth;    // of a part
+  float* sums;  // [split, batch, row, column] partial sums; null for one split
+  int depth;    // per split
 };
 
 __device__ __forceinline__ int64_t batch_offset(const int64_t (&strides)[max_batch_rank],
                                                 const int (&shape)[max_batch_rank], int batch) {
-  if (batch == 0) return 0;  // often, and divisions take their time
+  if (batch == 0) return 0;  // the common case; divisions are slow
   int64_t offset = 0;
 #pragma unroll
   for (int axis = max_batch_rank; axis-- > 0;) {
@@ -59,14 +61,14 @@ __device__ __forceinline__ float activated(float x, MatMulActivation activation,
   }
 }
 
-/// The sum of an element's products becomes the element, before it is rounded.
+/// The epilogue of one element: bias and activation, before rounding.
 template <typename T>
 __device__ __forceinline__ float finished(const MatmulOperands<T>& operands, int column, float sum) {
   if (operands.bias) sum += to_float(operands.bias[int64_t(column) * operands.bias_stride]);
   return activated(sum, operands.activation, operands.slope);
 }
 
-/// Stores the sum of an element of part `split` of the depth, or the element where that is all.
+/// Stores an element's partial sum for a split, or the finished element if there is only one split.
 template <typename T>
 __device__ __forceinline__ void store_sum(const MatmulOperands<T>& operands, const MatmulSplits& splits, int split,
                                           int batch, int row, int column, float sum) {
@@ -78,7 +80,7 @@ __device__ __forceinline__ void store_sum(const MatmulOperands<T>& operands, con
   }
 }
 
-/// The same for a tile whose sums lie in shared memory.
+/// The same for a tile whose sums are in shared memory.
 template <typename Tile, typename T>
 __device__ __forceinline__ void store_tile(float* sums, const MatmulOperands<T>& operands, const MatmulSplits& splits,
                                            int batch, int first_row, int first_column) {
@@ -120,7 +122,7 @@ __device__ __forceinline__ void store_tile(float* sums, const MatmulOperands<T>&
   }
 }
 
-/// `Contiguous` along the depth: [lines, depth], else [depth, lines]. From line `first` on.
+/// The operand of lines `first` and up of a matrix [lines, depth], or [depth, lines] if not `Contiguous`.
 template <bool Contiguous, typename T>
 __device__ __forceinline__ auto matrix_operand(const T* matrix, int first, int lines, int depth, bool aligned) {
   if constexpr (Contiguous) {
@@ -130,8 +132,8 @@ __device__ __forceinline__ auto matrix_operand(const T* matrix, int first, int l
   }
 }
 
-/// A block makes a tile, or the sums of part blockIdx.y of the depth. Blocks that run at once make tiles close
-/// together in both directions, and so read few lines of both operands.
+/// Each block computes a tile, for split blockIdx.y of the depth. Tiles are numbered in groups of 8 rows of tiles,
+/// column by column, so that blocks that run concurrently share lines of both operands in the L2 cache.
 template <typename Tile, bool ContiguousA, bool ContiguousB>
 __global__ __launch_bounds__(Tile::threads, Tile::min_blocks) void matmul_tiles_kernel(
     const MatmulOperands<typename Tile::Element> operands, const MatmulSplits splits) {
@@ -160,7 +162,7 @@ __global__ __launch_bounds__(Tile::threads, Tile::min_blocks) void matmul_tiles_
   store_tile<Tile>(products, operands, splits, batch, first_row, first_column);
 }
 
-/// Adds up the parts of the depth, in order, N neighbouring elements a thread.
+/// Adds the partial sums of the splits in order, N adjacent elements per thread.
 template <int N, typename T>
 __global__ void matmul_sum_splits_kernel(const MatmulOperands<T> operands, const float* __restrict__ sums, int splits,
                                          int64_t elements) {

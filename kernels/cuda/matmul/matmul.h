@@ -6,15 +6,15 @@ namespace attention {
 
 constexpr int max_batch_rank = 4;
 
-/// output[batch] = activation(a[batch] b[batch] + bias). One type of float for all operands, accumulated in float32.
+/// output[batch] = activation(a[batch] b[batch] + bias). All operands have the same float type; sums are float32.
 struct MatmulParams {
-  Operand a;       // a matrix [rows, depth], or [depth, rows] where transpose_a
-  Operand b;       // a matrix [depth, columns], or [columns, depth] where transpose_b
+  Operand a;       // a matrix [rows, depth], or [depth, rows] if transpose_a
+  Operand b;       // a matrix [depth, columns], or [columns, depth] if transpose_b
   Operand bias;    // [columns] or one element, or none
   Operand output;  // [batch, rows, columns]
   int batch_rank;
   int64_t batch_shape[max_batch_rank];
-  int64_t a_batch_strides[max_batch_rank];  // in elements; 0 where the matrix is the same
+  int64_t a_batch_strides[max_batch_rank];  // in elements; 0 if the matrix is broadcast
   int64_t b_batch_strides[max_batch_rank];
   int64_t rows;
   int64_t columns;
@@ -25,10 +25,10 @@ struct MatmulParams {
   MatMulActivation activation;
   float slope;            // of leakyrelu
   bool32 allow_tf32;      // float32 operands may be rounded to TF32
-  bool32 allow_cublaslt;  // where it is found
+  bool32 allow_cublaslt;  // if it is installed
 };
 
-/// Matrix products of a batch, whose matrices are contiguous.
+/// Computes a batch of matrix products. Each matrix is contiguous.
 void matmul(const LaunchContext& context, const MatmulParams& params);
 
 }  // namespace attention

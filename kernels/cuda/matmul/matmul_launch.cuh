@@ -1,5 +1,5 @@
 #pragma once
-// Choice of kernel, tile and grid for products of one type; instantiated a type a file.
+// Chooses the kernel, tile and grid of a product. Instantiated in one file per type.
 
 #include <algorithm>
 #include <bit>
@@ -11,36 +11,36 @@
 
 namespace attention {
 
-/// The launch of matmul() for products of T, which are not empty.
+/// Launches the product for elements of type T. The product is not empty.
 template <typename T>
 void launch_matmul(const LaunchContext& context, const MatmulParams& params);
 
 namespace matmul_choice {
 
-constexpr int64_t most_batches_of_grid = 65535;
-constexpr int most_stream_rows = 16;
+constexpr int64_t max_grid_batches = 65535;
+constexpr int max_stream_rows = 16;
 template <typename T>
-constexpr int most_dot_rows = std::is_same_v<T, float> ? 16 : 4;  // on tensor cores each row costs less
-constexpr int most_column_rows = 4;
-constexpr double least_products_of_cublaslt = 1 << 24;
+constexpr int max_dot_rows = std::is_same_v<T, float> ? 16 : 4;  // on tensor cores each row costs less
+constexpr int max_column_rows = 4;
+constexpr double min_products_for_cublaslt = 1 << 24;
 
-/// What a choice of tile weighs.
+/// The properties of a tile that determine its cost.
 struct TileShape {
   int rows;
   int columns;
-  int depth;         // of a step
+  int depth;         // per step
   int shared_bytes;
-  int clocks;        // of a multiprocessor, roughly, for 16 of the depth
-  bool any_layout;   // else a is not transposed, and lines are aligned
+  int clocks;        // rough cost per multiprocessor of 16 of the depth
+  bool any_layout;   // otherwise a must not be transposed, and lines must be aligned
 };
 
 struct TilePlan {
-  int tile;    // in the table of shapes
+  int tile;    // index in the table of tiles
   int splits;  // of the depth
-  int depth;   // of a part
+  int depth;   // per split
 };
 
-/// The tile and the number of parts that keep the device busy for the shortest time.
+/// Chooses the tile and the number of splits with the lowest estimated time.
 template <size_t Count>
 TilePlan plan_tiles(const DeviceLimits& device, const TileShape (&tiles)[Count], int64_t rows, int64_t columns,
                     int64_t depth, int64_t batches, bool simple_layout) {
@@ -51,16 +51,16 @@ TilePlan plan_tiles(const DeviceLimits& device, const TileShape (&tiles)[Count],
     if (tile.shared_bytes > device.shared_bytes_per_block || !(simple_layout || tile.any_layout)) continue;
     const int64_t blocks = divide_up<int64_t>(rows, tile.rows) * divide_up<int64_t>(columns, tile.columns) * batches;
     const int64_t steps = std::max<int64_t>(1, divide_up<int64_t>(depth, tile.depth));
-    // Parts that are shorter are not worth the second kernel.
+    // Shorter splits do not pay for the second kernel.
     const int64_t most = std::min<int64_t>({device.multiprocessors / blocks, steps / 4, 64});
     for (int64_t splits = 1; splits <= std::max<int64_t>(1, most); splits++) {
-      const int64_t steps_of_part = divide_up(steps, splits);
+      const int64_t steps_per_split = divide_up(steps, splits);
       const int64_t waves = divide_up<int64_t>(blocks * splits, device.multiprocessors);
-      int64_t clocks = waves * (2000 + steps_of_part * (tile.depth / 16) * tile.clocks);
+      int64_t clocks = waves * (2000 + steps_per_split * (tile.depth / 16) * tile.clocks);
       if (splits > 1) clocks += 4000 + splits * rows * columns * batches * 8 / 2500;
       if (clocks >= least) continue;
       least = clocks;
-      best = {int(i), int(divide_up(steps, steps_of_part)), int(steps_of_part) * tile.depth};
+      best = {int(i), int(divide_up(steps, steps_per_split)), int(steps_per_split) * tile.depth};
     }
   }
   return best;
@@ -97,7 +97,7 @@ MatmulOperands<T> operands_of(const MatmulParams& params) {
   return operands;
 }
 
-/// Calls `run` with the parts of the depth, and adds up what it leaves of them.
+/// Calls `run` with the splits of the depth, and adds up their partial sums.
 template <typename T, typename Run>
 void with_splits(const LaunchContext& context, const MatmulOperands<T>& operands, int count, int depth, Run&& run) {
   if (count == 1) return run(MatmulSplits{nullptr, std::max(depth, 1)});
@@ -124,7 +124,7 @@ void launch_tiles(const LaunchContext& context, const MatmulOperands<T>& operand
   });
 }
 
-/// a is not transposed.
+/// For a that is not transposed.
 template <typename Tile, typename T>
 void launch_simple_tiles(const LaunchContext& context, const MatmulOperands<T>& operands, const TilePlan& plan,
                          const MatmulParams& params) {
@@ -147,11 +147,11 @@ constexpr TileShape shape_of(int clocks, bool any_layout) {
   return {Tile::rows, Tile::columns, Tile::depth, Tile::shared_bytes, clocks, any_layout};
 }
 
-/// In true float32, whatever T is.
+/// Computes in true float32 on CUDA cores, for any T.
 template <typename T>
 void launch_fma_tiles(const LaunchContext& context, const MatmulOperands<T>& operands, const MatmulParams& params) {
   using Small = FmaTile<T, 64>;
-  using Large = FmaTile<T, std::is_same_v<T, float> ? 128 : 64>;  // half types come here on old devices only
+  using Large = FmaTile<T, std::is_same_v<T, float> ? 128 : 64>;  // half types get here only on old devices
   static constexpr TileShape tiles[] = {shape_of<Large>(2700, true), shape_of<Small>(1000, true)};
   const TilePlan plan = plan_tiles(context.device, tiles, operands.rows, operands.columns, operands.depth,
                                    operands.batches, true);
@@ -159,9 +159,10 @@ void launch_fma_tiles(const LaunchContext& context, const MatmulOperands<T>& ope
   launch_any_tiles<Small>(context, operands, plan, params);
 }
 
-/// On tensor cores.
+/// Computes on tensor cores.
 template <typename T>
-void launch_matrix_tiles(const LaunchContext& context, const MatmulOperands<T>& operands, const MatmulParams& params) {
+void launch_tensor_core_tiles(const LaunchContext& context, const MatmulOperands<T>& operands,
+                              const MatmulParams& params) {
   using Largest = GemmTile<T, 128, 256, 2, 4>;
   using Large = GemmTile<T, 128, 128, 2, 2, 32, 5>;
   using Flat = GemmTile<T, 64, 128, 2, 2, 64, 4>;
@@ -179,13 +180,13 @@ void launch_matrix_tiles(const LaunchContext& context, const MatmulOperands<T>& 
   }
 }
 
-/// Up to 16 rows of a half type, b contiguous along the depth, everything aligned.
+/// For up to 16 rows of a half type on tensor cores; b contiguous along the depth, everything aligned.
 template <typename T>
 void launch_stream(const LaunchContext& context, const MatmulOperands<T>& operands) {
   const int blocks = divide_up(operands.columns, stream_columns);
-  // Few blocks have more warps, so that enough is under way.
+  // If there are few blocks, give each more warps to keep enough loads in flight.
   const bool is_narrow = int64_t(blocks) * operands.batches <= context.device.multiprocessors;
-  const unsigned warps = is_narrow ? most_stream_warps : most_stream_warps / 2;
+  const unsigned warps = is_narrow ? max_stream_warps : max_stream_warps / 2;
   launch(context, operands.rows <= 8 ? matmul_stream_kernel<T, 1> : matmul_stream_kernel<T, 2>,
          {.blocks = {blocks, operands.batches}, .threads = warps * warp_size}, operands);
 }
@@ -194,7 +195,8 @@ template <typename T, int Rows, int Columns>
 void launch_dots_of(const LaunchContext& context, const MatmulOperands<T>& operands) {
   const int row_blocks = divide_up(operands.rows, Rows);
   const int groups = divide_up(operands.columns, Columns);
-  // Warps enough to have all of the memory's bandwidth; where there are too few, those of a block work together.
+  // If there are enough warps to saturate memory bandwidth, each works alone; otherwise the warps of a block share
+  // columns.
   const bool are_many = int64_t(groups) * operands.batches >= 4 * context.device.multiprocessors;
   const int slices_shift = are_many ? 0 : std::countr_zero(unsigned(vector_warps));
   const bool is_aligned = operands.aligned_a && operands.aligned_b;
@@ -228,25 +230,25 @@ void launch_columns(const LaunchContext& context, const MatmulOperands<T>& opera
   });
 }
 
-/// True where few rows were multiplied as vectors.
+/// For few rows, launches the vector kernels; returns false if they do not apply.
 template <typename T>
 bool launch_vectors(const LaunchContext& context, const MatmulOperands<T>& operands, const MatmulParams& params,
-                    bool has_matrix_cores) {
-  if (params.transpose_a || operands.batches > most_batches_of_grid) return false;
+                    bool has_tensor_cores) {
+  if (params.transpose_a || operands.batches > max_grid_batches) return false;
   if (params.transpose_b) {
-    if (operands.rows <= most_dot_rows<T>) {
+    if (operands.rows <= max_dot_rows<T>) {
       launch_dots(context, operands);
       return true;
     }
     if constexpr (!std::is_same_v<T, float>) {
-      if (has_matrix_cores && operands.rows <= most_stream_rows && operands.aligned_a && operands.aligned_b) {
+      if (has_tensor_cores && operands.rows <= max_stream_rows && operands.aligned_a && operands.aligned_b) {
         launch_stream(context, operands);
         return true;
       }
     }
     return false;
   }
-  if (operands.rows > most_column_rows) return false;
+  if (operands.rows > max_column_rows) return false;
   with_flag(operands.rows == 1, [&](auto is_one) {
     with_flag(operands.aligned_b, [&](auto is_aligned) {
       launch_columns<T, decltype(is_one)::value ? 1 : 4, decltype(is_aligned)::value ? pack_size<T> : 1>(context,
@@ -262,19 +264,20 @@ template <typename T>
 void launch_matmul(const LaunchContext& context, const MatmulParams& params) {
   using namespace matmul_choice;
   const MatmulOperands<T> operands = operands_of<T>(params);
-  const bool has_matrix_cores = context.device.architecture >= (std::is_same_v<T, bfloat16> ? 80 : 75);
-  if (launch_vectors(context, operands, params, has_matrix_cores)) return;
+  const bool has_tensor_cores = context.device.architecture >= (std::is_same_v<T, bfloat16> ? 80 : 75);
+  if (launch_vectors(context, operands, params, has_tensor_cores)) return;
   const double products = double(operands.batches) * operands.rows * operands.columns * operands.depth;
-  if (params.allow_cublaslt && context.cublaslt && products >= least_products_of_cublaslt &&
+  if (params.allow_cublaslt && context.cublaslt && products >= min_products_for_cublaslt &&
       context.cublaslt->multiply(context, params)) {
     return;
   }
   if constexpr (std::is_same_v<T, float>) {
     launch_fma_tiles(context, operands, params);
   } else if constexpr (std::is_same_v<T, bfloat16>) {
-    has_matrix_cores ? launch_matrix_tiles(context, operands, params) : launch_fma_tiles(context, operands, params);
+    has_tensor_cores ? launch_tensor_core_tiles(context, operands, params)
+                     : launch_fma_tiles(context, operands, params);
   } else {
-    launch_matrix_tiles(context, operands, params);
+    launch_tensor_core_tiles(context, operands, params);
   }
 }
 

@@ -1,21 +1,22 @@
 #pragma once
-// Products of few rows: all the time goes into reading b, once. Blocks keep many loads under way.
+// Products with few rows, bound by the bandwidth of reading b, once. So these kernels keep many loads in flight and
+// divide the depth among warps, whose partial sums are added in shared memory.
 
 #include "matmul/matmul.cuh"
 
 namespace attention {
 
-constexpr int most_stream_warps = 16;
-constexpr int stream_columns = 16;  // of a block
-constexpr int stream_step = 64;     // of the depth, by a warp at a time
+constexpr int max_stream_warps = 16;
+constexpr int stream_columns = 16;  // per block
+constexpr int stream_step = 64;     // of the depth, per warp and step
 
-/// Up to 8 `RowTiles` rows, b contiguous along the depth, on tensor cores: the warps of a block share out the depth of
-/// 16 columns. What a lane reads, 16 bytes of a line, is its part of the fragments for some order of the depth; as
-/// both operands have the same order, the sums are right.
+/// Up to 8 * RowTiles rows on tensor cores, with b contiguous along the depth. The warps of a block divide the depth of
+/// 16 columns. Each lane loads 16 contiguous bytes of a line and uses them directly as its fragments: this permutes the
+/// depth, but in both operands alike, so the sums are right.
 template <typename T, int RowTiles>
-__global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_kernel(const MatmulOperands<T> operands) {
+__global__ __launch_bounds__(max_stream_warps* warp_size) void matmul_stream_kernel(const MatmulOperands<T> operands) {
   constexpr int stages = 4;
-  __shared__ float partial_sums[most_stream_warps][RowTiles * 8][stream_columns + 1];
+  __shared__ float partial_sums[max_stream_warps][RowTiles * 8][stream_columns + 1];
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
   const int warps = blockDim.x / warp_size;
@@ -26,7 +27,7 @@ __global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_ke
   const int64_t depth = operands.depth;
   const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch) + offset;
   const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch) + offset;
-  // Beyond the last line, the last again: sums that nobody stores.
+  // Lines beyond the last repeat it: their sums are not stored.
   const T* columns[2];
   const T* rows[RowTiles];
 #pragma unroll
@@ -95,7 +96,7 @@ __global__ __launch_bounds__(most_stream_warps* warp_size) void matmul_stream_ke
   }
 }
 
-/// What is read once.
+/// Loads words that are read only once.
 template <typename Words>
 __device__ __forceinline__ Words load_words_once(const void* from) {
   if constexpr (std::is_same_v<Words, uint4>) {
@@ -107,9 +108,9 @@ __device__ __forceinline__ Words load_words_once(const void* from) {
 
 constexpr int vector_warps = 8;
 
-/// `Rows` rows a block, b contiguous along the depth, in true float32: a warp reads `Columns` columns, N elements a lane
-/// and access. 1 << `slices_shift` warps of a block share out the depth of the same columns. Blocks with the same columns
-/// follow one another, so that b comes from the cache for all but one.
+/// In true float32, with b contiguous along the depth: a block takes `Rows` rows, a warp `Columns` columns, each lane N
+/// elements per load. 1 << `slices_shift` warps of a block divide the depth of the same columns. Blocks with the same
+/// columns are adjacent in the grid, so that all but one read b from the L2 cache.
 template <typename T, int Rows, int Columns, int N>
 __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(const MatmulOperands<T> operands,
                                                                               int slices_shift) {
@@ -120,7 +121,7 @@ __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(co
   const int warp = threadIdx.x / warp_size;
   const int slices = 1 << slices_shift;
   const int slice = warp & (slices - 1);
-  // Divisions would keep the first loads waiting.
+  // Avoids divisions if possible: they would delay the first loads.
   const int row_blocks = operands.rows > Rows ? (operands.rows + Rows - 1) / Rows : 1;
   const int column_block = row_blocks > 1 ? blockIdx.x / row_blocks : blockIdx.x;
   const int first_row = (blockIdx.x - column_block * row_blocks) * Rows;
@@ -131,7 +132,7 @@ __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(co
   const int offset = lane * N;
   const T* a = operands.a + batch_offset(operands.a_batch_strides, operands.batch_shape, batch) + offset;
   const T* b = operands.b + batch_offset(operands.b_batch_strides, operands.batch_shape, batch) + offset;
-  // Beyond the last line, the last again: sums that nobody stores.
+  // Lines beyond the last repeat it: their sums are not stored.
   const T* columns[Columns];
   const T* rows[Rows];
 #pragma unroll
@@ -139,7 +140,7 @@ __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(co
 #pragma unroll
   for (int i = 0; i < Rows; i++) rows[i] = a + min(first_row + i, operands.rows - 1) * depth;
 
-  // Steps are whole, without conditions of a lane's own: else the compiler would wait for each load by itself.
+  // Only whole steps, with no per-lane condition: otherwise the compiler would wait for each load separately.
   using Words = std::conditional_t<sizeof(Pack<T, N>) == 16, uint4, Pack<T, N>>;
   const int steps = int(depth / step_depth);
   float sums[Rows][Columns] = {};
@@ -201,8 +202,8 @@ __global__ __launch_bounds__(vector_warps* warp_size) void matmul_dots_kernel(co
   store_sum(operands, {nullptr, 0}, 0, batch, row, column, sum);
 }
 
-/// Up to `Rows` rows, b contiguous across the depth: N neighbouring columns a lane, warps and blocks share out the
-/// depth.
+/// Up to `Rows` rows, with b contiguous across the depth: each lane takes N adjacent columns; warps and blocks divide
+/// the depth.
 template <typename T, int Rows, int N>
 __global__ __launch_bounds__(vector_warps* warp_size) void matmul_columns_kernel(const MatmulOperands<T> operands,
                                                                                  const MatmulSplits splits) {

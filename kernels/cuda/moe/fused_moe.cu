@@ -24,7 +24,7 @@ struct FusedMoeParams {
 
 namespace {
 
-constexpr int64_t most_product_bytes = int64_t(1) << 29;  // of scratch memory; more tokens go one part after another
+constexpr int64_t max_product_bytes = int64_t(1) << 29;  // limit of scratch memory; more tokens are processed in chunks
 
 void sum_products(const LaunchContext& context, const FusedMoeParams& params, const float* products) {
   constexpr int threads = 256;
@@ -39,7 +39,7 @@ void sum_products(const LaunchContext& context, const FusedMoeParams& params, co
   });
 }
 
-/// All tokens together.
+/// Processes one chunk of tokens.
 void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params) {
   const int pairs = params.tokens * params.topk;
   const ElementType type = params.x.type;
@@ -96,23 +96,24 @@ void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params)
 
 }  // namespace
 
-/// The gated MLPs of each token's experts, and their weighted sum. A token with an id that is no expert's gets NaN.
+/// Computes the gated MLPs of each token's experts and their weighted sum. A token with an invalid expert id becomes
+/// NaN.
 void fused_moe(const LaunchContext& context, const FusedMoeParams& params) {
   if (params.tokens == 0 || params.hidden == 0) return;
   const int64_t bytes_per_token = int64_t(std::max(params.topk, 1)) * params.hidden * int64_t(sizeof(float));
-  // A multiple of 4, so that the ids of every part begin at a multiple of 16 bytes.
-  const auto chunk = int(std::clamp<int64_t>(most_product_bytes / bytes_per_token / 4 * 4, 4, INT32_MAX / 2));
+  // A multiple of 4, so that each chunk's ids start at a multiple of 16 bytes.
+  const auto chunk = int(std::clamp<int64_t>(max_product_bytes / bytes_per_token / 4 * 4, 4, INT32_MAX / 2));
   const auto advance = [](const Operand& tensor, int64_t elements) {
     return Operand{tensor.as<char>() + elements * element_bytes(tensor.type), tensor.type};
   };
   for (int first = 0; first < params.tokens; first += chunk) {
-    FusedMoeParams part = params;
-    part.x = advance(params.x, int64_t(first) * params.hidden);
-    part.topk_weights.data += int64_t(first) * params.topk;
-    part.topk_ids.data += int64_t(first) * params.topk;
-    part.output = advance(params.output, int64_t(first) * params.hidden);
-    part.tokens = std::min(chunk, params.tokens - first);
-    fused_moe_chunk(context, part);
+    FusedMoeParams current = params;
+    current.x = advance(params.x, int64_t(first) * params.hidden);
+    current.topk_weights.data += int64_t(first) * params.topk;
+    current.topk_ids.data += int64_t(first) * params.topk;
+    current.output = advance(params.output, int64_t(first) * params.hidden);
+    current.tokens = std::min(chunk, params.tokens - first);
+    fused_moe_chunk(context, current);
   }
 }
 

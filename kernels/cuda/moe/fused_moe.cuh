@@ -4,7 +4,7 @@
 
 namespace attention {
 
-/// The sum of each token's rows of `products` [tokens, topk, hidden], in order, N elements a thread.
+/// Adds the topk rows of each token in `products` [tokens, topk, hidden], in order, N elements per thread.
 template <int N, typename T>
 __global__ void fused_moe_sum_kernel(const float* __restrict__ products, T* __restrict__ output, int64_t packs,
                                      int packs_per_row, int topk) {

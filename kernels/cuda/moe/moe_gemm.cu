@@ -7,9 +7,9 @@ struct MoeGemmParams {
   Operand x;                                 // [rows, depth]
   Operand weights;                           // [experts, width, depth], the type of x
   Operand output;                            // [pairs, width], the type of x
-  TypedOperand<const float> topk_weights;    // [pairs], factors of the rows, or none
+  TypedOperand<const float> topk_weights;    // [pairs], factors of the output rows, or none
   TypedOperand<const int> sorted_token_ids;  // [pairs]
-  TypedOperand<const int> expert_ids;        // [pairs], of the positions of the order
+  TypedOperand<const int> expert_ids;        // [pairs], in sorted order
   int pairs;
   int experts;
   int pairs_per_row;
@@ -17,8 +17,8 @@ struct MoeGemmParams {
   int depth;
 };
 
-/// Rows of x times the transposed matrices of their experts. The order of the pairs is ascending by expert; those that
-/// have none come last, and their rows are NaN.
+/// Multiplies rows of x by the transposed matrices of their experts. Pairs are sorted by expert; pairs without an
+/// expert come last, and their output rows are NaN.
 void moe_gemm(const LaunchContext& context, const MoeGemmParams& params) {
   const int pairs = params.pairs;
   const int experts = params.experts;
@@ -46,7 +46,7 @@ void moe_gemm(const LaunchContext& context, const MoeGemmParams& params) {
                        .width = params.width,
                        .depth = params.depth,
                        .gated = false,
-                       .activation = MoeActivation::silu,  // of gated ones
+                       .activation = MoeActivation::silu,  // unused: not gated
                    });
 }
 

@@ -26,7 +26,7 @@ MoeOperands<T> moe_operands(const MoeProduct& product) {
   };
 }
 
-/// Tiles of the plan, or pairs where it has none.
+/// Rows of the grid: the tiles of the plan, or the pairs if it has no tiles.
 inline int64_t count_moe_rows(const MoePlan& plan, const MoeProduct& product) {
   return plan.needs_tiles ? count_moe_tiles(product.pairs, product.experts, plan.rows_per_tile) : product.pairs;
 }

@@ -8,9 +8,9 @@
 namespace attention {
 namespace {
 
-constexpr int most_pairs_without_tiles = 32;
-constexpr int few_pairs_an_expert = 4;
-constexpr int many_pairs_an_expert = 96;
+constexpr int max_pairs_without_tiles = 32;
+constexpr int few_pairs_per_expert = 4;
+constexpr int many_pairs_per_expert = 96;
 
 }  // namespace
 
@@ -20,18 +20,18 @@ MoePlan plan_moe(const LaunchContext& context, ElementType type, int pairs, int 
   using Kernel = MoePlan::Kernel;
   using Large = MoeLargeTile<float16>;
   const int architecture = context.device.architecture;
-  const bool has_matrix_cores =
+  const bool has_tensor_cores =
       type == ElementType::float16 ? architecture >= 75 : type == ElementType::bfloat16 && architecture >= 80;
   const bool is_float = type == ElementType::float32;
   const MoePlan fma_tiles = {Kernel::fma_tiles, MoeFmaTile<float>::Full::rows, true};
-  if (!aligned || !(is_float || has_matrix_cores)) return fma_tiles;
-  if (pairs <= std::max<int64_t>(16, int64_t(few_pairs_an_expert) * experts)) {
-    const bool needs_tiles = pairs > most_pairs_without_tiles;
+  if (!aligned || !(is_float || has_tensor_cores)) return fma_tiles;
+  if (pairs <= std::max<int64_t>(16, int64_t(few_pairs_per_expert) * experts)) {
+    const bool needs_tiles = pairs > max_pairs_without_tiles;
     if (is_float) return {Kernel::dots, moe_dot_rows, needs_tiles};
     return {Kernel::stream, moe_stream_rows, needs_tiles};
   }
   if (is_float) return fma_tiles;
-  if (pairs >= int64_t(many_pairs_an_expert) * experts && Large::shared_bytes <= context.device.shared_bytes_per_block) {
+  if (pairs >= int64_t(many_pairs_per_expert) * experts && Large::shared_bytes <= context.device.shared_bytes_per_block) {
     return {Kernel::large_tiles, Large::Full::rows, true};
   }
   return {Kernel::small_tiles, MoeSmallTile<float16>::Full::rows, true};

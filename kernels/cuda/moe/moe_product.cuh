@@ -1,5 +1,5 @@
 #pragma once
-// What all kernels of products with experts' matrices share.
+// Operands and epilogue shared by all kernels that multiply by experts' matrices.
 
 #include "elementwise/activations.cuh"
 #include "common/convert.cuh"
@@ -7,7 +7,7 @@
 
 namespace attention {
 
-/// A product, as kernels get it.
+/// A product, as kernels receive it.
 template <typename T>
 struct MoeOperands {
   const T* x;
@@ -24,10 +24,10 @@ struct MoeOperands {
   int depth;
   MoeActivation activation;
   bool float_output;
-  bool aligned;         // lines of x and of the weights
+  bool aligned;         // lines of x and weights are multiples of 16 bytes
   bool aligned_output;  // rows of the output are multiples of 16 bytes
 
-  /// The pair at a position of the order; `pairs` or above for none.
+  /// The pair at a position of the sorted order; `pairs` or above for none.
   __device__ __forceinline__ unsigned pair_at(int position) const {
     return sorted_token_ids ? unsigned(sorted_token_ids[position]) : unsigned(position);
   }
@@ -36,7 +36,7 @@ struct MoeOperands {
   }
   __device__ __forceinline__ float factor_of(unsigned pair) const { return topk_weights ? topk_weights[pair] : 1.0f; }
 
-  /// The line of the weights that column `column` of the output comes from.
+  /// The line of the weights for an output column: the row of the expert's matrix.
   template <bool Gated>
   __device__ __forceinline__ const T* gate_line(int expert, int column) const {
     return weights + (int64_t(expert) * (Gated ? 2 * int64_t(width) : width) + column) * depth;
@@ -45,7 +45,7 @@ struct MoeOperands {
     return gate_line<true>(expert, column) + int64_t(width) * depth;
   }
 
-  /// activation(gate) * up.
+  /// Computes activation(gate) * up.
   __device__ __forceinline__ float gate_up(float gate, float up) const {
     constexpr bool fast = sizeof(T) == 2;
     switch (activation) {
@@ -64,7 +64,7 @@ struct MoeOperands {
     }
   }
 
-  /// N neighbours; the output is aligned.
+  /// Stores N adjacent elements. The output must be aligned.
   template <int N>
   __device__ __forceinline__ void store_neighbours(unsigned pair, int column, const float (&values)[N]) const {
     const int64_t at = int64_t(pair) * width + column;
@@ -76,12 +76,12 @@ struct MoeOperands {
   }
 };
 
-/// Pairs of one expert that a block takes together, and where they are in the order.
+/// The pairs of one expert that a block processes, and their positions in the sorted order.
 struct MoeRows {
   int expert;
-  int count;         // 0: nothing to do
-  int first;         // they follow each other from here on, or
-  unsigned members;  // are these of the first 32
+  int count;         // 0: none
+  int first;         // position of the first, if they are consecutive
+  unsigned members;  // otherwise a bitmask of the positions, below 32
 
   __device__ __forceinline__ int position(int row) const {
     if (members == 0) return first + row;
@@ -91,8 +91,9 @@ struct MoeRows {
   }
 };
 
-/// Rows `index` of the plan: a tile, or where there are none, up to 32 pairs: those with the expert of position `index`,
-/// if that is the first of them or of a further `rows_per_tile`. All lanes of a warp call it.
+/// The pairs of grid row `index`: a tile, if the plan has tiles. Otherwise the pairs, at most `rows_per_tile`, that
+/// have the same expert as position `index`, starting there. Of the pairs of one expert, every `rows_per_tile`-th
+/// starts a group; the others get an empty result. All lanes of a warp call it.
 template <typename T>
 __device__ __forceinline__ MoeRows find_moe_rows(const MoeOperands<T>& operands, int index, int rows_per_tile) {
   if (operands.tiles) {

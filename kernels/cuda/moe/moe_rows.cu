@@ -8,10 +8,10 @@ namespace {
 
 template <typename T, bool Gated>
 void launch_rows(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product) {
-  // A warp takes some steps, so that blocks of a short depth are small and many of them run at a time.
+  // A warp takes several steps, so that for a short depth blocks are small and many of them are resident at once.
   constexpr int steps_per_warp = 4;
   const int step = std::is_same_v<T, float> ? warp_size * pack_size<float> : moe_stream_step * steps_per_warp;
-  const int warps = std::clamp(divide_up(product.depth, step), 1, most_moe_warps);
+  const int warps = std::clamp(divide_up(product.depth, step), 1, max_moe_warps);
   const Grid grid = {.blocks = {divide_up(product.width, moe_block_columns<Gated>), count_moe_rows(plan, product)},
                      .threads = unsigned(warps * warp_size)};
   if constexpr (std::is_same_v<T, float>) {

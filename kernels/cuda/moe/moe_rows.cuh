@@ -1,6 +1,7 @@
 #pragma once
-// Products of experts that have few rows: all the time goes into reading weights, each once. A block takes 16 lines of an
-// expert's matrix, half of them the up projection's where it is gated; its warps share out the depth.
+// Products of experts with few rows, bound by the bandwidth of reading the weights, each once. A block takes 16 lines
+// of an expert's matrix (if gated, half of them from the up projection) and all rows of a tile. Its warps divide the
+// depth; their partial sums are added in shared memory.
 
 #include "common/block_reduce.cuh"
 #include "moe/moe_product.cuh"
@@ -8,18 +9,19 @@
 
 namespace attention {
 
-constexpr int most_moe_warps = 8;
-constexpr int moe_lines = 16;       // of the weights, of a block
-constexpr int moe_stream_step = 64;  // of the depth, by a warp at a time
+constexpr int max_moe_warps = 8;
+constexpr int moe_lines = 16;       // of the weights, per block
+constexpr int moe_stream_step = 64;  // of the depth, per warp and step
 
-/// Sums of the warps, for each row and line.
+/// Each warp's partial sums per row and line.
 template <int Rows>
-using MoePartialSums = float[most_moe_warps][Rows][moe_lines + 1];
+using MoePartialSums = float[max_moe_warps][Rows][moe_lines + 1];
 
 template <bool Gated>
 constexpr int moe_block_columns = Gated ? moe_lines / 2 : moe_lines;
 
-/// Adds up the warps' sums and stores what becomes of them. Lines are gates, then ups, where the product is gated.
+/// Adds the warps' partial sums, applies the epilogue and stores the results. If gated, the first half of the lines are
+/// gates, the second ups.
 template <bool Gated, int Rows, typename T>
 __device__ __forceinline__ void store_moe_rows(const MoeOperands<T>& operands, const MoeRows& rows, int first_column,
                                                const MoePartialSums<Rows>& partial_sums) {
@@ -45,7 +47,7 @@ __device__ __forceinline__ void store_moe_rows(const MoeOperands<T>& operands, c
   }
 }
 
-/// Line i of a block, i < 16. Beyond the last one, the last again: sums that nobody stores.
+/// Line i of a block, i < 16. Lines beyond the last repeat it: their sums are not stored.
 template <bool Gated, typename T>
 __device__ __forceinline__ const T* moe_line(const MoeOperands<T>& operands, int expert, int first_column, int i) {
   constexpr int columns = moe_block_columns<Gated>;
@@ -55,10 +57,10 @@ __device__ __forceinline__ const T* moe_line(const MoeOperands<T>& operands, int
 
 constexpr int moe_stream_rows = 8;
 
-/// On tensor cores; everything is aligned. What a lane reads, 16 bytes of a line, is its part of the fragments for some
-/// order of the depth; as both operands have the same order, the sums are right.
+/// On tensor cores; everything is aligned. Each lane loads 16 contiguous bytes of a line and uses them directly as its
+/// fragments: this permutes the depth, but in both operands alike, so the sums are right.
 template <typename T, bool Gated>
-__global__ void __launch_bounds__(most_moe_warps* warp_size, 3) moe_stream_kernel(const MoeOperands<T> operands) {
+__global__ void __launch_bounds__(max_moe_warps* warp_size, 3) moe_stream_kernel(const MoeOperands<T> operands) {
   constexpr int stages = 2;
   __shared__ MoePartialSums<moe_stream_rows> partial_sums;
   const MoeRows rows = find_moe_rows(operands, blockIdx.y, moe_stream_rows);
@@ -88,7 +90,7 @@ __global__ void __launch_bounds__(most_moe_warps* warp_size, 3) moe_stream_kerne
 #pragma unroll
     for (int stage = 0; stage < stages; stage++) fetch_weights(stage, warp + stage * warps);
 
-    // Rows beyond the last are the last again.
+    // Rows beyond the last repeat it.
     const unsigned pair = operands.pair_at(rows.position(min(group, rows.count - 1)));
     const T* row = operands.row_of(min(pair, unsigned(operands.pairs - 1))) + offset;
     const auto fetch_inputs = [&](int stage, int step) {
@@ -114,7 +116,7 @@ __global__ void __launch_bounds__(most_moe_warps* warp_size, 3) moe_stream_kerne
           multiply_matrices<T>(sums, {a.x, b.x, a.y, b.y}, {x.x, x.y});
           multiply_matrices<T>(sums, {a.z, b.z, a.w, b.w}, {x.z, x.w});
         }
-        const int next = first + (stage + stages) * warps;  // beyond the end all is zeros
+        const int next = first + (stage + stages) * warps;  // beyond the end: zeros
         fetch_weights(stage, next);
         fetch_inputs(stage, next);
       }
@@ -128,9 +130,9 @@ __global__ void __launch_bounds__(most_moe_warps* warp_size, 3) moe_stream_kerne
 
 constexpr int moe_dot_rows = 4;
 
-/// In true float32: lanes along the depth, N elements an access, everything aligned.
+/// In true float32: lanes along the depth, N elements per load, everything aligned.
 template <typename T, bool Gated>
-__global__ void __launch_bounds__(most_moe_warps* warp_size) moe_dots_kernel(const MoeOperands<T> operands) {
+__global__ void __launch_bounds__(max_moe_warps* warp_size) moe_dots_kernel(const MoeOperands<T> operands) {
   constexpr int N = pack_size<T>;
   constexpr int lines_at_a_time = 8;
   __shared__ MoePartialSums<moe_dot_rows> partial_sums;

@@ -1,5 +1,6 @@
 #pragma once
-// Products of experts that have many rows: a block takes a tile of pairs of one expert by columns, gathering their rows.
+// Products of experts with many rows: a block computes a tile of output columns for a tile of pairs of one expert,
+// whose rows it gathers from x. Uses the tiles of matmul/gemm.cuh.
 
 #include <algorithm>
 
@@ -10,7 +11,7 @@
 
 namespace attention {
 
-/// How a block computes a tile; one whose rows fit in HalfTile, where that has fewer of them, in less time.
+/// The tile of a block. Tiles whose rows fit in HalfTile, if it has fewer, take that one, which is faster.
 template <typename FullTile, typename HalfTile = FullTile>
 struct MoeTileShape {
   using Full = FullTile;
@@ -19,7 +20,7 @@ struct MoeTileShape {
   static_assert(Full::threads == Half::threads && Full::columns == Half::columns && Full::pitch == Half::pitch);
 };
 
-/// Small enough in shared memory for every device, and for several blocks a multiprocessor.
+/// Needs so little shared memory that every device has it, and a multiprocessor holds several blocks.
 template <typename T>
 using MoeSmallTile = MoeTileShape<GemmTile<T, 64, 128, 2, 2, 32, 4>>;
 template <typename T>
@@ -27,7 +28,7 @@ using MoeLargeTile = MoeTileShape<GemmTile<T, 128, 256, 2, 4>, GemmTile<T, 64, 2
 template <typename T>
 using MoeFmaTile = MoeTileShape<FmaTile<T, 64>>;
 
-/// Rows of x of pairs that follow each other in the order.
+/// The rows of x for consecutive pairs of the sorted order.
 template <typename T>
 struct MoeInputLines {
   const MoeOperands<T>& operands;
@@ -41,7 +42,7 @@ struct MoeInputLines {
   }
 };
 
-/// Lines of an expert's matrix; where it is gated `half` of the gate's, then as many of the up projection's.
+/// Lines of an expert's matrix. If gated, `half` gate lines, then as many up lines.
 template <bool Gated, typename T>
 struct MoeWeightLines {
   const MoeOperands<T>& operands;
@@ -56,11 +57,11 @@ struct MoeWeightLines {
   }
 };
 
-/// Columns of the output that a tile makes.
+/// Output columns per tile.
 template <typename Tile, bool Gated>
 constexpr int moe_tile_columns = Gated ? Tile::columns / 2 : Tile::columns;
 
-/// A tile's products, or NaN, become rows of the output.
+/// Applies the epilogue to a tile's products and stores them, or NaN for pairs without an expert.
 template <typename Tile, bool Gated>
 __device__ __forceinline__ void store_moe_tile(const MoeOperands<typename Tile::Element>& operands, const MoeTile& tile,
                                                int first_column, const float* products) {
@@ -102,7 +103,7 @@ __device__ __forceinline__ void store_moe_tile(const MoeOperands<typename Tile::
   }
 }
 
-/// The products of a tile, in shared memory.
+/// Computes a tile's products in shared memory.
 template <typename Tile, bool Gated>
 __device__ __forceinline__ void multiply_moe_tile(const MoeOperands<typename Tile::Element>& operands,
                                                   const MoeTile& tile, int first_column, float* products) {
@@ -115,8 +116,8 @@ __device__ __forceinline__ void multiply_moe_tile(const MoeOperands<typename Til
   Tile::gather(sums, products);
 }
 
-/// Blocks that run at once make tiles close together in both directions, and so read few rows of x and few weights: a
-/// group of tiles of rows, most of them of one expert, goes through the columns together.
+/// Blocks are numbered so that those that run concurrently share rows of x and weights in the L2 cache: groups of 8
+/// tiles of pairs, mostly of one expert, go through the columns together.
 template <typename Shape, bool Gated>
 __global__ void __launch_bounds__(Shape::Full::threads)
     moe_tile_kernel(const MoeOperands<typename Shape::Full::Element> operands, int column_tiles) {
@@ -125,10 +126,10 @@ __global__ void __launch_bounds__(Shape::Full::threads)
   constexpr int group_tiles = 8;
   const int group = blockIdx.x / (group_tiles * column_tiles);
   const int in_group = blockIdx.x % (group_tiles * column_tiles);
-  const int tiles_of_group = min(group_tiles, int(gridDim.x) / column_tiles - group * group_tiles);
-  const MoeTile tile = operands.tiles[group * group_tiles + in_group % tiles_of_group];
+  const int group_size = min(group_tiles, int(gridDim.x) / column_tiles - group * group_tiles);
+  const MoeTile tile = operands.tiles[group * group_tiles + in_group % group_size];
   if (tile.end <= tile.first || (Gated && tile.expert < 0)) return;
-  const int first_column = in_group / tiles_of_group * moe_tile_columns<Full, Gated>;
+  const int first_column = in_group / group_size * moe_tile_columns<Full, Gated>;
   float* products = shared_memory<float>();
   if (tile.expert >= 0) {
     if (Half::rows < Full::rows && tile.end - tile.first <= Half::rows) {

@@ -6,8 +6,8 @@
 
 namespace attention {
 
-/// One block. Bucket `experts` is for the pairs that have none. Shared memory holds where the pairs of each bucket begin,
-/// and where its tiles do, each with one more entry for the end.
+/// Runs as one block. Bucket `experts` holds the pairs without an expert. Shared memory holds the first pair and the
+/// first tile of each bucket, each with one more entry for the end. Counts become tile starts by a prefix sum.
 static __global__ void moe_tiles_kernel(const int* __restrict__ expert_ids, int pairs, int experts, int rows_per_tile,
                                         MoeTile* __restrict__ tiles, int num_tiles) {
   const int buckets = experts + 1;

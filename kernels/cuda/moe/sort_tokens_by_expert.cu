@@ -26,9 +26,9 @@ void sort_tokens_by_expert(const LaunchContext& context, const SortTokensByExper
     throw DeviceError("ERR_UNSUPPORTED", "numExperts: this device sorts by at most " + std::to_string(most) +
                                              " experts, received " + std::to_string(params.experts));
   }
-  // As every block counts all pairs there are no more blocks than the device runs at a time.
-  const int most_blocks = 2 * context.device.multiprocessors;
-  const int pairs_per_block = divide_up(divide_up(params.pairs, most_blocks), threads) * threads;
+  // Every block counts all pairs, so launch no more blocks than the device runs concurrently.
+  const int max_blocks = 2 * context.device.multiprocessors;
+  const int pairs_per_block = divide_up(divide_up(params.pairs, max_blocks), threads) * threads;
   const int bucket_bits = std::bit_width(unsigned(params.experts));
   launch(context, sort_tokens_by_expert_kernel,
          {.blocks = divide_up(params.pairs, pairs_per_block),

@@ -1,6 +1,7 @@
 #pragma once
-// Stable counting sort of pairs by expert, in one launch: every block counts all pairs, those before its own apart, and
-// then ranks its own. No block waits for another. Bucket `experts` is for ids that are no expert's.
+// Stable counting sort of pairs by expert, in one launch. Every block counts all pairs, separately those before its
+// own, and then ranks its own pairs. So no block waits for another. Bucket `experts` holds the pairs with an invalid
+// expert id.
 
 #include "common/block_reduce.cuh"
 #include "common/shared_memory.cuh"
@@ -10,7 +11,7 @@ namespace attention {
 
 __device__ __forceinline__ int expert_bucket(int id, int experts) { return id >= 0 && id < experts ? id : experts; }
 
-/// Adds the pairs of [begin, end) to the counts; begin is a multiple of 4.
+/// Adds the pairs [begin, end) to the counts; begin is a multiple of 4.
 __device__ __forceinline__ void count_pairs(const int* ids, int begin, int end, int experts, int* counts) {
   const int fours = (end - begin) / 4;
 #pragma unroll 4
@@ -26,7 +27,7 @@ __device__ __forceinline__ void count_pairs(const int* ids, int begin, int end, 
   }
 }
 
-/// For each lane those with the same bucket. `bits` of them tell buckets apart.
+/// The lanes with the same bucket as this lane. `bits` is the number of bits of a bucket.
 __device__ __forceinline__ unsigned lanes_of_bucket(int bucket, bool valid, int bits) {
   unsigned lanes = __ballot_sync(all_lanes, valid);
   for (int bit = 0; bit < bits; bit++) {
@@ -37,8 +38,8 @@ __device__ __forceinline__ unsigned lanes_of_bucket(int bucket, bool valid, int 
   return lanes;
 }
 
-/// A block sorts `pairs_per_block` pairs, a multiple of its threads. Shared memory holds, of every bucket, where its next
-/// pair goes, and for each warp its number of pairs.
+/// A block sorts `pairs_per_block` pairs, a multiple of its threads. Shared memory holds, per bucket, the position of
+/// its next pair, and the number of pairs of each warp.
 static __global__ void sort_tokens_by_expert_kernel(SortTokensByExpertParams params, int pairs_per_block,
                                                     int bucket_bits) {
   const int buckets = params.experts + 1;
@@ -46,7 +47,7 @@ static __global__ void sort_tokens_by_expert_kernel(SortTokensByExpertParams par
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
   int* next = shared_memory<int>();
-  int* warp_counts = next + buckets;  // [warps, buckets]; at first the counts of later pairs
+  int* warp_counts = next + buckets;  // [warps, buckets]; initially row 0 counts this block's and later pairs
   const int begin = blockIdx.x * pairs_per_block;
   const int end = min(begin + pairs_per_block, params.pairs);
 
@@ -73,7 +74,7 @@ static __global__ void sort_tokens_by_expert_kernel(SortTokensByExpertParams par
   }
 
   for (int first = begin; first < end; first += blockDim.x) {
-    __syncthreads();  // of the round before all has been read
+    __syncthreads();  // the previous round has read warp_counts
     for (int i = threadIdx.x; i < warps * buckets; i += blockDim.x) warp_counts[i] = 0;
     __syncthreads();
     const int pair = first + threadIdx.x;

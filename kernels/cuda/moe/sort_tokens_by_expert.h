@@ -12,7 +12,7 @@ struct SortTokensByExpertParams {
   int experts;
 };
 
-/// Stable sort of the pairs by expert. Ids that are no expert's come last, as expert -1.
+/// Sorts pairs stably by expert. Pairs with an invalid expert id come last, with expert -1.
 void sort_tokens_by_expert(const LaunchContext& context, const SortTokensByExpertParams& params);
 
 }  // namespace attention

@@ -13,7 +13,7 @@ struct TopkSoftmaxParams {
   bool32 renormalize;
 };
 
-/// Softmax over a token's experts and the k largest of it. A token without a softmax gets NaN weights.
+/// Computes the softmax over each token's experts and its k largest values. A token without a softmax gets NaN weights.
 void topk_softmax(const LaunchContext& context, const TopkSoftmaxParams& params) {
   constexpr int tokens_per_block = 4;
   if (params.tokens == 0) return;

@@ -1,5 +1,6 @@
 #pragma once
-// Softmax over a token's experts and the k largest of it. A warp routes a token.
+// Softmax over each token's experts and its k largest values, one warp per token. The k experts are found by k rounds
+// of a warp-wide maximum, since k is small.
 
 #include "common/block_reduce.cuh"
 #include "common/convert.cuh"
@@ -7,7 +8,7 @@
 
 namespace attention {
 
-/// The expert that comes first: greater bits, then the lower id. Low words hold the id's complement.
+/// The warp's best candidate: greater ordered bits of the logit, then the lower id, whose complement is the low word.
 __device__ __forceinline__ uint64_t warp_first(uint64_t candidate) {
 #pragma unroll
   for (int step = warp_size / 2; step > 0; step /= 2) {
@@ -17,7 +18,7 @@ __device__ __forceinline__ uint64_t warp_first(uint64_t candidate) {
   return candidate;
 }
 
-/// Threads along x are the lanes of a warp, those along y tokens.
+/// Thread x is the lane, thread y the token within the block.
 template <typename T>
 __global__ void topk_softmax_kernel(const T* __restrict__ logits, float* __restrict__ weights, int* __restrict__ ids,
                                     int tokens, int experts, int k, bool renormalize) {
@@ -28,7 +29,7 @@ __global__ void topk_softmax_kernel(const T* __restrict__ logits, float* __restr
   float* token_weights = weights + token * k;
   int* token_ids = ids + token * k;
 
-  // Each round takes the first that comes after the one before.
+  // Each round takes the best candidate after the previous one.
   uint64_t chosen = 0;
   float maximum = 0.0f;
   float total = 0.0f;

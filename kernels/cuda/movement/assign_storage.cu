@@ -9,7 +9,7 @@ struct AssignStorageParams {
   int64_t size;
 };
 
-/// Overwrites the destination with the elements of the source in its own type, rounded to nearest even.
+/// Overwrites the destination with the elements of the source, converted to its type and rounded to nearest even.
 void assign_storage(const LaunchContext& context, const AssignStorageParams& params) {
   convert_elements(context, params.source, params.destination, params.size);
 }

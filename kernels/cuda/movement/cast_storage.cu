@@ -9,7 +9,7 @@ struct CastStorageParams {
   int64_t size;
 };
 
-/// Writes the elements of x in the type of the output, rounded to nearest even.
+/// Converts the elements of x to the type of the output, rounded to nearest even.
 void cast_storage(const LaunchContext& context, const CastStorageParams& params) {
   convert_elements(context, params.x, params.output, params.size);
 }

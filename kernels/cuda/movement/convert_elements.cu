@@ -8,7 +8,7 @@ namespace attention {
 
 void convert_elements(const LaunchContext& context, const Operand& from, const Operand& to, int64_t count) {
   if (count == 0) return;
-  // A copy of 32 bits keeps them, whatever their type.
+  // int32 to int32 is a copy of 32-bit words.
   const auto storage = [](ElementType type) { return type == ElementType::int32 ? ElementType::float32 : type; };
   with_float_type(storage(from.type), [&](auto from_tag) {
     with_float_type(storage(to.type), [&](auto to_tag) {

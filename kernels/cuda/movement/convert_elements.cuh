@@ -1,14 +1,14 @@
 #pragma once
-// Elements of one type over those of another one: what cast_storage and assign_storage come to.
+// Converts elements from one type to another, for cast_storage and assign_storage.
 
 #include "common/convert.cuh"
 
 namespace attention {
 
 constexpr int convert_threads = 256;
-constexpr int convert_packs = 2;  // of a thread, in flight together
+constexpr int convert_packs = 2;  // per thread, all loaded before the first store
 
-/// The two may be the same memory.
+/// `from` and `to` may be the same memory.
 template <typename From, typename To>
 __global__ void convert_elements_kernel(const From* from, To* to, int64_t count) {
   constexpr int N = 16 / int(sizeof(From) < sizeof(To) ? sizeof(From) : sizeof(To));

@@ -5,7 +5,7 @@
 
 namespace attention {
 
-/// Writes `count` elements of one type over those of another one; to nearest, ties to even. Int32 goes to int32 only.
+/// Converts `count` elements to the type of `to`, rounded to nearest even. Int32 converts only to int32.
 void convert_elements(const LaunchContext& context, const Operand& from, const Operand& to, int64_t count);
 
 }  // namespace attention

@@ -9,13 +9,13 @@
 namespace attention {
 namespace {
 
-constexpr int shortest_side = 8;  // of a transpose that is worth tiles
+constexpr int shortest_side = 8;  // shorter transposes do not use tiles
 
 const char* start_of(const Operand& operand, int64_t offset) {
   return operand.as<char>() + offset * element_bytes(operand.type);
 }
 
-/// Where rows are dense in both tensors, the same walk over wider elements.
+/// If rows are contiguous in both tensors, rewrites the walk to wider elements. Returns their size in bytes.
 int widen(Walk<2>& walk, int bytes, const char* x, const char* output) {
   if (walk.strides[0][0] != 1 || walk.strides[1][0] != 1) return bytes;
   int wide = widest_access(bytes, {walk.shape[0] * bytes, int64_t(uintptr_t(x)), int64_t(uintptr_t(output))});
@@ -35,7 +35,7 @@ int widen(Walk<2>& walk, int bytes, const char* x, const char* output) {
   return wide;
 }
 
-/// The numbers of the axes but for `axis` and the last one.
+/// `axes` without `axis` and the last one.
 std::array<int64_t, max_rank> without(const Axes& axes, int rank, int axis) {
   std::array<int64_t, max_rank> others{};
   for (int from = 0, to = 0; from < rank - 1; from++) {
@@ -44,7 +44,7 @@ std::array<int64_t, max_rank> without(const Axes& axes, int rank, int axis) {
   return others;
 }
 
-/// The transpose that a copy is, if it is one.
+/// If the copy is a transpose, returns its shape.
 std::optional<TransposeShape> find_transpose(const CopyParams& params) {
   const int last = params.rank - 1;
   if (last < 1) return {};

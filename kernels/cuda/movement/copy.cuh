@@ -1,16 +1,16 @@
 #pragma once
-// Copies between strided views: slices, concatenation, transposes, tiles, reversals and, where the types differ, casts.
+// Copies between strided views: slices, concatenation, transposes, tiling, reversal, and casts if the types differ.
 
 #include "common/element.cuh"
 #include "common/strides.h"
 
 namespace attention {
 
-constexpr int copy_elements = 4;  // a thread takes so many, a block apart
+constexpr int copy_elements = 4;  // per thread, blockDim.x apart
 constexpr int tile_length = 32;
-constexpr int tile_rows = 8;  // of a tile that the block's threads take at once
+constexpr int tile_rows = 8;  // rows of a tile that the block handles at once
 
-/// Elements of one size, bit for bit.
+/// Copies elements as raw bits. Each thread loads all its elements before it stores the first.
 template <typename Bits>
 __global__ void __launch_bounds__(256) copy_kernel(const Bits* x, Bits* output, const Walk<2> walk) {
   const int64_t start = int64_t(blockIdx.x) * blockDim.x * copy_elements + threadIdx.x;
@@ -31,18 +31,19 @@ __global__ void __launch_bounds__(256) copy_kernel(const Bits* x, Bits* output, 
   }
 }
 
-/// A transpose: an axis that is dense in the output, another that is dense in x, and those around them.
+/// A transpose: one axis is contiguous in the output, another in x, and the rest are outer axes.
 struct TransposeShape {
   Walk<2> outer;
-  int64_t output_length;  // of the axis that is dense in the output
-  int64_t x_stride;       // along it
-  int64_t x_length;       // of the axis that is dense in x
-  int64_t output_stride;  // along it
+  int64_t output_length;  // of the axis contiguous in the output
+  int64_t x_stride;       // along that axis
+  int64_t x_length;       // of the axis contiguous in x
+  int64_t output_stride;  // along that axis
   Divisor output_tiles;
   Divisor x_tiles;
 };
 
-/// A block a tile, which turns in shared memory: both sides are accessed along their dense axes.
+/// One block per tile, which is transposed in shared memory so that both loads and stores coalesce. The padding column
+/// avoids bank conflicts.
 template <typename Bits>
 __global__ void __launch_bounds__(tile_length* tile_rows)
     transpose_kernel(const Bits* x, Bits* output, const TransposeShape shape) {
@@ -73,7 +74,7 @@ __global__ void __launch_bounds__(tile_length* tile_rows)
   }
 }
 
-/// A thread takes a pack, which is dense in both tensors.
+/// One pack per thread, contiguous in both tensors.
 template <typename Value>
 __global__ void __launch_bounds__(256) convert_packs_kernel(const void* x, ElementType x_type, void* output,
                                                             ElementType output_type, const Walk<2> walk) {
@@ -86,7 +87,7 @@ __global__ void __launch_bounds__(256) convert_packs_kernel(const void* x, Eleme
   store_some(output, output_type, offsets[1], values, walk.size - index);
 }
 
-/// Any strides.
+/// For any strides: one element at a time.
 template <typename Value>
 __global__ void __launch_bounds__(256) convert_elements_kernel(const void* x, ElementType x_type, void* output,
                                                                ElementType output_type, const Walk<2> walk) {

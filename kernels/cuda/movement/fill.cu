@@ -7,13 +7,13 @@ namespace attention {
 struct FillParams {
   Operand output;
   int64_t size;
-  float start;  // of an output of floats or truth values
+  float start;  // if the output is float or bool
   float step;
-  uint32_t int_start;  // of an output of int32
+  uint32_t int_start;  // if the output is int32
   uint32_t int_step;
 };
 
-/// output[i] = start + i * step; a constant has step 0.
+/// Computes output[i] = start + i * step. A constant has step 0.
 void fill(const LaunchContext& context, const FillParams& params) {
   launch(context, fill_kernel, elementwise_grid(params.size, pack_elements), params.output.data, params.output.type,
          params.size, params.start, params.step, params.int_start, params.int_step);

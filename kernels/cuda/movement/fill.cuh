@@ -1,5 +1,5 @@
 #pragma once
-// output[i] = start + i * step. A thread takes a pack.
+// Computes output[i] = start + i * step, one pack per thread.
 
 #include "common/element.cuh"
 
@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(256)
   float values[pack_elements];
 #pragma unroll
   for (int i = 0; i < pack_elements; i++) {
-    // A constant may be infinite or NaN, and positions are too long for a float.
+    // A constant may be infinite or NaN, so it is not multiplied. Double, because float cannot hold every index.
     values[i] = step == 0.0f ? start : float(double(start) + double(step) * double(index + i));
   }
   store_some(output, type, index, values, size - index);

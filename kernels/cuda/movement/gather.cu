@@ -11,16 +11,16 @@ struct GatherParams {
   Operand x;                  // [batch, outer, axis_length, slice_length]
   TypedOperand<int> indices;  // [batch, index_count, index_rank] int32
   Operand output;             // [batch, outer, index_count, slice_length] like x
-  int index_rank;             // numbers of an index
-  Axes strides;               // of an index, in slices: {1} where it is a position along the axis
+  int index_rank;             // coordinates per index
+  Axes strides;               // of the coordinates, in slices; {1} for a position along the axis
   int64_t batch;
   int64_t outer;
   int64_t axis_length;
-  int64_t index_count;  // of a batch
+  int64_t index_count;  // per batch
   int64_t slice_length;
 };
 
-/// Slices of x at indices; zeros for an index outside the axis.
+/// Gathers slices of x at indices; zeros for an index outside the axis.
 void gather(const LaunchContext& context, const GatherParams& params) {
   const int64_t elements = params.batch * params.outer * params.index_count * params.slice_length;
   if (elements == 0) return;

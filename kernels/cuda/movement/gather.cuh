@@ -1,12 +1,12 @@
 #pragma once
-// output[batch, outer, i, :] = x[batch, outer, index i of the batch, :]. An index of several numbers is their sum in
-// steps of strides.
+// Computes output[batch, outer, i, :] = x[batch, outer, index i of the batch, :]. The position of an index with several
+// coordinates is the sum of each times its stride.
 
 #include "common/strides.h"
 
 namespace attention {
 
-constexpr int gather_elements = 4;  // a thread takes so many, a block apart
+constexpr int gather_elements = 4;  // per thread, blockDim.x apart
 
 struct GatherShape {
   int64_t size;  // of the output
@@ -18,7 +18,7 @@ struct GatherShape {
   int64_t strides[max_rank];
 };
 
-/// The position along the axis that an index names; -1 outside of it: nothing outside x is read.
+/// The position of an index along the axis; -1 if it is outside, so that nothing outside x is read.
 __device__ __forceinline__ int64_t find_slice(const int* index, int rank, const int64_t (&strides)[max_rank],
                                               int64_t length) {
   int64_t position = 0;

@@ -13,7 +13,7 @@ struct OneHotParams {
   float off;
 };
 
-/// output[i, d] = d == indices[i] ? on : off
+/// Computes output[i, d] = d == indices[i] ? on : off.
 void one_hot(const LaunchContext& context, const OneHotParams& params) {
   const int64_t size = params.count * params.depth;
   if (size == 0) return;

@@ -1,5 +1,5 @@
 #pragma once
-// output[i, d] = d == indices[i] ? on : off. A thread takes a pack of the output.
+// Computes output[i, d] = d == indices[i] ? on : off, one pack of the output per thread.
 
 #include "common/element.cuh"
 #include "common/strides.h"

@@ -11,16 +11,16 @@ struct ScatterParams {
   TypedOperand<int> indices;  // [count, index_rank] int32
   Operand updates;            // [count, slice_length] like output
   Operand output;             // [slices, slice_length]
-  int index_rank;             // numbers of an index
-  Axes strides;               // of an index, in slices
-  int64_t count;              // updates
+  int index_rank;             // coordinates per index
+  Axes strides;               // of the coordinates, in slices
+  int64_t count;              // number of updates
   int64_t slice_length;
   int64_t slices;  // of the output
 };
 
 namespace {
 
-constexpr int64_t longest_run = 2048;  // of keys, sorted in shared memory
+constexpr int64_t longest_run = 2048;  // of keys that are sorted in shared memory
 
 ScatterShape shape_of(const ScatterParams& params) {
   if (params.count > INT32_MAX || params.slices > int64_t(1) << (63 - update_bits)) {
@@ -54,8 +54,8 @@ void sort_keys(const LaunchContext& context, const int* indices, uint64_t* keys,
 
 }  // namespace
 
-/// Writes slices to where indices say. Without a tensor those of one place add up in the order of the updates, to zero;
-/// with one the last of them replaces its slice. Indices outside the output are left out.
+/// Scatters slices to indices. Without `tensor`, updates of one slice are added in order, starting from zero; with it,
+/// the last update replaces its slice. Indices outside the output are ignored.
 void scatter(const LaunchContext& context, const ScatterParams& params) {
   check_rank(params.index_rank);
   const size_t bytes = size_t(params.slices * params.slice_length) * element_bytes(params.output.type);

@@ -1,6 +1,6 @@
 #pragma once
-// Writes slices to where indices say, in an order of its own making: keys of (slice, update) are sorted, and each slice
-// takes its updates one after the other.
+// Scatters slices in a fixed order, without atomics, so that results are reproducible: keys of (slice, update) are
+// sorted by bitonic sort, and each slice then applies its updates one after the other.
 
 #include "elementwise/binary_functions.cuh"
 #include "reduction/bitonic_sort.cuh"
@@ -11,7 +11,7 @@
 namespace attention {
 
 constexpr int update_bits = 31;
-constexpr uint64_t no_key = ~uint64_t(0);  // of an index outside the output, and of padding: they come last
+constexpr uint64_t no_key = ~uint64_t(0);  // for indices outside the output and padding; sorts last
 constexpr int sort_threads = 512;
 
 __device__ __forceinline__ int64_t slice_of(uint64_t key) { return int64_t(key >> update_bits); }
@@ -26,7 +26,7 @@ struct ScatterShape {
   bool adds;
 };
 
-/// Makes the keys, and sorts them in runs of the block's `run`.
+/// Makes the keys and sorts them in runs of `run`, one per block.
 __global__ void __launch_bounds__(sort_threads)
     scatter_keys_kernel(const int* indices, uint64_t* keys, int run, const ScatterShape shape) {
   uint64_t* own = shared_memory<uint64_t>();
@@ -44,14 +44,14 @@ __global__ void __launch_bounds__(sort_threads)
   for (int i = threadIdx.x; i < run; i += blockDim.x) keys[first + i] = own[i];
 }
 
-/// One step of a sort with a stride that is longer than a block's run. A thread a pair.
+/// One step of the sort with a stride longer than a block's run. One pair per thread.
 __global__ void __launch_bounds__(sort_threads)
     sort_step_kernel(uint64_t* keys, int64_t pairs, int64_t size, int64_t stride) {
   const int64_t pair = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (pair < pairs) order_pair(keys, 0, pair, size, stride);
 }
 
-/// The other steps of runs of `size`.
+/// The remaining steps of runs of `size`, in shared memory.
 __global__ void __launch_bounds__(sort_threads) sort_merge_kernel(uint64_t* keys, int run, int64_t size) {
   uint64_t* own = shared_memory<uint64_t>();
   const int64_t first = int64_t(blockIdx.x) * run;
@@ -61,7 +61,7 @@ __global__ void __launch_bounds__(sort_threads) sort_merge_kernel(uint64_t* keys
   for (int i = threadIdx.x; i < run; i += blockDim.x) keys[first + i] = own[i];
 }
 
-/// Threads along x take elements of a slice, along y keys, of which those that start or end a slice write it.
+/// Thread x takes elements of a slice, thread y a key. Only the first or last key of a slice writes it.
 template <typename Value>
 __global__ void __launch_bounds__(256)
     scatter_kernel(const uint64_t* keys, const void* updates, void* output, ElementType type,
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(256)
   const int64_t place = int64_t(blockIdx.x) * blockDim.y + threadIdx.y;
   if (place >= shape.count || keys[place] == no_key) return;
   const int64_t slice = slice_of(keys[place]);
-  // Of updates that add up the first goes through all of them; of the others only the last one counts.
+  // If updates are added, a slice's first key goes through all of them; otherwise only its last key counts.
   const int64_t neighbour = shape.adds ? place - 1 : place + 1;
   if (neighbour >= 0 && neighbour < shape.count && keys[neighbour] != no_key && slice_of(keys[neighbour]) == slice) {
     return;

@@ -18,7 +18,7 @@ struct RmsNormParams {
 namespace {
 
 constexpr int max_threads = 1024;
-constexpr int rows_of_warps = 4;  // rows a block where a warp is enough for one
+constexpr int rows_of_warps = 4;  // rows per block if one warp suffices for a row
 
 template <int N, int Packs, typename T, typename W>
 void launch_narrow(const LaunchContext& context, const RmsNormParams& params) {
@@ -34,9 +34,9 @@ void launch_narrow(const LaunchContext& context, const RmsNormParams& params) {
 template <int N, typename T, typename W>
 void launch_row(const LaunchContext& context, const RmsNormParams& params) {
   const int packs = divide_up(params.width, N);
-  // Few rows are spread over more threads.
-  const int most_threads = params.rows <= context.device.multiprocessors ? max_threads : 256;
-  if (packs <= most_threads) return launch_narrow<N, 1, T, W>(context, params);
+  // If there are few rows, spread each over more threads to fill the device.
+  const int thread_limit = params.rows <= context.device.multiprocessors ? max_threads : 256;
+  if (packs <= thread_limit) return launch_narrow<N, 1, T, W>(context, params);
   if (packs <= 4 * max_threads) return launch_narrow<N, 4, T, W>(context, params);
   launch(context, rms_norm_wide_kernel<T, W>, {.blocks = params.rows, .threads = max_threads},
          params.x.as<T>(), params.weight.as<W>(), params.residual.as<T>(), params.normed.as<T>(),
@@ -51,7 +51,7 @@ void launch_types(const LaunchContext& context, const RmsNormParams& params) {
 
 }  // namespace
 
-/// Root-mean-square norm of rows, after adding the residual.
+/// Root-mean-square norm of each row, after adding the residual.
 void rms_norm(const LaunchContext& context, const RmsNormParams& params) {
   if (params.rows == 0 || params.width == 0) return;
   with_float_type(params.x.type, [&](auto tag) {

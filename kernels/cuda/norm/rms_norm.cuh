@@ -1,13 +1,16 @@
 #pragma once
-// Root-mean-square norm of rows, after adding the residual. Threads along x share a row; a block has blockDim.y rows.
+// Root-mean-square norm of rows: y = x / sqrt(mean(x²) + epsilon) * weight, after adding the residual. Threads along x
+// share a row; a block has blockDim.y rows. The sum of squares is reduced through warp shuffles, then through shared
+// memory.
 
 #include "common/block_reduce.cuh"
 #include "common/convert.cuh"
 
 namespace attention {
 
-/// The row stays in registers: `Packs` accesses of N elements a thread cover it, blockDim.x * N * Packs >= width. Without
-/// a residual both `residual` and `residual_sum` are null. Several rows a block only where a warp is enough for one.
+/// For rows that fit in registers: each thread holds `Packs` packs of N elements, blockDim.x * N * Packs >= width.
+/// Without a residual, `residual` and `residual_sum` are null. A block has several rows only if one warp suffices for a
+/// row.
 template <int N, int Packs, typename T, typename W>
 __global__ void rms_norm_kernel(const T* __restrict__ x, const W* __restrict__ weight, const T* __restrict__ residual,
                                 T* __restrict__ normed, T* __restrict__ residual_sum, int64_t rows, int width,
@@ -28,7 +31,7 @@ __global__ void rms_norm_kernel(const T* __restrict__ x, const W* __restrict__ w
       load_pack<N>(residuals, residual + start + column);
 #pragma unroll
       for (int i = 0; i < N; i++) {
-        // The rounded sum is what is normed.
+        // The norm is that of the rounded sum.
         elements[pack][i] = to_float(from_float<T>(elements[pack][i] + residuals[i]));
       }
       store_pack<N>(residual_sum + start + column, elements[pack]);
@@ -49,7 +52,7 @@ __global__ void rms_norm_kernel(const T* __restrict__ x, const W* __restrict__ w
   }
 }
 
-/// Rows that registers do not hold are read twice. blockDim.y is 1.
+/// For rows that do not fit in registers: reads them twice. blockDim.y is 1.
 template <typename T, typename W>
 __global__ void rms_norm_wide_kernel(const T* x, const W* weight, const T* residual, T* normed, T* residual_sum,
                                      int width, float epsilon, float weight_offset) {
@@ -66,7 +69,7 @@ __global__ void rms_norm_wide_kernel(const T* x, const W* weight, const T* resid
     squares += element * element;
   }
   const float scale = rsqrtf(block_sum(squares, partial_sums) / float(width) + epsilon);
-  const T* summands = residual ? residual_sum : x;  // each thread reads back what it stored itself
+  const T* summands = residual ? residual_sum : x;  // each thread reads back its own stores
   for (int column = threadIdx.x; column < width; column += blockDim.x) {
     const float weighted = scale * (to_float(weight[column]) + weight_offset);
     normed[start + column] = from_float<T>(to_float(summands[start + column]) * weighted);

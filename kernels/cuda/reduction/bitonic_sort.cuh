@@ -1,12 +1,14 @@
 #pragma once
-// Bitonic sorts of distinct keys: 2^n of them, in shared or global memory.
+// Bitonic sort of 2^n distinct keys, in shared or global memory. A bitonic sort is a fixed network of compare-exchange
+// steps, so all threads run without divergence: runs of length `size`, alternately ascending and descending, are merged
+// into runs of twice that length.
 
 #include <cstdint>
 
 namespace attention {
 
-/// Orders pair number `pair` of a step: of keys `stride` apart, in runs of `size` that alternate between up and down.
-/// `first` is the position of keys[0] among all that are sorted.
+/// Compares and exchanges pair number `pair` of a step: two keys `stride` apart, in a run of `size` keys. `first` is
+/// the position of keys[0] among all sorted keys; it determines the direction.
 __device__ __forceinline__ void order_pair(uint64_t* keys, int64_t first, int64_t pair, int64_t size, int64_t stride) {
   const int64_t low = pair / stride * (2 * stride) + pair % stride;
   const uint64_t a = keys[low];
@@ -18,7 +20,8 @@ __device__ __forceinline__ void order_pair(uint64_t* keys, int64_t first, int64_
   }
 }
 
-/// The steps of runs of `size` with strides from `stride` down, by a block, of `count` keys in shared memory.
+/// Runs the steps of runs of `size` with strides from `stride` down to 1, on `count` keys in shared memory. Called by a
+/// whole block.
 __device__ __forceinline__ void merge_runs(uint64_t* keys, int64_t first, int count, int64_t size, int stride) {
   for (; stride > 0; stride /= 2) {
     for (int pair = threadIdx.x; pair < count / 2; pair += blockDim.x) {
@@ -28,7 +31,8 @@ __device__ __forceinline__ void merge_runs(uint64_t* keys, int64_t first, int co
   }
 }
 
-/// Sorts `count` keys in shared memory by a block, up where bit `count` of `first` is 0. A barrier precedes it.
+/// Sorts `count` keys in shared memory, ascending if bit `count` of `first` is 0. Called by a whole block, after a
+/// barrier.
 __device__ __forceinline__ void sort_block(uint64_t* keys, int64_t first, int count) {
   for (int size = 2; size <= count; size *= 2) merge_runs(keys, first, count, size, size / 2);
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Running sums or products along rows: blockDim.x threads share a row, a tile after the other; a block has several rows
-// only where a warp is enough for one.
+// Running sums or products along rows (a scan). blockDim.x threads share a row and process it tile by tile: each thread
+// combines its own elements, a scan over the threads gives what precedes them, and the total is carried to the next
+// tile. A block has several rows only if one warp suffices for a row.
 
 #include "elementwise/binary_functions.cuh"
 #include "common/block_reduce.cuh"
@@ -8,7 +9,7 @@
 
 namespace attention {
 
-constexpr int cumulate_elements = 4;  // neighbours of a tile that a thread takes
+constexpr int cumulate_elements = 4;  // adjacent elements per thread and tile
 
 template <typename Value>
 struct Accumulation {
@@ -18,7 +19,7 @@ struct Accumulation {
   __device__ __forceinline__ Value operator()(Value a, Value b) const { return product ? multiply(a, b) : add(a, b); }
 };
 
-/// What comes before a thread's own `total` in the row, and the total of all threads.
+/// The combination of all values before a thread's own, and that of all threads.
 template <typename Value>
 struct Prefix {
   Value before;
@@ -47,7 +48,7 @@ __device__ __forceinline__ Prefix<Value> scan_row(const Accumulation<Value>& com
     if (other == warp) before = combine(all, before);
     all = combine(all, warp_totals[other]);
   }
-  __syncthreads();  // before the next tile overwrites them
+  __syncthreads();  // the next tile overwrites warp_totals
   return {before, all};
 }
 

@@ -16,7 +16,7 @@ struct CumulateParams {
   bool32 reversed;
 };
 
-/// Running sums or products along rows.
+/// Computes running sums or products along rows.
 void cumulate(const LaunchContext& context, const CumulateParams& params);
 
 }  // namespace attention

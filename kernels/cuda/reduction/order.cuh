@@ -1,11 +1,12 @@
 #pragma once
-// Elements as unsigned integers of the same order, so that all types are ranked by one function.
+// Maps elements to unsigned integers of the same order, so that one function ranks all types. Unlike ordered_bits.cuh,
+// all NaNs are equal and above everything.
 
 #include "common/element.cuh"
 
 namespace attention {
 
-/// -0 and 0 are equal; NaN is above all.
+/// -0 equals 0; NaN is above all other values.
 __device__ __forceinline__ uint32_t order_of(float value) {
   if (isnan(value)) return 0xffffffffu;
   const uint32_t bits = value == 0.0f ? 0u : __float_as_uint(value);
@@ -22,10 +23,11 @@ __device__ __forceinline__ uint32_t load_order(const void* x, ElementType type, 
   return order_of(load_element<int>(x, type, index));
 }
 
-/// Larger for a higher order, and for a lower position of equal ones; never 0.
-__device__ __forceinline__ uint64_t place_of(uint32_t order, uint32_t position) {
+/// A key that ranks an element within its row: greater for a higher order, and among equals for a lower position. Never
+/// 0.
+__device__ __forceinline__ uint64_t key_of(uint32_t order, uint32_t position) {
   return uint64_t(order) << 32 | uint32_t(~position);
 }
-__device__ __forceinline__ uint32_t position_of(uint64_t place) { return ~uint32_t(place); }
+__device__ __forceinline__ uint32_t position_of(uint64_t key) { return ~uint32_t(key); }
 
 }  // namespace attention

@@ -12,31 +12,31 @@ struct ReduceParams {
   Reduction operation;
   int output_rank;
   int reduce_rank;
-  Axes output_shape;    // the axes that stay, collapsed
+  Axes output_shape;    // the remaining axes, collapsed
   Axes output_strides;  // in x
-  Axes reduce_shape;    // the axes that go, collapsed
+  Axes reduce_shape;    // the reduced axes, collapsed
   Axes reduce_strides;  // in x
 };
 
 namespace {
 
-constexpr int64_t short_slice = 32;  // for one thread each
+constexpr int64_t short_slice = 32;  // one thread per slice
 constexpr int64_t shortest_row_part = 8192;
 constexpr int64_t shortest_column_part = 16;  // per thread
-constexpr int64_t most_parts = 1024;
+constexpr int64_t max_parts = 1024;
 
 struct ReduceLaunch {
   const void* x;
   void* output;
   ReduceShape shape;
-  bool as_float;  // what it computes in
+  bool as_float;  // compute type; otherwise int
 };
 
 void reduce_slices(const LaunchContext& context, ReduceLaunch reduction);
 
 Walk<1> make_line(int64_t length, int64_t stride) { return make_walk<1>(1, &length, {&stride}); }
 
-/// Whether the walk is one of whole packs.
+/// Whether the walk consists of whole packs.
 bool has_packs(const Walk<1>& walk) {
   return walk.strides[0][0] == 1 && walk.shape[0] % pack_elements == 0 && is_packed(walk, 0, pack_elements);
 }
@@ -49,13 +49,14 @@ bool steps_in_packs(const Walk<1>& walk) {
   return true;
 }
 
-/// Launches `kernel` on slices in `parts`, and reduces the results of the parts.
+/// Divides each slice into parts if the device would not be full otherwise: launches `kernel` on the parts, then
+/// reduces their results.
 template <typename Kernel>
 void launch_parts(const LaunchContext& context, ReduceLaunch& reduction, Kernel kernel, Grid grid, int64_t most) {
   ReduceShape& shape = reduction.shape;
   const int64_t wanted = divide_up<int64_t>(context.device.multiprocessors * 4, grid.blocks.x);
-  const bool is_long = shape.reduced.size > most_parts;  // never the results of parts
-  const int64_t parts = is_long ? std::clamp<int64_t>(std::min(wanted, most), 1, most_parts) : 1;
+  const bool is_long = shape.reduced.size > max_parts;  // never true for the results of parts
+  const int64_t parts = is_long ? std::clamp<int64_t>(std::min(wanted, most), 1, max_parts) : 1;
   shape.part = divide_up(shape.reduced.size, parts * pack_elements) * pack_elements;
   grid.blocks.y = divide_up(shape.reduced.size, shape.part);
   if (grid.blocks.y == 1) return launch(context, kernel, grid, reduction.x, reduction.output, shape);
@@ -89,7 +90,7 @@ void reduce_columns(const LaunchContext& context, ReduceLaunch& reduction) {
   unsigned rows = 1;
   while (rows < reduce_threads && rows * short_slice < shape.reduced.size) rows *= 2;
   unsigned width = reduce_threads / rows;
-  while (width < 32 && width < columns) {  // lanes side by side are worth more
+  while (width < 32 && width < columns) {  // adjacent lanes, for coalesced loads, matter more
     width *= 2;
     rows /= 2;
   }
@@ -111,7 +112,7 @@ void reduce_slices(const LaunchContext& context, ReduceLaunch reduction) {
 
 }  // namespace
 
-/// Reduces any axes of a tensor.
+/// Reduces a tensor over any axes.
 void reduce(const LaunchContext& context, const ReduceParams& params) {
   if (size_of(params.output_rank, params.output_shape) == 0) return;
   const int64_t count = size_of(params.reduce_rank, params.reduce_shape);

@@ -1,5 +1,7 @@
 #pragma once
-// Reductions over any axes, by strides. Sums and products of floats have a fixed order.
+// Reductions over any axes, by strides. A slice is the set of elements that one output element reduces. Slices whose
+// elements are contiguous are reduced by rows: a warp or block shares a slice. Others are reduced by columns: adjacent
+// threads take adjacent slices. The order of floating-point operations is fixed, so results are reproducible.
 
 #include <type_traits>
 
@@ -16,13 +18,13 @@ struct ReduceShape {
   Reduction operation;
   ElementType x_type;
   ElementType output_type;
-  Walk<1> outputs;  // positions in x of the slices that give an output each
-  Walk<1> reduced;  // positions within a slice
-  int64_t part;     // positions of a slice that a block takes; output has the results of gridDim.y parts
-  float count;      // what a mean divides by
+  Walk<1> outputs;  // the offset in x of each output's slice
+  Walk<1> reduced;  // offsets within a slice
+  int64_t part;     // positions of a slice per block; `output` then holds gridDim.y results per slice
+  float count;      // the divisor of a mean
 };
 
-/// A value that leaves others as they are.
+/// The neutral element of a reduction.
 template <typename Value>
 __device__ __forceinline__ Value neutral_of(Reduction operation) {
   constexpr bool is_float = std::is_same_v<Value, float>;
@@ -75,12 +77,11 @@ __device__ __forceinline__ void store_result(void* output, const ReduceShape& sh
   store_element(output, shape.output_type, blockIdx.y * shape.outputs.size + index, value);
 }
 
-/// Combines every `step`-th position of a slice, from `first` to before `last`; N slices side by side, or N positions
-/// of one.
+/// Combines every `step`-th position of a slice in [first, last): of N adjacent slices, or N positions of one slice.
 template <int N, typename Value>
 __device__ __forceinline__ void combine_slice(Value (&totals)[N], const void* x, const ReduceShape& shape, int64_t base,
                                               int64_t first, int64_t last, int64_t step) {
-  constexpr int ahead = N == 1 ? 4 : 2;  // packs that are under way at once
+  constexpr int ahead = N == 1 ? 4 : 2;  // packs in flight at once
   for (int64_t position = first; position < last; position += ahead * step) {
     PendingElements<Value, N> pending[ahead];
 #pragma unroll
@@ -101,7 +102,8 @@ __device__ __forceinline__ void combine_slice(Value (&totals)[N], const void* x,
   }
 }
 
-/// Slices of dense rows: blockDim.x threads share one, in packs of N; a block has several only where a warp is enough.
+/// By rows: blockDim.x threads share a slice, in packs of N. A block has several slices only if one warp suffices for a
+/// slice.
 template <typename Value, int N>
 __global__ void __launch_bounds__(512) reduce_rows_kernel(const void* x, void* output, const ReduceShape shape) {
   __shared__ Value warp_totals[warp_size];
@@ -134,7 +136,7 @@ __global__ void __launch_bounds__(512) reduce_rows_kernel(const void* x, void* o
   if (threadIdx.x == 0) store_result(output, shape, index, total);
 }
 
-/// Slices side by side: a thread takes N neighbours, and every blockDim.y-th of their positions.
+/// By columns: a thread takes N adjacent slices, and every blockDim.y-th of their positions.
 template <typename Value, int N>
 __global__ void __launch_bounds__(reduce_threads)
     reduce_columns_kernel(const void* x, void* output, const ReduceShape shape) {

@@ -11,7 +11,7 @@ namespace {
 constexpr int max_threads = 1024;
 constexpr int part_threads = 512;
 constexpr int64_t shortest_part = 8192;
-constexpr int64_t most_parts = 256;
+constexpr int64_t max_parts = 256;
 
 template <int N, int Packs>
 void launch_rows(const LaunchContext& context, const SoftmaxParams& params) {
@@ -24,7 +24,7 @@ template <int N>
 void launch_parts(const LaunchContext& context, const SoftmaxParams& params) {
   const int64_t wanted = divide_up<int64_t>(context.device.multiprocessors * 4, params.rows);
   const int64_t possible = divide_up(params.length, shortest_part);
-  const int64_t parts = std::min({wanted, possible, most_parts});
+  const int64_t parts = std::min({wanted, possible, max_parts});
   const int64_t part = divide_up(params.length, parts * N) * N;
   const Scratch states(context, size_t(params.rows * parts) * sizeof(SoftmaxState));
   const Grid grid{.blocks = {params.rows, parts}, .threads = part_threads};

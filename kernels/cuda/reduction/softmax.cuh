@@ -1,12 +1,12 @@
 #pragma once
-// Softmax of rows, in float32. A row with NaN or an infinite maximum gives NaN.
+// Softmax of rows, in float32. A row that contains NaN or whose maximum is infinite becomes NaN.
 
 #include "common/block_reduce.cuh"
 #include "common/element.cuh"
 
 namespace attention {
 
-/// A maximum, and the sum of exp(x - maximum).
+/// The running state of a softmax: a maximum, and the sum of exp(x - maximum).
 struct SoftmaxState {
   float maximum;
   float sum;
@@ -18,13 +18,13 @@ struct SoftmaxState {
   }
 
  private:
-  // Not of a difference of infinities, which a sum yet to come may leave behind.
+  // If both are the same infinity, their difference would be NaN.
   static __device__ __forceinline__ float rescale(float sum, float from, float to) {
     return from == to ? sum : sum * expf(from - to);
   }
 };
 
-/// How a row becomes its softmax.
+/// Turns the elements of a row into its softmax.
 struct SoftmaxScale {
   float maximum;
   float inverse;
@@ -47,8 +47,8 @@ __device__ __forceinline__ float pack_maximum(const float (&values)[N]) {
   return maximum;
 }
 
-/// The row stays in registers: `Packs` accesses of N elements a thread cover it. blockDim.x threads share a row; a
-/// block has several rows only where a warp is enough for one.
+/// For rows that fit in registers: each thread holds `Packs` packs of N elements. blockDim.x threads share a row; a
+/// block has several rows only if one warp suffices for a row.
 template <int N, int Packs>
 __global__ void __launch_bounds__(1024)
     softmax_rows_kernel(const void* x, ElementType x_type, void* output, ElementType output_type, int64_t rows,
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(1024)
     const int column = (pack * blockDim.x + threadIdx.x) * N;
     if (column >= length) break;
     pending[pack].finish(values[pack], x_type);
-    state.maximum = fmaxf(state.maximum, pack_maximum(values[pack]));  // NaN shows in the sum
+    state.maximum = fmaxf(state.maximum, pack_maximum(values[pack]));  // ignores NaN, which then shows in the sum
   }
   state.maximum = block_max(state.maximum, warp_maxima);
 #pragma unroll
@@ -93,8 +93,8 @@ __global__ void __launch_bounds__(1024)
   }
 }
 
-/// Rows that registers do not hold are read twice, in parts: first for the states of the parts, [rows, gridDim.y].
-/// `part` is a multiple of N.
+/// Longer rows are read twice, in parts of `part` elements, a multiple of N. This first kernel computes the state of
+/// each part, [rows, gridDim.y].
 template <int N>
 __global__ void __launch_bounds__(512) softmax_parts_kernel(const void* x, ElementType type, SoftmaxState* states,
                                                             int64_t length, int64_t part) {
@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(512) softmax_parts_kernel(const void* x, Eleme
   if (threadIdx.x == 0) states[int64_t(blockIdx.x) * gridDim.y + blockIdx.y] = whole;
 }
 
-/// Then for the result.
+/// The second kernel merges the states of a row's parts and writes the softmax.
 template <int N>
 __global__ void __launch_bounds__(512)
     softmax_scale_kernel(const void* x, ElementType x_type, void* output, ElementType output_type,

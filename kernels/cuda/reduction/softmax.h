@@ -13,7 +13,7 @@ struct SoftmaxParams {
   int64_t length;
 };
 
-/// Softmax of rows, in float32.
+/// Computes the softmax of rows, in float32. A row that contains NaN or whose maximum is infinite becomes NaN.
 void softmax(const LaunchContext& context, const SoftmaxParams& params);
 
 }  // namespace attention

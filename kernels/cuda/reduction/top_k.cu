@@ -18,7 +18,7 @@ struct TopKParams {
 namespace {
 
 constexpr int top_k_most = 4096;
-constexpr int short_row = 512;  // which is sorted as a whole
+constexpr int short_row = 512;  // sorted as a whole
 
 int power_of_two(int64_t least) {
   int power = 2;
@@ -28,11 +28,11 @@ int power_of_two(int64_t least) {
 
 }  // namespace
 
-/// The k largest elements of each row, largest first, of equal ones the first.
+/// Finds the k largest elements of each row in descending order; of equal ones, the first comes first.
 void top_k(const LaunchContext& context, const TopKParams& params) {
   if (params.rows == 0 || params.k == 0) return;
   expect_size("k", params.k, 1, std::min<int64_t>(params.length, top_k_most));
-  if (params.length > INT32_MAX) throw DeviceError("ERR_RANGE", "positions in rows this long are no int32");
+  if (params.length > INT32_MAX) throw DeviceError("ERR_RANGE", "positions in rows this long do not fit in int32");
   const int capacity = power_of_two(params.length <= short_row ? params.length : params.k);
   const int threads = row_threads(params.length, 4, 1024);
   launch(context, top_k_kernel,

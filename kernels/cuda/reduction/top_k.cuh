@@ -1,5 +1,7 @@
 #pragma once
-// The k largest elements of a row: a radix search for the k-th, then a sort of what is not below it. A block a row.
+// Finds the k largest elements of a row, one block per row. A radix search on the elements' keys (order.cuh) finds the
+// threshold, digit by digit from the top: a histogram of the digit in shared memory tells which digit the k-th greatest
+// key has. The keys from the threshold up are then sorted in shared memory.
 
 #include "reduction/bitonic_sort.cuh"
 #include "common/block_reduce.cuh"
@@ -11,22 +13,22 @@ namespace attention {
 constexpr int radix_bits = 8;
 constexpr int radix_size = 1 << radix_bits;
 
-/// The leading bits of the k-th highest place, as far as needed to tell the k apart from the others.
+/// The leading bits of the k-th greatest key, as many as are needed to separate the k from the rest.
 struct Threshold {
   uint64_t mask;
   uint64_t bits;
 
-  __device__ __forceinline__ bool admits(uint64_t place) const { return (place & mask) >= bits; }
+  __device__ __forceinline__ bool admits(uint64_t key) const { return (key & mask) >= bits; }
 };
 
-__device__ __forceinline__ uint64_t load_place(const void* x, ElementType type, int64_t base, int64_t index) {
-  return place_of(load_order(x, type, base + index), uint32_t(index));
+__device__ __forceinline__ uint64_t load_key(const void* x, ElementType type, int64_t base, int64_t index) {
+  return key_of(load_order(x, type, base + index), uint32_t(index));
 }
 
-/// The digit of the one that is `remaining`-th from the highest, by the first warp: digits and their counts come to
-/// `found`: the digit, how many remain within it, and whether it has no others.
+/// Finds the digit of the `remaining`-th greatest key from the histogram `counts`. The first warp calls it. `found`
+/// receives the digit, how many keys remain within it, and whether it holds no others.
 __device__ __forceinline__ void find_digit(const int* counts, int remaining, int* found) {
-  constexpr int digits = radix_size / warp_size;  // of a lane, from the highest down
+  constexpr int digits = radix_size / warp_size;  // per lane, from the highest down
   const int highest = radix_size - 1 - int(threadIdx.x) * digits;
   int sum = 0;
 #pragma unroll
@@ -56,8 +58,8 @@ __device__ __forceinline__ Threshold find_threshold(const void* x, ElementType t
     for (int i = threadIdx.x; i < radix_size; i += blockDim.x) counts[i] = 0;
     __syncthreads();
     for (int64_t i = threadIdx.x; i < length; i += blockDim.x) {
-      const uint64_t place = load_place(x, type, base, i);
-      if ((place & threshold.mask) == threshold.bits) atomicAdd(&counts[(place >> shift) & (radix_size - 1)], 1);
+      const uint64_t key = load_key(x, type, base, i);
+      if ((key & threshold.mask) == threshold.bits) atomicAdd(&counts[(key >> shift) & (radix_size - 1)], 1);
     }
     __syncthreads();
     if (threadIdx.x < warp_size) find_digit(counts, remaining, found);
@@ -66,32 +68,33 @@ __device__ __forceinline__ Threshold find_threshold(const void* x, ElementType t
     threshold.bits |= uint64_t(found[0]) << shift;
     remaining = found[1];
     const bool is_done = found[2] != 0;
-    __syncthreads();  // before the next pass overwrites what was found
+    __syncthreads();  // the next pass overwrites `found`
     if (is_done) break;
   }
   return threshold;
 }
 
-/// `capacity` is a power of two, at least k.
+/// `capacity`, the number of keys in shared memory, is a power of two and at least k.
 __global__ void __launch_bounds__(1024)
     top_k_kernel(const void* x, ElementType type, void* values, int* indices, int64_t length, int k, int capacity) {
   __shared__ int admitted;
-  uint64_t* places = shared_memory<uint64_t>();
+  uint64_t* keys = shared_memory<uint64_t>();
   const int64_t base = blockIdx.x * length;
   if (threadIdx.x == 0) admitted = 0;
-  for (int i = threadIdx.x; i < capacity; i += blockDim.x) places[i] = ~uint64_t(0);
+  for (int i = threadIdx.x; i < capacity; i += blockDim.x) keys[i] = ~uint64_t(0);
   __syncthreads();
   Threshold threshold{0, 0};
   if (length > capacity) threshold = find_threshold(x, type, base, length, k);
-  // In any order: the sort, upwards of complements, makes it one. The padding comes last.
+  // The order of this collection does not matter: the keys are distinct, and the sort, ascending on complements,
+  // determines it. The padding comes last.
   for (int64_t i = threadIdx.x; i < length; i += blockDim.x) {
-    const uint64_t place = load_place(x, type, base, i);
-    if (threshold.admits(place)) places[atomicAdd(&admitted, 1)] = ~place;
+    const uint64_t key = load_key(x, type, base, i);
+    if (threshold.admits(key)) keys[atomicAdd(&admitted, 1)] = ~key;
   }
   __syncthreads();
-  sort_block(places, 0, capacity);
+  sort_block(keys, 0, capacity);
   for (int i = threadIdx.x; i < k; i += blockDim.x) {
-    const uint32_t position = position_of(~places[i]);
+    const uint32_t position = position_of(~keys[i]);
     const int64_t to = int64_t(blockIdx.x) * k + i;
     indices[to] = int(position);
     if (has_floats(type)) {

@@ -13,12 +13,12 @@ struct MultinomialParams {
   int64_t rows;
   int64_t events;
   int64_t samples;
-  bool32 normalized;  // `logits` are probabilities
-  uint32_t key0;      // of the random numbers
+  bool32 normalized;  // whether `logits` are probabilities
+  uint32_t key0;      // the random generator's key
   uint32_t key1;
 };
 
-/// Draws events of each row by their probabilities.
+/// Draws samples from the distribution of each row.
 void multinomial(const LaunchContext& context, const MultinomialParams& params) {
   if (params.rows * params.samples == 0 || params.events == 0) return;
   const int64_t size = params.rows * params.events;

@@ -1,13 +1,13 @@
 #pragma once
-// Draws events from running sums of their probabilities.
+// Draws events by inverting the cumulative distribution: a binary search for a uniform random number.
 
 #include "common/element.cuh"
 #include "sampling/philox.cuh"
 
 namespace attention {
 
-/// The first event whose running sum is above the random number, and the last one if none is. A thread a sample. A
-/// softmax leaves nothing to events of probability 0, wherever sums of floats may have put the number.
+/// Returns the first event whose running sum exceeds the random number, or the last event. One sample per thread.
+/// Rounding of the sums may select an event of probability 0; the loops at the end move on to one that is possible.
 __global__ void __launch_bounds__(256)
     multinomial_kernel(const float* probabilities, const float* sums, int* output, int64_t rows, int64_t events,
                        int64_t samples, bool normalized, uint32_t key0, uint32_t key1) {

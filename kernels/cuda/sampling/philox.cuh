@@ -4,8 +4,8 @@
 
 namespace attention {
 
-/// Philox 4x32-10: four random words from a counter and a key. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2,
-/// 3", SC 2011.
+/// Philox 4x32-10: a counter-based generator that turns a counter and a key into four random words. Salmon et al.,
+/// "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
 __device__ __forceinline__ uint4 philox4x32(uint4 counter, uint32_t key0, uint32_t key1) {
 #pragma unroll
   for (int round = 0; round < 10; round++) {
@@ -19,7 +19,7 @@ __device__ __forceinline__ uint4 philox4x32(uint4 counter, uint32_t key0, uint32
   return counter;
 }
 
-/// Gumbel noise -ln(-ln(1 - u)) of a random word b, u = (b + 0.5) / 2^32, with float's precision in both tails.
+/// Gumbel noise -ln(-ln(1 - u)) from a random word b, with u = (b + 0.5) / 2^32, accurate in both tails.
 __device__ __forceinline__ float gumbel_noise(uint32_t bits) {
   constexpr float scale = 2.3283064365386963e-10f;  // 2^-32
   const float exponential = bits < 0x80000000u ? -log1pf(-(float(bits) + 0.5f) * scale)
@@ -27,6 +27,6 @@ __device__ __forceinline__ float gumbel_noise(uint32_t bits) {
   return -logf(exponential);
 }
 
-constexpr float largest_gumbel_noise = 22.9f;  // of word 0: 22.874
+constexpr float largest_gumbel_noise = 22.9f;  // word 0 gives 22.874
 
 }  // namespace attention

@@ -1,6 +1,8 @@
 #pragma once
-// Samples a token for each row of logits. A block takes a row. Each filter is a threshold, found digit by digit on the bits
-// of the logits; then the kept token with the greatest sum of scaled logit and Gumbel noise is the result.
+// Samples a token for each row of logits, one block per row, without sorting the row. Top-k and top-p are thresholds on
+// the logit: a radix search finds each digit by digit on order-preserving bits, with a histogram of the digits in
+// shared memory. The token is then drawn with the Gumbel-max trick: of the kept tokens, the one with the greatest sum
+// of scaled logit and Gumbel noise is a sample of their softmax.
 
 #include "common/block_reduce.cuh"
 #include "common/convert.cuh"
@@ -12,7 +14,7 @@ namespace attention {
 
 struct SampleTokensParams {
   Operand logits;                      // [rows, vocabulary]
-  TypedOperand<const int> parameters;  // [6, rows]: bits of temperature, top-p and min-p; top-k, seed, position
+  TypedOperand<const int> parameters;  // [6, rows]: the bits of temperature, top-p and min-p; top-k, seed, position
   TypedOperand<int> output;            // [rows]
   int rows;
   int vocabulary;
@@ -22,16 +24,16 @@ constexpr int digit_bits = 11;
 constexpr int num_digits = 1 << digit_bits;
 using Word64 = unsigned long long;
 
-/// What the threads of a block share.
+/// Shared memory of a block.
 struct SampleMemory {
   uint32_t low_sums[num_digits];
   uint32_t high_sums[num_digits];
-  Word64 of_warps[warp_size];
+  Word64 per_warp[warp_size];
   uint32_t digit;
   Word64 passed;
 };
 
-/// The logits of a row, and what scales them.
+/// The logits of a row, and their scaling.
 template <typename T>
 struct LogitRow {
   const T* logits;
@@ -39,13 +41,14 @@ struct LogitRow {
   float maximum;
   float temperature;
 
-  /// The logarithm of a token's probability, but for a constant. 0 for the maximum at any temperature.
+  /// The logarithm of a token's probability up to a constant. 0 for the maximum at any temperature.
   __device__ __forceinline__ float scaled(float logit) const {
     const float difference = logit - maximum;
     return difference == 0.0f ? 0.0f : difference / temperature;
   }
 
-  /// Calls `visit(token, logit)` for every token of this thread.
+  /// Calls `visit(token, logit)` for every token of this thread. Elements before the first 16-byte boundary and after
+  /// the last pack are visited singly.
   template <typename Visit>
   __device__ __forceinline__ void for_each(Visit visit) const {
     constexpr int N = pack_size<T>;
@@ -67,24 +70,24 @@ struct LogitRow {
   }
 };
 
-/// A token that might be the result: greater is better, of equal bits the lower token.
+/// Encodes a token and its score so that the greater integer wins; of equal scores, the lower token.
 __device__ __forceinline__ Word64 candidate(uint32_t bits, uint32_t token) { return Word64(bits) << 32 | ~token; }
 
-/// The greatest of all threads' values, to all threads. `of_warps` may be used again after a barrier.
-__device__ __forceinline__ Word64 block_max(Word64 value, Word64* of_warps) {
+/// The greatest of all threads' values, returned to all threads. `per_warp` may be reused after a barrier.
+__device__ __forceinline__ Word64 block_max(Word64 value, Word64* per_warp) {
 #pragma unroll
   for (int step = warp_size / 2; step > 0; step /= 2) {
     const Word64 other = __shfl_xor_sync(all_lanes, value, step);
     value = other > value ? other : value;
   }
-  if (threadIdx.x % warp_size == 0) of_warps[threadIdx.x / warp_size] = value;
+  if (threadIdx.x % warp_size == 0) per_warp[threadIdx.x / warp_size] = value;
   __syncthreads();
-  for (unsigned i = 0; i < blockDim.x / warp_size; i++) value = of_warps[i] > value ? of_warps[i] : value;
+  for (unsigned i = 0; i < blockDim.x / warp_size; i++) value = per_warp[i] > value ? per_warp[i] : value;
   return value;
 }
 
-/// Finds the digit from which on, downwards from the greatest, the sums reach `target`; `passed` is the weight of greater
-/// digits. With `relative` the target is a part of what all weigh, and becomes absolute.
+/// Finds the digit at which the sum of weights, accumulated from the greatest digit down, reaches `target`. `passed` is
+/// the weight of greater logits. With `relative`, the target is a fraction of the total weight, and is made absolute.
 __device__ __forceinline__ void find_digit(SampleMemory& memory, double& target, bool relative, Word64 passed) {
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
@@ -100,13 +103,13 @@ __device__ __forceinline__ void find_digit(SampleMemory& memory, double& target,
     const Word64 other = __shfl_up_sync(all_lanes, sum, step);
     if (lane >= step) sum += other;
   }
-  if (lane == warp_size - 1) memory.of_warps[warp] = sum;
+  if (lane == warp_size - 1) memory.per_warp[warp] = sum;
   __syncthreads();
   Word64 before = passed + sum - own;
   Word64 all = passed;
   for (int i = 0; i < int(blockDim.x) / warp_size; i++) {
-    if (i < warp) before += memory.of_warps[i];
-    all += memory.of_warps[i];
+    if (i < warp) before += memory.per_warp[i];
+    all += memory.per_warp[i];
   }
   if (relative) target *= double(all);
   for (int i = 0; i < per_thread && top - i >= 0; i++) {
@@ -120,10 +123,10 @@ __device__ __forceinline__ void find_digit(SampleMemory& memory, double& target,
   __syncthreads();
 }
 
-/// The largest of the row's logits such that it and all larger ones together weigh `target`; a logit weighs 1, or its
-/// probability, and then the target is a part of what they all weigh. Only logits from `lowest` on count; 0 where they all
-/// weigh less. Both are bits in order. Sums are integers, so that their order does not matter: probabilities count in
-/// units of 2^-31 of the largest.
+/// Finds the largest logit such that it and all larger ones together weigh `target`. A logit weighs 1, or with
+/// `ByProbability` its probability, and the target is then a fraction of the total. Only logits from `lowest` up count;
+/// returns 0 if all together weigh less. `lowest` and the result are ordered bits. Weights are summed as integers,
+/// which makes the sum independent of the order: probabilities count in units of 2^-31 of the largest.
 template <bool ByProbability, typename T>
 __device__ __noinline__ uint32_t select_threshold(const LogitRow<T>& row, uint32_t lowest, double target,
                                                   SampleMemory& memory) {
@@ -141,7 +144,7 @@ __device__ __noinline__ uint32_t select_threshold(const LogitRow<T>& row, uint32
     row.for_each([&](int, float logit) {
       const uint32_t ordered = ordered_bits(logit);
       if (ordered < lowest || (uint64_t(ordered) >> end) != (uint64_t(threshold) >> end)) return;
-      if (ordered == ordered_minus_infinity) return;  // excluded; often nearly all are, and would wait for each other
+      if (ordered == ordered_minus_infinity) return;  // excluded: often most are, and their atomics would serialize
       const uint32_t weight = ByProbability ? uint32_t(expf(row.scaled(logit)) * 2147483648.0f + 0.5f) : 1;
       if (weight == 0) return;
       const uint32_t digit = ordered >> shift & ((1u << bits) - 1);
@@ -158,15 +161,16 @@ __device__ __noinline__ uint32_t select_threshold(const LogitRow<T>& row, uint32
   return threshold;
 }
 
-/// The token with the greatest sum of scaled logit and noise, of those whose logit is at least the threshold and whose
-/// scaled logit is at least `smallest`. `bound` is the score of `most_likely`, which is one of them.
+/// Finds the token with the greatest sum of scaled logit and noise among those whose logit is at least the threshold
+/// and whose scaled logit is at least `smallest`. `bound` is the score of `most_likely`, which is one of them; tokens
+/// that cannot exceed it even with the largest noise are skipped.
 template <typename T>
 __device__ __forceinline__ Word64 best_candidate(const LogitRow<T>& row, uint32_t threshold, float smallest, float bound,
                                                  uint32_t most_likely, uint32_t seed, uint32_t position) {
   Word64 best = candidate(ordered_bits(bound), most_likely);
   for (int block = threadIdx.x; block <= (row.vocabulary - 1) / 4; block += blockDim.x) {
     float scores[4];
-    bool any = false;  // might one of them win
+    bool any = false;  // whether one of them could win
 #pragma unroll
     for (int i = 0; i < 4; i++) {
       const int token = 4 * block + i;
@@ -212,9 +216,9 @@ __global__ void sample_tokens_kernel(SampleTokensParams params) {
     const Word64 mine = candidate(bits, token);
     best = mine > best ? mine : best;
   });
-  best = block_max(best, memory.of_warps);
+  best = block_max(best, memory.per_warp);
   __syncthreads();
-  lowest = ~uint32_t(block_max(~lowest, memory.of_warps));
+  lowest = ~uint32_t(block_max(~lowest, memory.per_warp));
   __syncthreads();
   const auto highest = uint32_t(best >> 32);
   const uint32_t most_likely = ~uint32_t(best);
@@ -232,7 +236,7 @@ __global__ void sample_tokens_kernel(SampleTokensParams params) {
   const uint4 words = philox4x32(uint4{most_likely / 4, position, 0, 0}, seed, 0);
   const uint32_t noise[4] = {words.x, words.y, words.z, words.w};
   const float bound = gumbel_noise(noise[most_likely % 4]);
-  best = block_max(best_candidate(row, threshold, smallest, bound, most_likely, seed, position), memory.of_warps);
+  best = block_max(best_candidate(row, threshold, smallest, bound, most_likely, seed, position), memory.per_warp);
   if (threadIdx.x == 0) params.output[blockIdx.x] = int(~uint32_t(best));
 }
 
