@@ -1,5 +1,11 @@
-import { encodeStorageBytes } from '@attention-js/core';
-import type { OutputSpec, StorageBackend, StorageMemory, StorageType } from '@attention-js/core';
+import { blockStorageError, encodeStorageBytes, isBlockStorage } from '@attention-js/core';
+import type {
+  ElementStorage,
+  OutputSpec,
+  StorageBackend,
+  StorageMemory,
+  StorageType,
+} from '@attention-js/core';
 import { KernelBackend, backend_util, buffer, engine, kernel_impls, util } from '@tensorflow/tfjs-core';
 import type { DataType, Rank, ShapeMap, Tensor, TensorBuffer, TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBuffer, DeviceMemory } from './device_memory.ts';
@@ -223,6 +229,13 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
 
   storageOf(dataId: DataId): StorageType {
     return this.data.get(dataId).storage;
+  }
+
+  /** {@link storageOf} for what takes no block type: throws `ERR_DTYPE` for one. */
+  elementStorageOf(dataId: DataId): ElementStorage {
+    const { storage } = this.data.get(dataId);
+    if (isBlockStorage(storage)) throw blockStorageError(storage);
+    return storage;
   }
 
   zeros(shape: number[], storage: StorageType, _memory: StorageMemory): TensorInfo {

@@ -1,6 +1,6 @@
 // The numbers by which TypeScript and kernels call things: the only place where they are given. CUDA and Metal read them in
 // kernels/*/common/enumerations.h, which `npm run enumerations` writes.
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import type { DataType } from '@tensorflow/tfjs-core';
 
 type Enumeration<Name extends string> = Readonly<Record<Name, number>>;
@@ -101,7 +101,7 @@ export const enumerations: Readonly<Record<string, Readonly<Record<string, numbe
 };
 
 /** The number of a tensor's element type. */
-export function elementType(dtype: DataType, storage: StorageType): number {
+export function elementType(dtype: DataType, storage: ElementStorage): number {
   if (dtype === 'float32') return ElementType[storage];
   return dtype === 'int32' ? ElementType.int32 : ElementType.bool8;
 }

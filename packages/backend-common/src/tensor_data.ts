@@ -1,4 +1,10 @@
-import { AttentionError, BYTES_PER_ELEMENT, decodeStorageBytes } from '@attention-js/core';
+import {
+  AttentionError,
+  blockStorageError,
+  decodeStorageBytes,
+  isBlockStorage,
+  storageByteLength,
+} from '@attention-js/core';
 import type { StorageType } from '@attention-js/core';
 import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBuffer, DeviceMemory } from './device_memory.ts';
@@ -13,9 +19,9 @@ function isNumeric(dtype: DataType): dtype is NumericType {
   return dtype in arrayTypes;
 }
 
-/** Bytes of a tensor's element as it is stored. */
-function elementBytes(dtype: NumericType, storage: StorageType): number {
-  return dtype === 'float32' ? BYTES_PER_ELEMENT[storage] : arrayTypes[dtype].BYTES_PER_ELEMENT;
+/** Bytes of `size` elements as they are stored. */
+function byteLengthOf(dtype: NumericType, storage: StorageType, size: number): number {
+  return dtype === 'float32' ? storageByteLength(storage, size) : size * arrayTypes[dtype].BYTES_PER_ELEMENT;
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: NumericArray): Uint8Array =>
@@ -52,7 +58,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     size: number,
     storage: StorageType,
   ): TensorData<Buffer> {
-    return TensorData.inBuffer(memory, dtype, storage, memory.allocate(size * elementBytes(dtype, storage)));
+    return TensorData.inBuffer(memory, dtype, storage, memory.allocate(byteLengthOf(dtype, storage, size)));
   }
 
   /** Data in a buffer that it takes over. */
@@ -84,7 +90,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     dtype: DataType,
     values: BackendValues,
   ): TensorData<Buffer> {
-    const isEager = isNumeric(dtype) && memory.isEager(values.length * elementBytes(dtype, 'float32'));
+    const isEager = isNumeric(dtype) && memory.isEager(byteLengthOf(dtype, 'float32', values.length));
     if (!isEager) return TensorData.keptCopyOf(memory, dtype, values);
     const data = new TensorData(memory, dtype, 'float32');
     data.#values = values;
@@ -108,8 +114,14 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return ArrayBuffer.isView(this.#values) && !this.#buffer ? this.#values.byteLength : 0;
   }
 
-  /** The elements: where memory is shared, of float32, int32 and bool the memory itself, else a copy, widened. */
+  /** The elements, for tfjs's `cpu` kernels, which take no block types. */
   get values(): BackendValues | undefined {
+    if (isBlockStorage(this.storage)) throw blockStorageError(this.storage);
+    return this.#elements();
+  }
+
+  /** The elements: where memory is shared, of float32, int32 and bool the memory itself, else a copy, widened. */
+  #elements(): BackendValues | undefined {
     const buffer = this.#buffer;
     if (!buffer) return this.#values;
     const bytes = buffer.bytes(); // waits, which a view at hand does not spare
@@ -121,7 +133,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
 
   /** A copy of the elements in the array type of the dtype. */
   copyValues(): BackendValues {
-    const values = this.values;
+    const values = this.#elements();
     if (!isNumeric(this.dtype) || values === undefined) return values as unknown as BackendValues;
     const isCopy = this.#buffer && !(this.#memory.isShared && this.storage === 'float32');
     return isCopy ? values : new arrayTypes[this.dtype](values as NumericArray);

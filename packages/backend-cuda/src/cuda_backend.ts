@@ -6,6 +6,7 @@ import type {
   ParamFields,
   ParamValues,
 } from '@attention-js/backend-common';
+import { storageByteLength } from '@attention-js/core';
 import type { DeviceMemoryInfo, StorageMemory, StorageType } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
@@ -114,7 +115,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
   /** A cache of zeros: on the GPU, or with `memory: 'host'` in pinned memory, which the GPU reaches too. */
   override zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo {
     if (memory !== 'host') return super.zeros(shape, storage, memory);
-    const bytes = util.sizeFromShape(shape) * (storage === 'float32' ? 4 : 2);
+    const bytes = storageByteLength(storage, util.sizeFromShape(shape));
     return this.runKernel(() => {
       const tensor = this.makeTensorInBuffer(this.#memory.allocate(bytes, true), shape, 'float32', storage);
       this.fill(tensor, 0);
@@ -145,7 +146,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
         operation.packTensor(
           i,
           this.pointer(tensor),
-          elementType(tensor.dtype, this.storageOf(tensor.dataId)),
+          elementType(tensor.dtype, this.elementStorageOf(tensor.dataId)),
         );
     }
     operation.packParams(params);

@@ -17,7 +17,7 @@ const run = () => void tf.tidy(() => tf.ones([1000]).add(1));
 const ints = (values: number[], shape = [values.length]) => tf.tensor(values, shape, 'int32');
 
 /** The same numbers on whichever backend is active. */
-const draw = (seed: number, shape: number[], storage: tf.StorageType = 'float32') =>
+const draw = (seed: number, shape: number[], storage: tf.ElementStorage = 'float32') =>
   tf.castStorage(tf.tensor(new Random(seed).normal(tf.util.sizeFromShape(shape)), shape), storage);
 
 async function on<Result>(name: string, body: () => Result): Promise<Result> {
@@ -26,7 +26,7 @@ async function on<Result>(name: string, body: () => Result): Promise<Result> {
 }
 
 /** Chunks through a cache, whose head size takes more shared memory than kernels have without asking. */
-function attend(storage: tf.StorageType): tf.Tensor[] {
+function attend(storage: tf.ElementStorage): tf.Tensor[] {
   const [tokens, heads, kvHeads, headSize, blockSize] = [40, 4, 2, 256, 16];
   using cache = new tf.PagedKVCache({
     numLayers: 1,

@@ -6,7 +6,7 @@ import type {
   ParamFields,
   ParamValues,
 } from '@attention-js/backend-common';
-import type { DeviceMemoryInfo, StorageType } from '@attention-js/core';
+import type { DeviceMemoryInfo, ElementStorage } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeDevice } from './addon.ts';
 import { MetalMemory } from './device_memory.ts';
@@ -62,9 +62,9 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
   }
 
   /** The name that a tensor's or a storage type's elements have in a shader: `float`, `half`, `bfloat` or `int`. */
-  mslType(of: TensorInfo | StorageType): string {
+  mslType(of: TensorInfo | ElementStorage): string {
     if (typeof of === 'string') return MSL_TYPES[of];
-    return of.dtype === 'float32' ? MSL_TYPES[this.storageOf(of.dataId)] : 'int';
+    return of.dtype === 'float32' ? MSL_TYPES[this.elementStorageOf(of.dataId)] : 'int';
   }
 
   /**

@@ -1,7 +1,7 @@
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 
 /** The type that a storage type has in the Metal Shading Language, and in the names of our functions. */
-export const MSL_TYPES: Readonly<Record<StorageType, string>> = {
+export const MSL_TYPES: Readonly<Record<ElementStorage, string>> = {
   float32: 'float',
   float16: 'half',
   bfloat16: 'bfloat',

@@ -3,6 +3,7 @@ import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { AttentionError } from './errors.ts';
 import type { AttentionErrorCode } from './errors.ts';
 import { storageOf } from './storage/storage_backend.ts';
+import { ELEMENT_STORAGE_TYPES, STORAGE_FORMATS, isBlockStorage } from './storage/storage_types.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
 /** What `describe` shows of nested, long or endless values. */
@@ -165,6 +166,29 @@ export class Checks {
     if (storage !== expected) {
       this.fail('ERR_DTYPE', argument, `storage ${expected} to match ${likeArgument}`, storage);
     }
+  }
+
+  /** `tensor` has an element type: it is no quantized weight. */
+  noBlocks(argument: string, tensor: TensorInfo): void {
+    const storage = storageOf(tensor);
+    if (!isBlockStorage(storage)) return;
+    this.fail('ERR_DTYPE', argument, `storage ${ELEMENT_STORAGE_TYPES.join(' or ')}`, storage);
+  }
+
+  /** `tensor`, a weight, has a block type, or is float32 in dtype and has the storage type of `like`. */
+  weightStorage(argument: string, tensor: TensorInfo, likeArgument: string, like: TensorInfo): void {
+    const storage = storageOf(tensor);
+    if (!isBlockStorage(storage)) this.sameStorage(argument, tensor, likeArgument, like);
+    else this.wholeBlocks(argument, tensor.shape, storage);
+  }
+
+  /** Rows of `shape` are whole blocks of `storage`. */
+  wholeBlocks(argument: string, shape: readonly number[], storage: StorageType): void {
+    const { blockLength } = STORAGE_FORMATS[storage];
+    const columns = shape.at(-1) ?? 1;
+    if (columns % blockLength === 0) return;
+    const expected = `a last dimension that is a multiple of ${blockLength} for ${storage}`;
+    this.fail('ERR_SHAPE', argument, expected, shape);
   }
 
   /** `value` is an integer of at least `minimum`. */

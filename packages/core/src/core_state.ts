@@ -7,8 +7,10 @@ type DataId = TensorInfo['dataId'];
 
 /** What all copies of this package share. A change to it, or to what kernels are called with, takes a new `format`. */
 interface CoreState {
-  /** Storage types of data on `cpu`, whose values are float32 throughout and were rounded when they were written. */
+  /** Storage types of data on `cpu`. Values of half types are float32 that were rounded when they were written. */
   cpuStorageTypes: WeakMap<DataId, StorageType>;
+  /** Whether there has been a tensor in a block type: without any, ops need not look for one. */
+  hasBlockTensors: boolean;
   /** Data that must stay on its backend. */
   pinned: WeakSet<DataId>;
   /** Engines of tfjs that were told to. */
@@ -18,9 +20,10 @@ interface CoreState {
 }
 
 export const { state: coreState } = sharedState<CoreState>(
-  { name: '@attention-js/core', version: VERSION, format: 1, url: import.meta.url },
+  { name: '@attention-js/core', version: VERSION, format: 2, url: import.meta.url },
   () => ({
     cpuStorageTypes: new WeakMap(),
+    hasBlockTensors: false,
     pinned: new WeakSet(),
     guardedEngines: new WeakSet(),
     ops: new Map(),

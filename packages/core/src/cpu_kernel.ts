@@ -1,15 +1,22 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { coreState } from './core_state.ts';
 import type { OpKernel } from './define_op.ts';
 import { cpuValues, tagCpuStorage } from './storage/cpu_storage.ts';
 import type { CpuBackend } from './storage/cpu_storage.ts';
+import { cpuBlocks, makeBlockTensor } from './storage/cpu_blocks.ts';
 import { roundArrayToStorage } from './storage/half_precision.ts';
+import { encodeStorageBytes } from './storage/storage_bytes.ts';
+import { isBlockStorage } from './storage/storage_types.ts';
+import type { BlockStorage } from './storage/storage_types.ts';
 
 /** A tensor as a reference kernel sees it. `values` is the tensor's own memory, not a copy. */
 export interface CpuTensor {
   /** Shape of the tensor. */
   shape: number[];
-  /** Elements in row-major order. */
+  /** Elements in row-major order; none for a tensor in a block type. */
   values: Float32Array | Int32Array;
+  /** What a tensor in a block type holds instead. */
+  blocks?: { bytes: Uint8Array; storage: BlockStorage };
   /** Identity of the data; storage type: `storageOf(tensor)`. */
   dataId: TensorInfo['dataId'];
 }
@@ -37,7 +44,7 @@ export function cpuKernel<Inputs extends object, Attributes>(
     const cpu = backend as CpuBackend;
     const tensors: Record<string, CpuTensor | undefined> = {};
     for (const [name, input] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
-      tensors[name] = input && { shape: input.shape, values: cpuValues(cpu, input), dataId: input.dataId };
+      tensors[name] = input && cpuTensor(cpu, input);
     }
     const results = outputs.map(({ shape, dtype }) => {
       const size = shape.reduce((product, length) => product * length, 1);
@@ -46,10 +53,23 @@ export function cpuKernel<Inputs extends object, Attributes>(
     body(tensors as CpuTensors<Inputs>, attrs, results);
     return outputs.map(({ shape, dtype, storage = 'float32' }, i) => {
       const values = results[i];
+      if (isBlockStorage(storage)) {
+        return makeBlockTensor(cpu, encodeStorageBytes(values, storage), shape, storage);
+      }
       if (values instanceof Float32Array) roundArrayToStorage(values, storage);
       const tensor = cpu.makeTensorInfo(shape, dtype, values);
       tagCpuStorage(tensor.dataId, storage);
       return tensor;
     });
   };
+}
+
+const NO_VALUES = new Float32Array(0);
+
+function cpuTensor(backend: CpuBackend, { shape, dataId }: TensorInfo): CpuTensor {
+  const storage = coreState.cpuStorageTypes.get(dataId) ?? 'float32';
+  if (!isBlockStorage(storage))
+    return { shape, dataId, values: cpuValues(backend, { shape, dataId } as TensorInfo) };
+  const bytes = cpuBlocks(backend, { dataId });
+  return { shape, dataId, values: NO_VALUES, blocks: { bytes, storage } };
 }

@@ -238,7 +238,7 @@ test('a definition is checked', () => {
     [
       { kernel: {} },
       'ERR_UNSUPPORTED',
-      'definition: expected only name, check, checkValues, outputs, optional, mutates, kernels, received "kernel"',
+      'definition: expected only name, check, checkValues, outputs, optional, blockInputs, mutates, kernels, received "kernel"',
     ],
     [{ name: 'neverDefined' }, 'ERR_RANGE', 'name: expected an UpperCamel name, received "neverDefined"'],
     [{ name: 'Never_Defined' }, 'ERR_RANGE', 'name: expected an UpperCamel name, received "Never_Defined"'],
@@ -248,6 +248,11 @@ test('a definition is checked', () => {
     [{ kernels: { cpu: 'x' } }, 'ERR_DTYPE', 'cpu: expected a function, received "x"'],
     [{ kernels: null }, 'ERR_DTYPE', 'kernels: expected an object, received null'],
     [{ mutates: 'x' }, 'ERR_DTYPE', 'mutates: expected an array of names of inputs, received "x"'],
+    [
+      { blockInputs: ['x', 2] },
+      'ERR_DTYPE',
+      'blockInputs: expected an array of names of inputs, received ["x", 2]',
+    ],
     [{ optional: [1] }, 'ERR_DTYPE', 'optional: expected an array of names of inputs, received [1]'],
   ];
   for (const [changes, code, message] of rejected) {

@@ -62,6 +62,8 @@ export interface OpDefinition<Inputs extends object, Attributes extends object> 
   outputs(inputs: Inputs, attrs: Attributes): OutputSpec[];
   /** Names of the inputs that may be `undefined`. */
   optional?: readonly (keyof Inputs & string)[];
+  /** Names of the inputs that may have a block type; no other may. */
+  blockInputs?: readonly (keyof Inputs & string)[];
   /** Names of the inputs that the kernel overwrites. None of them may share its data with another input. */
   mutates?: readonly (keyof Inputs & string)[];
   /** Kernels by tfjs backend name. */
@@ -95,13 +97,14 @@ const DEFINITION = keysOf<OpDefinition<object, object>>({
   checkValues: true,
   outputs: true,
   optional: true,
+  blockInputs: true,
   mutates: true,
   kernels: true,
 });
 
 function checkDefinition(definition: OpDefinition<never, never>): void {
   definitionChecks.keys('definition', definition, DEFINITION);
-  const { name, optional = [], mutates = [], kernels = {} } = definition;
+  const { name, optional = [], blockInputs = [], mutates = [], kernels = {} } = definition;
   const isName = typeof name === 'string' && /^[A-Z][A-Za-z0-9]*$/.test(name);
   definitionChecks.expect(isName, 'ERR_RANGE', 'name', 'an UpperCamel name', describe(name));
   definitionChecks.object('kernels', kernels);
@@ -121,7 +124,7 @@ function checkDefinition(definition: OpDefinition<never, never>): void {
       describe(value),
     );
   }
-  for (const [argument, names] of Object.entries({ optional, mutates })) {
+  for (const [argument, names] of Object.entries({ optional, blockInputs, mutates })) {
     const isList = Array.isArray(names) && names.every((input) => typeof input === 'string');
     definitionChecks.expect(isList, 'ERR_DTYPE', argument, 'an array of names of inputs', describe(names));
   }
@@ -177,10 +180,11 @@ function makeOp<Inputs extends object, Attributes extends object>(
   definition: OpDefinition<Inputs, Attributes>,
   kernels: OpDefinition<Inputs, Attributes>['kernels'] = {},
 ): Op<Inputs, Attributes> {
-  const { name: kernelName, optional = [], mutates = [] } = definition;
+  const { name: kernelName, optional = [], blockInputs = [], mutates = [] } = definition;
   const opName = kernelName[0].toLowerCase() + kernelName.slice(1);
   const checks = new Checks(opName);
   const mayBeMissing = new Set<string>(optional);
+  const mayBeBlocks = new Set<string>(blockInputs);
   const mutated = mutates.join(', ');
 
   const failWithoutKernel = (backendName: string): never => {
@@ -197,6 +201,8 @@ function makeOp<Inputs extends object, Attributes extends object>(
       // tfjs walks all inputs while it records a gradient: none may be undefined.
       if (tensor === undefined && mayBeMissing.has(argument)) continue;
       checks.tensor(argument, tensor);
+      if (coreState.hasBlockTensors && !mayBeBlocks.has(argument))
+        checks.noBlocks(argument, tensor as Tensor);
       given[argument] = tensor as Tensor;
     }
     if (mutates.length > 0) checks.notRecorded(mutated);

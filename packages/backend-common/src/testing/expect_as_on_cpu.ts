@@ -1,5 +1,5 @@
 import { decodeStorageBytes, encodeStorageBytes, storageOf, tensorFromStorage } from '@attention-js/core';
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import { expect } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { Random } from '../../../core/src/testing/random.ts';
@@ -9,18 +9,18 @@ export interface Input {
   values: number[] | Float32Array;
   shape: number[];
   dtype?: 'float32' | 'int32' | 'bool';
-  storage?: StorageType;
+  storage?: ElementStorage;
 }
 
 /** Largest error of an element beside 1, or beside the element where that is larger. */
-const BOUNDS: Readonly<Record<StorageType, number>> = { float32: 1e-5, float16: 2e-3, bfloat16: 1e-2 };
+const BOUNDS: Readonly<Record<ElementStorage, number>> = { float32: 1e-5, float16: 2e-3, bfloat16: 1e-2 };
 
-export const STORAGES: readonly StorageType[] = ['float32', 'float16', 'bfloat16'];
+export const STORAGES: readonly ElementStorage[] = ['float32', 'float16', 'bfloat16'];
 
 const random = new Random(7);
 
 /** Normal numbers. */
-export function normal(shape: number[], storage: StorageType = 'float32', scale = 1): Input {
+export function normal(shape: number[], storage: ElementStorage = 'float32', scale = 1): Input {
   return { values: random.normal(tf.util.sizeFromShape(shape), scale), shape, storage };
 }
 
@@ -59,7 +59,7 @@ function withoutFallback<Result>(backendName: string, body: () => Result): Resul
 export async function expectAsOnCpu(
   inputs: readonly Input[],
   op: (...tensors: tf.Tensor[]) => tf.Tensor | tf.Tensor[],
-  { storage = 'float32', bound = BOUNDS[storage] }: { storage?: StorageType; bound?: number } = {},
+  { storage = 'float32', bound = BOUNDS[storage] }: { storage?: ElementStorage; bound?: number } = {},
 ): Promise<void> {
   const run = (): tf.Tensor[] => [op(...inputs.map(makeTensor))].flat();
   const backendName = tf.getBackend();

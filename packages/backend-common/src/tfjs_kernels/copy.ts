@@ -1,4 +1,4 @@
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from '../device_backend.ts';
 import type { NumericType } from '../numeric_type.ts';
@@ -24,7 +24,7 @@ export interface CopyPart {
  */
 export function copyParts(
   backend: DeviceBackend,
-  spec: { shape: number[]; dtype: NumericType; storage?: StorageType },
+  spec: { shape: number[]; dtype: NumericType; storage?: ElementStorage },
   parts: readonly CopyPart[],
   prepare?: (output: TensorInfo) => void,
 ): TensorInfo | undefined {
@@ -47,7 +47,7 @@ export function converted(
   backend: DeviceBackend,
   x: TensorInfo,
   dtype: NumericType,
-  storage: StorageType = 'float32',
+  storage: ElementStorage = 'float32',
 ): TensorInfo {
   const shape = [sizeOf(x.shape)];
   const output = copyParts(backend, { shape, dtype, storage }, [{ x, shape, xStrides: [1] }]);
@@ -63,11 +63,13 @@ export function converted(
 export function withStorage<Result>(
   backend: DeviceBackend,
   tensors: readonly TensorInfo[],
-  storage: StorageType,
+  storage: ElementStorage,
   body: (tensors: TensorInfo[]) => Result,
 ): Result {
   const own = tensors.map((tensor) =>
-    backend.storageOf(tensor.dataId) === storage ? tensor : converted(backend, tensor, 'float32', storage),
+    backend.elementStorageOf(tensor.dataId) === storage
+      ? tensor
+      : converted(backend, tensor, 'float32', storage),
   );
   const result = body(own);
   for (const [i, tensor] of own.entries()) {
@@ -85,6 +87,6 @@ export function transposed(
   const strides = rowMajorStrides(x.shape);
   const shape = permutation.map((axis) => x.shape[axis]);
   const part = { x, shape, xStrides: permutation.map((axis) => strides[axis]) };
-  const storage = backend.storageOf(x.dataId);
+  const storage = backend.elementStorageOf(x.dataId);
   return copyParts(backend, { shape, dtype: x.dtype as NumericType, storage }, [part]);
 }

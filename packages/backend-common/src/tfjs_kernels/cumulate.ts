@@ -11,7 +11,7 @@ const cumulate = (kernelName: string, product: boolean): TfjsKernel =>
     const [axis] = util.parseAxisParam(attrs.axis, x.shape);
     return withRowsAlong(backend, x, axis, true, (source) => {
       const dtype = x.dtype === 'float32' ? 'float32' : 'int32';
-      const output = makeTensor(backend, source.x.shape, dtype, backend.storageOf(x.dataId));
+      const output = makeTensor(backend, source.x.shape, dtype, backend.elementStorageOf(x.dataId));
       backend.launches.cumulate(backend, { ...source, output, product, exclusive, reverse });
       return output;
     });

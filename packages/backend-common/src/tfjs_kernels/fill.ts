@@ -1,4 +1,4 @@
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import { util } from '@tensorflow/tfjs-core';
 import type { DataType, FillAttrs, RangeAttrs, TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from '../device_backend.ts';
@@ -9,7 +9,7 @@ import type { TfjsKernel } from './tfjs_kernel.ts';
 
 interface Sequence {
   dtype: DataType;
-  storage?: StorageType;
+  storage?: ElementStorage;
   start: number;
   step?: number;
 }
@@ -39,7 +39,7 @@ const fill = tfjsKernel<object, FillAttrs>('Fill', ({ attrs: { shape, value, dty
 
 const like = (kernelName: string, start: number): TfjsKernel =>
   tfjsKernel<{ x: TensorInfo }, object>(kernelName, ({ inputs: { x }, backend }) =>
-    sequence(backend, x.shape, { dtype: x.dtype, storage: backend.storageOf(x.dataId), start }),
+    sequence(backend, x.shape, { dtype: x.dtype, storage: backend.elementStorageOf(x.dataId), start }),
   );
 
 const range = tfjsKernel<object, RangeAttrs>('Range', ({ attrs: { start, stop, step, dtype }, backend }) => {

@@ -25,7 +25,7 @@ const gather = tfjsKernel<{ x: TensorInfo; indices: TensorInfo }, GatherV2Attrs>
     const { batchSize, outerSize, dimSize, sliceSize, outputShape } = collected;
     const size = sizeOf(outputShape);
     if (size >= launches.limits.size) return undefined;
-    const output = makeTensor(backend, outputShape, x.dtype, backend.storageOf(x.dataId));
+    const output = makeTensor(backend, outputShape, x.dtype, backend.elementStorageOf(x.dataId));
     if (size === 0) return output;
     const indexCount = sizeOf(indices.shape) / batchSize;
     launches.gather(backend, {
@@ -60,7 +60,7 @@ const gatherNd = tfjsKernel<{ params: TensorInfo; indices: TensorInfo }, object>
     });
     const positions = depth > limits.indexAxes ? flatIndices(backend, indices, strides) : indices;
     if (!positions) return undefined;
-    const output = makeTensor(backend, outputShape, x.dtype, backend.storageOf(x.dataId));
+    const output = makeTensor(backend, outputShape, x.dtype, backend.elementStorageOf(x.dataId));
     launches.gather(backend, {
       x,
       indices: positions,

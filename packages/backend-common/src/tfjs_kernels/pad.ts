@@ -19,7 +19,7 @@ const pad = tfjsKernel<{ x: TensorInfo }, PadV2Attrs>('PadV2', ({ inputs: { x },
     outputStrides,
     outputOffset: outputStrides.reduce((offset, stride, axis) => offset + stride * paddings[axis][0], 0),
   };
-  const spec = { shape, dtype: x.dtype, storage: backend.storageOf(x.dataId) };
+  const spec = { shape, dtype: x.dtype, storage: backend.elementStorageOf(x.dataId) };
   return copyParts(backend, spec, [part], (output) => fillWith(backend, output, constantValue));
 });
 

@@ -49,7 +49,7 @@ export function reduce(
   if (!kept || !reduced) return undefined;
 
   const shape = keepDims ? backend_util.expandShapeToKeepDim(outputShape, axes) : outputShape;
-  const output = makeTensor(backend, shape, outputDtype, backend.storageOf(x.dataId));
+  const output = makeTensor(backend, shape, outputDtype, backend.elementStorageOf(x.dataId));
   const sizes = { outputSize: sizeOf(outputShape), reduceSize: sizeOf(reduceShape) };
   launches.reduce(backend, { operation: Reduction[name], x, output, kept, reduced, ...sizes });
   return output;

@@ -34,7 +34,7 @@ function part(
   const spec = {
     shape: outputShape,
     dtype: x.dtype as NumericType,
-    storage: backend.storageOf(x.dataId),
+    storage: backend.elementStorageOf(x.dataId),
   };
   return copyParts(backend, spec, [
     {

@@ -10,7 +10,7 @@ const softmax = tfjsKernel<{ logits: TensorInfo }, SoftmaxAttrs>(
     const isLast = dim === -1 || dim === logits.shape.length - 1;
     const source = haveType([logits], 'float32') && isLast ? rowsOf(backend, logits) : undefined;
     if (!source) return undefined;
-    const output = makeTensor(backend, logits.shape, 'float32', backend.storageOf(logits.dataId));
+    const output = makeTensor(backend, logits.shape, 'float32', backend.elementStorageOf(logits.dataId));
     backend.launches.softmax(backend, { ...source, output });
     return output;
   },

@@ -1,4 +1,4 @@
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from '../device_backend.ts';
 import type { NumericType } from '../numeric_type.ts';
@@ -30,12 +30,12 @@ export function haveOneNumericType(...tensors: TensorInfo[]): boolean {
  * The storage type of a result of several float32 tensors, by PyTorch's promotion: scalars do not widen tensors, and
  * float16 with bfloat16 gives float32.
  */
-export function promotedStorage(backend: DeviceBackend, ...tensors: TensorInfo[]): StorageType {
+export function promotedStorage(backend: DeviceBackend, ...tensors: TensorInfo[]): ElementStorage {
   const floats = tensors.filter(({ dtype }) => dtype === 'float32');
   const deciding = floats.some(({ shape }) => shape.length > 0)
     ? floats.filter(({ shape }) => shape.length > 0)
     : floats;
-  const [first = 'float32', ...others] = deciding.map(({ dataId }) => backend.storageOf(dataId));
+  const [first = 'float32', ...others] = deciding.map(({ dataId }) => backend.elementStorageOf(dataId));
   return others.every((storage) => storage === first) ? first : 'float32';
 }
 
@@ -44,7 +44,7 @@ export function makeTensor(
   backend: DeviceBackend,
   shape: number[],
   dtype: NumericType,
-  storage: StorageType = 'float32',
+  storage: ElementStorage = 'float32',
 ): TensorInfo {
   // bool is no dtype of our own ops, but the backend holds it all the same.
   return backend.makeOutput({

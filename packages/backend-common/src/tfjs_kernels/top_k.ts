@@ -10,7 +10,7 @@ const topK = tfjsKernel<{ x: TensorInfo }, TopKAttrs>('TopK', ({ inputs: { x }, 
   const source = rowsOf(backend, x);
   if (!source || k < 1 || k > Math.min(launches.limits.topK, source.length)) return undefined;
   const shape = [...x.shape.slice(0, -1), k];
-  const values = makeTensor(backend, shape, x.dtype as NumericType, backend.storageOf(x.dataId));
+  const values = makeTensor(backend, shape, x.dtype as NumericType, backend.elementStorageOf(x.dataId));
   const indices = makeTensor(backend, shape, 'int32');
   launches.topK(backend, { ...source, values, indices, k });
   return [values, indices];

@@ -22,7 +22,7 @@ const tile = tfjsKernel<{ x: TensorInfo }, TileAttrs>(
       xStrides: strides.flatMap((stride) => [0, stride]),
     };
     const shape = x.shape.map((length, axis) => length * reps[axis]);
-    const storage = backend.storageOf(x.dataId);
+    const storage = backend.elementStorageOf(x.dataId);
     return copyParts(backend, { shape, dtype: x.dtype, storage }, [part]);
   },
 );

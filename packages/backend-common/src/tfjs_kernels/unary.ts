@@ -37,7 +37,7 @@ export function unary(
   const size = sizeOf(x.shape);
   if (!haveType([x], ...inputTypes(name)) || size >= launches.limits.size) return undefined;
   const dtype = TO_BOOL.has(name) ? 'bool' : (x.dtype as NumericType);
-  const output = makeTensor(backend, x.shape, dtype, backend.storageOf(x.dataId));
+  const output = makeTensor(backend, x.shape, dtype, backend.elementStorageOf(x.dataId));
   const operation = UnaryOperation[name];
   if (size > 0)
     launches.unary(backend, { operation, x, output, size, alpha: clipValueMin, beta: clipValueMax });

@@ -1,4 +1,9 @@
-import { STORAGE_TYPES, mergeAttentionStates, pagedAttention, varlenAttention } from '@attention-js/core';
+import {
+  ELEMENT_STORAGE_TYPES,
+  mergeAttentionStates,
+  pagedAttention,
+  varlenAttention,
+} from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { expectMatches } from '../../../core/src/testing/compare.ts';
@@ -12,7 +17,7 @@ import { expectAgreesWithOracle } from '../testing/paged_attention.ts';
 afterEach(() => useSplits(0));
 
 describeOnCuda('attention on cuda', () => {
-  describe.each(STORAGE_TYPES)('%s', (storage) => {
+  describe.each(ELEMENT_STORAGE_TYPES)('%s', (storage) => {
     test.each([8, 64, 72, 120, 128, 136, 192, 248, 256, 512])('head size %d', (headSize) => {
       for (const layout of ['flash', 'vllm'] as const) {
         const sequences = [

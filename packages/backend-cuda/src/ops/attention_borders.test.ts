@@ -1,5 +1,5 @@
 import { pagedAttention, pagedAttentionWithLse } from '@attention-js/core';
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from '@jest/globals';
 import { TOLERANCE, relativeError } from '../../../core/src/testing/compare.ts';
@@ -15,7 +15,7 @@ interface Kernel {
   kernel: string;
   heads: number;
   queryLength: number;
-  storage: StorageType;
+  storage: ElementStorage;
   headSize?: number;
   /** Splits start at multiples of it. */
   keysPerTile: number;

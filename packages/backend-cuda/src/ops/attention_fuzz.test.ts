@@ -1,5 +1,5 @@
-import { STORAGE_TYPES, pagedAttentionWithLse, varlenAttention } from '@attention-js/core';
-import type { StorageType } from '@attention-js/core';
+import { ELEMENT_STORAGE_TYPES, pagedAttentionWithLse, varlenAttention } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from '@jest/globals';
 import { attentionOracle } from '../../../core/src/testing/attention_oracle.ts';
@@ -25,7 +25,7 @@ function drawSequences(random: Random, isDecode: boolean): PagedCaseSpec['sequen
   });
 }
 
-function drawSpec(random: Random, storage: StorageType, isDecode: boolean): PagedCaseSpec {
+function drawSpec(random: Random, storage: ElementStorage, isDecode: boolean): PagedCaseSpec {
   const layout = random.pick(['flash', 'vllm'] as const);
   const kvHeads = random.integer(1, 3);
   return {
@@ -120,7 +120,7 @@ function expectCaseAgrees(seed: number): number {
   const random = new Random(seed);
   const isContiguous = random.integer(0, 4) === 0;
   const isDecode = !isContiguous && random.integer(0, 2) === 0;
-  const paged = makePagedCase(random, drawSpec(random, random.pick(STORAGE_TYPES), isDecode));
+  const paged = makePagedCase(random, drawSpec(random, random.pick(ELEMENT_STORAGE_TYPES), isDecode));
   const splits = random.pick([0, 0, 0, 1, 2, 3, 7, 40]);
   try {
     if (isContiguous) expectContiguousAgrees(random, paged);

@@ -1,11 +1,11 @@
 import { sizeOf } from '@attention-js/backend-common';
-import { BYTES_PER_ELEMENT, storageOf } from '@attention-js/core';
+import { BYTES_PER_ELEMENT, elementStorageOf } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { CudaBackend } from '../cuda_backend.ts';
 
 /** Bytes of a block of `cache`. */
 export function blockBytes(cache: TensorInfo): number {
-  return sizeOf(cache.shape.slice(1)) * BYTES_PER_ELEMENT[storageOf(cache)];
+  return sizeOf(cache.shape.slice(1)) * BYTES_PER_ELEMENT[elementStorageOf(cache)];
 }
 
 /** Calls `run` with `pairs` on the device, unless there are none. */

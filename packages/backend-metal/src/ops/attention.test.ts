@@ -1,5 +1,5 @@
 import {
-  STORAGE_TYPES,
+  ELEMENT_STORAGE_TYPES,
   cacheLayout,
   mergeAttentionStates,
   pagedAttention,
@@ -65,7 +65,7 @@ describeOnMetal('attention kernels on metal', () => {
     });
   }
 
-  describe.each(STORAGE_TYPES)('%s', (storage) => {
+  describe.each(ELEMENT_STORAGE_TYPES)('%s', (storage) => {
     test.each([8, 120, 136, 248, 256, 512])('head size %d, in every kernel that it fits', (headSize) => {
       for (const layout of ['flash', 'vllm'] as const) {
         for (const { heads, queryLength } of KERNELS) {

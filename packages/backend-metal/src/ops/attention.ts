@@ -1,6 +1,6 @@
 import { paramsTable } from '@attention-js/backend-common';
 import type { NamedTensors, ParamsTable, ParamValues } from '@attention-js/backend-common';
-import { BYTES_PER_ELEMENT, storageOf } from '@attention-js/core';
+import { BYTES_PER_ELEMENT, elementStorageOf } from '@attention-js/core';
 import type { AttentionAttributes, HeadInputs, OutputSpec } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
@@ -131,7 +131,7 @@ export function attend<Name extends string>(backend: MetalBackend, call: Attenti
 
   const averageLength = Math.max(1, Math.round(tokens / Math.max(1, sequences)));
   const queryLength = hasCuSeqlensQ ? Math.min(upperBound(longest.query, tokens), averageLength) : 1;
-  const bytes = BYTES_PER_ELEMENT[storageOf(query)];
+  const bytes = BYTES_PER_ELEMENT[elementStorageOf(query)];
   const { algorithm, rows, lanesPerKey, threadgroupBytes } = chooseTiling(
     headSize,
     bytes,

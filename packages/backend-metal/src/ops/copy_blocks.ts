@@ -1,5 +1,5 @@
 import { sizeOf } from '@attention-js/backend-common';
-import { BYTES_PER_ELEMENT, copyBlocksOp, storageOf } from '@attention-js/core';
+import { BYTES_PER_ELEMENT, copyBlocksOp, elementStorageOf } from '@attention-js/core';
 import { metalKernel } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
 import { blockPairsParams, copyBlockPairs } from './block_pairs.ts';
@@ -9,7 +9,7 @@ const WORD_BYTES = 16; // a block of at least 8 slots of 8 elements is a multipl
 const kernel = shaderKernel('copy_blocks', ['keyCache', 'valueCache', 'pairs'], blockPairsParams);
 
 metalKernel(copyBlocksOp, ({ inputs: { keyCache, valueCache }, attrs, backend }) => {
-  const blockBytes = sizeOf(keyCache.shape.slice(1)) * BYTES_PER_ELEMENT[storageOf(keyCache)];
+  const blockBytes = sizeOf(keyCache.shape.slice(1)) * BYTES_PER_ELEMENT[elementStorageOf(keyCache)];
   copyBlockPairs(backend, attrs.pairs, blockBytes / WORD_BYTES, (pairs, params, grid) =>
     backend.run(kernel, { keyCache, valueCache, pairs }, params, grid),
   );

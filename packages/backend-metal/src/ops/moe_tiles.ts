@@ -1,5 +1,5 @@
 import { paramsTable } from '@attention-js/backend-common';
-import { BYTES_PER_ELEMENT, storageOf } from '@attention-js/core';
+import { BYTES_PER_ELEMENT, elementStorageOf } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
@@ -31,7 +31,7 @@ export function goesByRows(pairs: number, numExperts: number): boolean {
 
 /** Whether rows of `length` elements of the storage type of `x` are a multiple of 16 bytes long. */
 export function isAligned(x: TensorInfo, length: number): boolean {
-  return (length * BYTES_PER_ELEMENT[storageOf(x)]) % 16 === 0;
+  return (length * BYTES_PER_ELEMENT[elementStorageOf(x)]) % 16 === 0;
 }
 
 /** Grid of the shaders that go by rows: `count` rows of `columns` elements. */

@@ -8,8 +8,8 @@ import { copyBlocks } from '../ops/copy_blocks.ts';
 import { swapBlocks } from '../ops/swap_blocks.ts';
 import { pinToBackend } from '../storage/storage_backend.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { BYTES_PER_ELEMENT, STORAGE_TYPES } from '../storage/storage_types.ts';
-import type { StorageMemory, StorageType } from '../storage/storage_types.ts';
+import { BYTES_PER_ELEMENT, ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { StorageMemory, ElementStorage } from '../storage/storage_types.ts';
 
 /** How a {@link PagedKVCache} is made. */
 export interface PagedKVCacheOptions {
@@ -24,7 +24,7 @@ export interface PagedKVCacheOptions {
   /** Elements per head: a multiple of 8 up to 256, or 512. */
   headSize: number;
   /** Storage type of keys and values, the one that queries have. Default `float32`. */
-  storage?: StorageType;
+  storage?: ElementStorage;
   /**
    * `flash` (default): keys and values `[numBlocks, blockSize, numKvHeads, headSize]`. `vllm`: keys
    * `[numBlocks, numKvHeads, headSize / x, blockSize, x]` with x = 16 / bytes per element, values
@@ -82,7 +82,7 @@ export class PagedKVCache {
   /** Tokens per block. */
   readonly blockSize: number;
   /** Storage type of keys and values. */
-  readonly storage: StorageType;
+  readonly storage: ElementStorage;
   /**
    * Bytes of all keys and values in their storage type. (tfjs's `cpu` backend takes 4 bytes for an element of any
    * storage type.)
@@ -105,7 +105,7 @@ export class PagedKVCache {
     for (const [name, size] of Object.entries({ numLayers, numBlocks, numKvHeads })) {
       checks.integer(name, size, 1);
     }
-    checks.oneOf('storage', storage, STORAGE_TYPES);
+    checks.oneOf('storage', storage, ELEMENT_STORAGE_TYPES);
     checks.oneOf('layout', layout, ['flash', 'vllm']);
     checks.oneOf('memory', memory, ['device', 'host']);
     checkBlockSize(checks, 'blockSize', layout, blockSize);

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import type { InputMetadata } from '../cache/input_metadata.ts';
 import { PagedKVCache } from '../cache/paged_kv_cache.ts';
 import type { AttentionErrorCode } from '../errors.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import { attentionOracle } from '../testing/attention_oracle.ts';
 import type { OracleOptions } from '../testing/attention_oracle.ts';
 import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
@@ -30,7 +30,7 @@ function laidOut(
   random: Random,
   layout: Layout,
   [size, length, heads]: [number, number, number],
-  storage: StorageType = 'float32',
+  storage: ElementStorage = 'float32',
 ): Laid {
   const width = heads * HEAD_SIZE;
   const shapes: Record<Layout, number[]> = {

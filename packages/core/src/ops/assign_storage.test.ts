@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { roundToStorage } from '../storage/half_precision.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -11,7 +11,7 @@ import { tensorOf } from '../testing/tensors.ts';
 import { assignStorage } from './assign_storage.ts';
 
 describeOnBackends('assignStorage', (backendName) => {
-  test.each(STORAGE_TYPES)('rounds a typed array and a tensor to %s', (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('rounds a typed array and a tensor to %s', (storage) => {
     const values = new Random(1).normal(6);
     const expected = [...values].map((value) => roundToStorage(value, storage));
     for (const source of [values, tensorOf(values, [2, 3], 'float32').tensor]) {

@@ -17,6 +17,7 @@ const checks = new Checks('assignStorage');
 
 function checkDestination(destination: TensorInfo): void {
   checks.dtype('destination', destination, 'float32', 'int32');
+  checks.noBlocks('destination', destination);
 }
 
 /** The op behind {@link assignStorage} from a tensor, for packages that add a kernel. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { Checks } from '../checks.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import { describeOnBackends } from '../testing/backends.ts';
 import { cacheIndex, cacheShapes } from '../testing/cache_index.ts';
 import type { CacheSizes } from '../testing/cache_index.ts';
@@ -26,7 +26,7 @@ function accepts(call: () => unknown): boolean {
 }
 
 describe.each(layouts)('addresses in layout %s', (layout) => {
-  test.each(STORAGE_TYPES)('are those of the tensors in %s', (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('are those of the tensors in %s', (storage) => {
     const sizes: CacheSizes = { layout, numBlocks: 3, blockSize: 8, kvHeads: 3, headSize: 24, storage };
     const { key, value } = layoutOf(sizes);
     const wrong: number[][] = [];
@@ -66,7 +66,7 @@ describe.each(layouts)('addresses in layout %s', (layout) => {
 describeOnBackends('checkCacheLayout', () => {
   const checks = new Checks('op');
 
-  function check(keyShape: number[], valueShape: number[], storage: StorageType = 'float32') {
+  function check(keyShape: number[], valueShape: number[], storage: ElementStorage = 'float32') {
     const [key, value] = [keyShape, valueShape].map((shape) => zerosWithStorage(shape, storage));
     return checkCacheLayout(checks, key, value);
   }

@@ -1,7 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { describe } from '../checks.ts';
 import type { Checks } from '../checks.ts';
-import { storageOf } from '../storage/storage_backend.ts';
+import { elementStorageOf } from '../storage/storage_backend.ts';
 import { BYTES_PER_ELEMENT } from '../storage/storage_types.ts';
 
 /**
@@ -94,7 +94,7 @@ export function elementOffset(strides: CacheStrides, d: number): number {
 export function checkCacheLayout(checks: Checks, keyCache: TensorInfo, valueCache: TensorInfo): CacheLayout {
   checks.dtype('keyCache', keyCache, 'float32');
   checks.sameStorage('valueCache', valueCache, 'keyCache', keyCache);
-  const storage = storageOf(keyCache);
+  const storage = elementStorageOf(keyCache);
   const x = 16 / BYTES_PER_ELEMENT[storage];
   const { shape } = keyCache;
   if (shape.length !== 4 && (shape.length !== 5 || shape[4] !== x)) {

@@ -1,7 +1,7 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks } from '../checks.ts';
 import { defineCoreOp } from '../define_op.ts';
-import { storageBackend } from '../storage/storage_backend.ts';
+import { announceStorage, storageBackend } from '../storage/storage_backend.ts';
 import { STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageType } from '../storage/storage_types.ts';
 import { castStorageCpu } from './cast_storage.cpu.ts';
@@ -26,19 +26,23 @@ export const castStorageOp = defineCoreOp<CastStorageInputs, CastStorageAttribut
   check({ x }, { storage }) {
     checks.dtype('x', x, 'float32');
     checks.oneOf('storage', storage, STORAGE_TYPES);
+    checks.wholeBlocks('x', x.shape, storage);
+    announceStorage(storage);
     if (storage !== 'float32') storageBackend('castStorage'); // its error says more than "no kernel"
   },
+  blockInputs: ['x'],
   outputs: ({ x }, { storage }) => [{ shape: x.shape, dtype: 'float32', storage }],
   kernels: { cpu: castStorageCpu },
 });
 
 /**
- * Copies a tensor into another storage type, rounding to nearest, ties to even.
+ * Copies a tensor into another storage type: elements are rounded to nearest, ties to even; block types are quantized, and
+ * decoded, as GGML's reference does.
  *
  * @param x Float32 tensor in any storage type, any shape.
  * @param storage Storage type of the copy; may be that of `x`.
  * @returns A tensor of the shape of `x`, in its own memory.
- * @throws AttentionError `ERR_DTYPE` if `x` is not float32, `ERR_RANGE` for an unknown storage type,
+ * @throws AttentionError `ERR_DTYPE` if `x` is not float32, `ERR_SHAPE` if its rows are no whole blocks of `storage`, `ERR_RANGE` for an unknown storage type,
  * `ERR_UNSUPPORTED` if the active backend has no storage types.
  */
 export function castStorage(x: Tensor, storage: StorageType): Tensor {

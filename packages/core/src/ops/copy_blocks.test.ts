@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { storageOf } from '../storage/storage_backend.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { cacheShapes } from '../testing/cache_index.ts';
 import { expectAttentionError } from '../testing/compare.ts';
@@ -12,7 +12,7 @@ import { castStorage } from './cast_storage.ts';
 import { copyBlocks, copyBlocksOp } from './copy_blocks.ts';
 
 const cases = (['flash', 'vllm'] as const).flatMap((layout) =>
-  STORAGE_TYPES.map((storage) => [layout, storage] as const),
+  ELEMENT_STORAGE_TYPES.map((storage) => [layout, storage] as const),
 );
 
 /** The blocks of a cache's values, copied pair after pair. */

@@ -5,6 +5,7 @@ import { gemmRows } from './gemm_rows.cpu.ts';
 import type { FusedMoeAttributes, FusedMoeInputs, MoeActivation } from './fused_moe.ts';
 import { gatedActivation, gelu, geluTanh, silu } from './gated_activation.cpu.ts';
 import { checkExpertIds, sortPairsByExpert } from './sort_tokens_by_expert.cpu.ts';
+import { weightRows } from './weight_rows.cpu.ts';
 
 const checks = new Checks('fusedMoe');
 
@@ -19,6 +20,7 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
     const { x, gateUpWeights, downWeights, topkWeights, topkIds } = inputs;
     const [numExperts, hidden, intermediate] = downWeights.shape;
     const topk = topkIds.shape[1];
+    const [gateUpRows, downRows] = [weightRows(gateUpWeights), weightRows(downWeights)];
     const pairs = new Int32Array(topkIds.values.length);
     const ends = sortPairsByExpert(topkIds.values, numExperts, pairs);
     const tokens = pairs.map((pair) => Math.floor(pair / topk));
@@ -37,7 +39,7 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
         gemmRows({
           input: x.values,
           inputRows: tokens.subarray(start, end),
-          weights: gateUpWeights.values,
+          weights: gateUpRows,
           matrix: expert,
           inputWidth: hidden,
           outputWidth: 2 * intermediate,
@@ -52,7 +54,7 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
         gemmRows({
           input: activated,
           inputRows: rows,
-          weights: downWeights.values,
+          weights: downRows,
           matrix: expert,
           inputWidth: intermediate,
           outputWidth: hidden,

@@ -1,8 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
+import { ELEMENT_STORAGE_TYPES, STORAGE_FORMATS } from '../storage/storage_types.ts';
+import type { ElementStorage, StorageType } from '../storage/storage_types.ts';
+import {
+  blockTypesOf,
+  checkBounds,
+  describeOnBackends,
+  describeOnDevices,
+  expectNoLeak,
+} from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -85,11 +92,16 @@ const CASES: Case[] = [
   { tokens: 3, k: 1, experts: 1, hidden: 1, intermediate: 1 },
 ];
 
-function randomCase(random: Random, shape: Case, storage: (typeof STORAGE_TYPES)[number] = 'float32') {
+function randomCase(
+  random: Random,
+  shape: Case,
+  storage: ElementStorage = 'float32',
+  weightStorage: StorageType = storage,
+) {
   const { tokens, k, experts, hidden, intermediate } = shape;
   const x = randomTensor(random, [tokens, hidden], storage);
-  const gateUp = randomTensor(random, [experts, 2 * intermediate, hidden], storage);
-  const down = randomTensor(random, [experts, hidden, intermediate], storage);
+  const gateUp = randomTensor(random, [experts, 2 * intermediate, hidden], weightStorage);
+  const down = randomTensor(random, [experts, hidden, intermediate], weightStorage);
   const weights = Float32Array.from({ length: tokens * k }, () => random.uniform());
   const topkIds = Array.from({ length: tokens }, () => random.permutation(experts).slice(0, k)).flat();
   return {
@@ -124,7 +136,7 @@ function validArguments(): Arguments {
 
 describeOnBackends('fusedMoe', (backendName) => {
   for (const activation of ['silu', 'gelu', 'gelu_tanh'] as const) {
-    test.each(STORAGE_TYPES)(`agrees with float64 in %s, ${activation}`, (storage) => {
+    test.each(ELEMENT_STORAGE_TYPES)(`agrees with float64 in %s, ${activation}`, (storage) => {
       const random = new Random(11);
       for (const shape of CASES) {
         const { x, gateUp, down, topkWeights, topkIds, values } = randomCase(random, shape, storage);
@@ -134,6 +146,20 @@ describeOnBackends('fusedMoe', (backendName) => {
       }
     });
   }
+
+  for (const storage of blockTypesOf(backendName))
+    test(`takes weights in ${storage}`, () => {
+      const { blockLength } = STORAGE_FORMATS[storage];
+      const shape = { tokens: 3, k: 1, experts: 2, hidden: blockLength, intermediate: blockLength };
+      const { x, gateUp, down, topkWeights, topkIds, values } = randomCase(
+        new Random(32),
+        shape,
+        'float32',
+        storage,
+      );
+      const y = fusedMoe(x, gateUp, down, topkWeights, topkIds);
+      expectMatches(y, reference(shape, values, ACTIVATIONS.silu), [shape.tokens, shape.hidden]);
+    });
 
   test('is silu by default, and what the separate ops compute', () => {
     const shape = CASES[1];
@@ -260,7 +286,7 @@ describeOnBackends('fusedMoe', (backendName) => {
 
 describeOnDevices('fusedMoe in tiles and by rows', () => {
   test('fusedMoe agrees with cpu across several tiles of rows and columns', async () => {
-    for (const storage of STORAGE_TYPES) {
+    for (const storage of ELEMENT_STORAGE_TYPES) {
       await expectSameAsCpu(() => {
         const random = new Random(22);
         const ids = idsOf(random, [70, 2, 40], 2);
@@ -274,7 +300,7 @@ describeOnDevices('fusedMoe in tiles and by rows', () => {
   });
 
   // 3 tokens go by rows, 60 by tiles, as do lines of 9 elements anywhere.
-  const sizes = STORAGE_TYPES.flatMap((storage) =>
+  const sizes = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
     [3, 18, 60].flatMap((tokens) => [9, 24].map((depth) => [tokens, depth, storage] as const)),
   );
   test.each(sizes)(

@@ -39,15 +39,16 @@ export const fusedMoeOp = defineCoreOp<FusedMoeInputs, FusedMoeAttributes>({
     checks.dtype('x', x, 'float32');
     const [tokens, hidden] = x.shape;
     checks.shape('downWeights', downWeights, ['experts', hidden, 'intermediate']);
-    checks.sameStorage('downWeights', downWeights, 'x', x);
+    checks.weightStorage('downWeights', downWeights, 'x', x);
     const [experts, , intermediate] = downWeights.shape;
     checks.shape('gateUpWeights', gateUpWeights, [experts, 2 * intermediate, hidden]);
-    checks.sameStorage('gateUpWeights', gateUpWeights, 'x', x);
+    checks.weightStorage('gateUpWeights', gateUpWeights, 'x', x);
     checks.shape('topkIds', topkIds, [tokens, 'k']);
     checks.dtype('topkIds', topkIds, 'int32');
     checks.shape('topkWeights', topkWeights, [tokens, topkIds.shape[1]]);
     checks.storage('topkWeights', topkWeights, 'float32');
   },
+  blockInputs: ['gateUpWeights', 'downWeights'],
   outputs: ({ x }) => [{ shape: x.shape, dtype: 'float32', storage: storageOf(x) }],
   checkValues: checkFusedMoeValues,
   kernels: { cpu: fusedMoeCpu },
@@ -64,8 +65,8 @@ export const fusedMoeOp = defineCoreOp<FusedMoeInputs, FusedMoeAttributes>({
  * the storage type, too. An expert with no tokens costs nothing.
  *
  * @param x `[tokens, hidden]` float32 in any storage type.
- * @param gateUpWeights `[experts, 2 * intermediate, hidden]` in the storage type of `x`, gate rows first.
- * @param downWeights `[experts, hidden, intermediate]` in the storage type of `x`.
+ * @param gateUpWeights `[experts, 2 * intermediate, hidden]` in the storage type of `x` or in a block type, gate rows first.
+ * @param downWeights `[experts, hidden, intermediate]` in the storage type of `x` or in a block type.
  * @param topkWeights `[tokens, k]` float32, from {@link topkSoftmax}.
  * @param topkIds `[tokens, k]` int32, from {@link topkSoftmax}.
  * @param options `activation`, `silu` by default.

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -33,7 +33,7 @@ function reference(values: ArrayLike<number>, n: number, approximate: 'none' | '
   });
 }
 
-const cases = STORAGE_TYPES.flatMap((storage) =>
+const cases = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
   (['none', 'tanh'] as const).map((approximate) => [storage, approximate] as const),
 );
 
@@ -103,7 +103,7 @@ describeOnBackends('geluAndMul', (backendName) => {
 });
 
 describeOnDevices('geluAndMul on rows of several blocks of threads', () => {
-  const deviceCases = STORAGE_TYPES.flatMap((storage) =>
+  const deviceCases = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
     (['none', 'tanh'] as const).map((approximate) => [approximate, storage] as const),
   );
   // 8 elements per access if the width is a multiple of 8.

@@ -1,3 +1,5 @@
+import type { WeightRows } from './weight_rows.cpu.ts';
+
 const { min } = Math; // in a vm context, as in jest, every use of a global is a slow lookup
 
 type Values = Float32Array | Int32Array;
@@ -8,8 +10,8 @@ export interface GemmRows {
   input: Values;
   /** Indices of the rows to take from `input`. */
   inputRows: Int32Array;
-  /** `[matrices, outputWidth, inputWidth]`. */
-  weights: Values;
+  /** Rows of `[matrices, outputWidth, inputWidth]`. */
+  weights: WeightRows;
   /** Which of the matrices. */
   matrix: number;
   inputWidth: number;
@@ -36,7 +38,8 @@ export function gemmRows(gemm: GemmRows): void {
 }
 
 function multiplyTile(gemm: GemmRows, from: number, to: number): void {
-  const { input, inputRows, weights, matrix, inputWidth, outputWidth, output, outputRows } = gemm;
+  const { input, inputRows, matrix, inputWidth, outputWidth, output, outputRows } = gemm;
+  const { values: weights, locate } = gemm.weights;
   const last = outputWidth - 1;
   for (let n0 = 0; n0 < outputWidth; n0 += 4) {
     // At the right edge the last column is computed more than once.
@@ -44,10 +47,10 @@ function multiplyTile(gemm: GemmRows, from: number, to: number): void {
     const n2 = min(n0 + 2, last);
     const n3 = min(n0 + 3, last);
     const first = matrix * outputWidth;
-    const w0 = (first + n0) * inputWidth;
-    const w1 = (first + n1) * inputWidth;
-    const w2 = (first + n2) * inputWidth;
-    const w3 = (first + n3) * inputWidth;
+    const w0 = locate(first + n0, 0);
+    const w1 = locate(first + n1, 1);
+    const w2 = locate(first + n2, 2);
+    const w3 = locate(first + n3, 3);
     let row = from;
     for (; row + 1 < to; row += 2) {
       const x0 = inputRows[row] * inputWidth;

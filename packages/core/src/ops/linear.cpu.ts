@@ -1,6 +1,7 @@
 import { cpuKernel } from '../cpu_kernel.ts';
 import { gemmRows } from './gemm_rows.cpu.ts';
 import type { LinearInputs } from './linear.ts';
+import { weightRows } from './weight_rows.cpu.ts';
 
 export const linearCpu = cpuKernel<LinearInputs, object>(({ x, weight, bias }, _attrs, [output]) => {
   const [outputWidth, inputWidth] = weight.shape;
@@ -8,7 +9,7 @@ export const linearCpu = cpuKernel<LinearInputs, object>(({ x, weight, bias }, _
   gemmRows({
     input: x.values,
     inputRows: rows,
-    weights: weight.values,
+    weights: weightRows(weight),
     matrix: 0,
     inputWidth,
     outputWidth,

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
+import { ELEMENT_STORAGE_TYPES, STORAGE_FORMATS } from '../storage/storage_types.ts';
+import { blockTypesOf, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAgrees, expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -32,7 +32,7 @@ function reference(
 }
 
 describeOnBackends('linear', (backendName) => {
-  test.each(STORAGE_TYPES)('agrees with float64 in %s, with and without a bias', (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('agrees with float64 in %s, with and without a bias', (storage) => {
     const random = new Random(1);
     for (const rows of [1, 2, 5, 64, 67, 129]) {
       const sizes = { rows, inputs: 40, outputs: 27 };
@@ -45,6 +45,21 @@ describeOnBackends('linear', (backendName) => {
       expectMatches(linear(x.tensor, weight.tensor, bias.tensor), biased, [rows, sizes.outputs], storage);
     }
   });
+
+  for (const blocks of blockTypesOf(backendName)) {
+    test.each(ELEMENT_STORAGE_TYPES)(`takes a weight in ${blocks} with x in %s`, (storage) => {
+      const random = new Random(5);
+      const sizes = { inputs: 2 * STORAGE_FORMATS[blocks].blockLength, outputs: 27 };
+      const weight = randomTensor(random, [sizes.outputs, sizes.inputs], blocks);
+      const bias = randomTensor(random, [sizes.outputs], storage, 3);
+      for (const rows of [1, 2, 5, 67]) {
+        const x = randomTensor(random, [rows, sizes.inputs], storage);
+        const expected = reference({ ...sizes, rows }, x.values, weight.values, bias.values);
+        const shape = [rows, sizes.outputs];
+        expectMatches(linear(x.tensor, weight.tensor, bias.tensor), expected, shape, storage);
+      }
+    });
+  }
 
   test.each([1, 2, 3, 4, 5, 8, 31])('%d outputs and as many inputs', (size) => {
     const random = new Random(size);

@@ -20,13 +20,14 @@ const checks = new Checks('linear');
 export const linearOp = defineCoreOp<LinearInputs, object>({
   name: 'Linear',
   optional: ['bias'],
+  blockInputs: ['weight'],
   check({ x, weight, bias }) {
     checks.dtype('x', x, 'float32');
     checks.shape('weight', weight, ['outputs', 'inputs']);
     const [outputs, inputs] = weight.shape;
     const fits = x.shape.at(-1) === inputs;
     if (!fits) checks.fail('ERR_SHAPE', 'x', `shape [.., ${inputs}] to match the inputs of weight`, x.shape);
-    checks.sameStorage('weight', weight, 'x', x);
+    checks.weightStorage('weight', weight, 'x', x);
     if (!bias) return;
     checks.shape('bias', bias, [outputs], ': one element per output');
     checks.sameStorage('bias', bias, 'x', x);
@@ -42,7 +43,7 @@ export const linearOp = defineCoreOp<LinearInputs, object>({
  * keeps the storage type on every backend; sums are float32 or better, and the result is rounded once.
  *
  * @param x `[.., inputs]` float32 in any storage type; the leading dimensions are rows.
- * @param weight `[outputs, inputs]` in the storage type of `x`.
+ * @param weight `[outputs, inputs]` in the storage type of `x` or in a block type.
  * @param bias `[outputs]` in the storage type of `x`; none by default.
  * @returns `[.., outputs]` in the storage type of `x`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` for arguments that do not fit, naming them.

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { TOLERANCE, expectAttentionError, expectMatches, relativeError } from '../testing/compare.ts';
 import { makePagedCase, oracleOf } from '../testing/paged_case.ts';
@@ -32,7 +32,7 @@ function reference(outputs: ArrayLike<number>, lses: ArrayLike<number>): { outpu
 }
 
 describeOnBackends('mergeAttentionStates', () => {
-  test.each(STORAGE_TYPES)('weighs parts by their log-sum-exp in %s', (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('weighs parts by their log-sum-exp in %s', (storage) => {
     const random = new Random(1);
     const { tensor, values } = randomTensor(random, [PARTS, TOKENS, HEADS, HEAD_SIZE], storage);
     const lses = random.normal(PARTS * TOKENS * HEADS, 2);

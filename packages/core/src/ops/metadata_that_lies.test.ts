@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { AttentionError } from '../errors.ts';
-import { encodeStorageBytes, roundArrayToStorage } from '../storage/half_precision.ts';
+import { roundArrayToStorage } from '../storage/half_precision.ts';
+import { encodeStorageBytes } from '../storage/storage_bytes.ts';
 import { tensorFromStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import { attentionOracle } from '../testing/attention_oracle.ts';
 import { describeOnBackends } from '../testing/backends.ts';
 import { cacheIndex, cacheShapes } from '../testing/cache_index.ts';
@@ -29,14 +30,14 @@ const GROUPS = 8;
 /** What freed memory holds, for an output that is not written to show it. */
 const SENTINEL = 12345;
 
-function sentinelOf(storage: StorageType): number {
+function sentinelOf(storage: ElementStorage): number {
   const sentinel = Float32Array.of(SENTINEL);
   roundArrayToStorage(sentinel, storage);
   return sentinel[0];
 }
 
 /** Leaves sentinels in the memory that the next tensor of this size is given. */
-function soil(shape: number[], storage: StorageType): void {
+function soil(shape: number[], storage: ElementStorage): void {
   const size = shape.reduce((product, length) => product * length, 1);
   const dirt = new Float32Array(size).fill(SENTINEL);
   const soiled = [0, 1].map(() => tensorFromStorage(encodeStorageBytes(dirt, storage), shape, storage));
@@ -44,7 +45,7 @@ function soil(shape: number[], storage: StorageType): void {
   for (const tensor of soiled) tensor.dispose();
 }
 
-function expectWritten(tensor: tf.Tensor, storage: StorageType): Float32Array {
+function expectWritten(tensor: tf.Tensor, storage: ElementStorage): Float32Array {
   const values = tensor.dataSync() as Float32Array;
   expect(values.indexOf(sentinelOf(storage))).toBe(-1);
   return values;
@@ -229,7 +230,7 @@ function slotsThatLie(random: Random): void {
 
 /** Positions, ids of experts and of pairs: what they spoil is NaN, or of expert -1. */
 function indicesThatLie(random: Random): void {
-  const storage = random.pick(STORAGE_TYPES);
+  const storage = random.pick(ELEMENT_STORAGE_TYPES);
   const [tokens, k, experts] = [random.integer(1, 9), random.integer(1, 3), random.integer(3, 5)];
   const pairs = tokens * k;
   const lies = (length: number, bound: number): Int32Array =>
@@ -285,7 +286,7 @@ function indicesThatLie(random: Random): void {
 }
 
 /** Contexts that devices divide among blocks, whose parts are merged: one bad part spoils its rows, and no other's. */
-function expectBadPartSpoils(random: Random, storage: StorageType): void {
+function expectBadPartSpoils(random: Random, storage: ElementStorage): void {
   const sequences = Array.from({ length: random.pick([1, 3]) }, () => ({
     queryLength: 1,
     contextLength: random.pick([255, 256, 257, 1000]),
@@ -336,7 +337,7 @@ function expectHarmless(backendName: string, seed: number): void {
 
 describeOnBackends('metadata that lies', (backendName) => {
   if (backendName !== 'cpu') {
-    test.each(STORAGE_TYPES)('a bad block of a long context in %s', (storage) => {
+    test.each(ELEMENT_STORAGE_TYPES)('a bad block of a long context in %s', (storage) => {
       for (let seed = 0; seed < 12; seed++) tf.tidy(() => expectBadPartSpoils(new Random(seed), storage));
     });
   }

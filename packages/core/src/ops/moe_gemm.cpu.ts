@@ -3,6 +3,7 @@ import { cpuKernel } from '../cpu_kernel.ts';
 import type { CpuTensors } from '../cpu_kernel.ts';
 import { gemmRows } from './gemm_rows.cpu.ts';
 import type { MoeGemmAttributes, MoeGemmInputs } from './moe_gemm.ts';
+import { weightRows } from './weight_rows.cpu.ts';
 
 const checks = new Checks('moeGemm');
 
@@ -10,6 +11,7 @@ export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>((inputs, {
   checkMoeGemmValues(inputs);
   const { x, weights, sortedTokenIds, expertIds, topkWeights } = inputs;
   const [, outputWidth, inputWidth] = weights.shape;
+  const rows = weightRows(weights);
   const pairs = sortedTokenIds.values as Int32Array;
   const experts = expertIds.values as Int32Array;
   const inputRows = input === 'pairs' ? pairs : pairs.map((pair) => Math.floor(pair / topk));
@@ -20,7 +22,7 @@ export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>((inputs, {
     gemmRows({
       input: x.values,
       inputRows: inputRows.subarray(start, end),
-      weights: weights.values,
+      weights: rows,
       matrix: expert,
       inputWidth,
       outputWidth,

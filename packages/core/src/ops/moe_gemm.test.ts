@@ -1,8 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
+import { ELEMENT_STORAGE_TYPES, STORAGE_FORMATS } from '../storage/storage_types.ts';
+import {
+  blockTypesOf,
+  checkBounds,
+  describeOnBackends,
+  describeOnDevices,
+  expectNoLeak,
+} from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
 import { randomTensor } from '../testing/tensors.ts';
@@ -74,38 +80,54 @@ function expectRejected(
 }
 
 describeOnBackends('moeGemm', (backendName) => {
+  for (const storage of blockTypesOf(backendName))
+    test(`takes weights in ${storage}`, () => {
+      const random = new Random(31);
+      const [tokens, topk, numExperts, N, K] = [9, 2, 4, 7, 2 * STORAGE_FORMATS[storage].blockLength];
+      const ids = Array.from({ length: tokens * topk }, () => random.integer(0, numExperts - 1));
+      const { experts, sortedTokenIds, expertIds } = routing(ids);
+      const x = randomTensor(random, [tokens, K]);
+      const weights = randomTensor(random, [numExperts, N, K], storage);
+      const y = moeGemm(x.tensor, weights.tensor, sortedTokenIds, expertIds, { topk, input: 'tokens' });
+      const rows = experts.map((expert, pair) => ({ row: Math.floor(pair / topk), expert, factor: 1 }));
+      expectMatches(y, reference(x.values, weights.values, [N, K], rows), [tokens * topk, N]);
+    });
+
   for (const input of ['tokens', 'pairs'] as const) {
     for (const weighted of [false, true]) {
-      test.each(STORAGE_TYPES)(`agrees with float64 in %s, ${input}, weighted ${weighted}`, (storage) => {
-        const random = new Random(3);
-        for (const [tokens, topk, numExperts, N, K] of [
-          [1, 2, 4, 7, 16],
-          [9, 2, 4, 16, 40],
-          [17, 3, 5, 33, 17],
-          [40, 1, 2, 5, 8],
-          [3, 4, 64, 1, 1],
-        ]) {
-          const pairs = tokens * topk;
-          const { experts, sortedTokenIds, expertIds } = routing(
-            Array.from({ length: pairs }, () => random.integer(0, numExperts - 1)),
-          );
-          const x = randomTensor(random, [input === 'tokens' ? tokens : pairs, K], storage);
-          const weights = randomTensor(random, [numExperts, N, K], storage);
-          const factors = random.normal(pairs);
-          const topkWeights = weighted ? tf.tensor2d(factors, [tokens, topk]) : undefined;
-          const y = moeGemm(x.tensor, weights.tensor, sortedTokenIds, expertIds, {
-            topk,
-            input,
-            topkWeights,
-          });
-          const rows = experts.map((expert, pair) => ({
-            row: input === 'tokens' ? Math.floor(pair / topk) : pair,
-            expert,
-            factor: weighted ? factors[pair] : 1,
-          }));
-          expectMatches(y, reference(x.values, weights.values, [N, K], rows), [pairs, N], storage);
-        }
-      });
+      test.each(ELEMENT_STORAGE_TYPES)(
+        `agrees with float64 in %s, ${input}, weighted ${weighted}`,
+        (storage) => {
+          const random = new Random(3);
+          for (const [tokens, topk, numExperts, N, K] of [
+            [1, 2, 4, 7, 16],
+            [9, 2, 4, 16, 40],
+            [17, 3, 5, 33, 17],
+            [40, 1, 2, 5, 8],
+            [3, 4, 64, 1, 1],
+          ]) {
+            const pairs = tokens * topk;
+            const { experts, sortedTokenIds, expertIds } = routing(
+              Array.from({ length: pairs }, () => random.integer(0, numExperts - 1)),
+            );
+            const x = randomTensor(random, [input === 'tokens' ? tokens : pairs, K], storage);
+            const weights = randomTensor(random, [numExperts, N, K], storage);
+            const factors = random.normal(pairs);
+            const topkWeights = weighted ? tf.tensor2d(factors, [tokens, topk]) : undefined;
+            const y = moeGemm(x.tensor, weights.tensor, sortedTokenIds, expertIds, {
+              topk,
+              input,
+              topkWeights,
+            });
+            const rows = experts.map((expert, pair) => ({
+              row: input === 'tokens' ? Math.floor(pair / topk) : pair,
+              expert,
+              factor: weighted ? factors[pair] : 1,
+            }));
+            expectMatches(y, reference(x.values, weights.values, [N, K], rows), [pairs, N], storage);
+          }
+        },
+      );
     }
   }
 
@@ -235,7 +257,7 @@ describeOnDevices('moeGemm in tiles and by rows', () => {
     [[10, 0, 3, 1], 40, 136],
     [Array.from({ length: 16 }, (_, expert) => [1, 9, 0, 4][expert % 4]), 36, 264],
   ])('moeGemm agrees with cpu for experts of %j pairs, N %d, K %d', async (counts, N, K) => {
-    for (const storage of STORAGE_TYPES) {
+    for (const storage of ELEMENT_STORAGE_TYPES) {
       await expectSameAsCpu(() => {
         const random = new Random(21);
         const ids = idsOf(random, counts, 2);
@@ -249,7 +271,7 @@ describeOnDevices('moeGemm in tiles and by rows', () => {
   });
 
   // 3 tokens go by rows, 60 by tiles, as do lines of 9 elements anywhere.
-  const sizes = STORAGE_TYPES.flatMap((storage) =>
+  const sizes = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
     [3, 18, 60].flatMap((tokens) => [9, 24].map((depth) => [tokens, depth, storage] as const)),
   );
   test.each(sizes)(

@@ -46,7 +46,7 @@ export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
     checks.oneOf('input', input, ['tokens', 'pairs']);
     checks.dtype('x', x, 'float32');
     checks.shape('weights', weights, ['experts', 'N', 'K']);
-    checks.sameStorage('weights', weights, 'x', x);
+    checks.weightStorage('weights', weights, 'x', x);
     checks.dtype('sortedTokenIds', sortedTokenIds, 'int32');
     checks.dtype('expertIds', expertIds, 'int32');
     const pairs = sortedTokenIds.shape[0];
@@ -62,6 +62,7 @@ export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
     }
   },
   optional: ['topkWeights'],
+  blockInputs: ['weights'],
   outputs: ({ x, weights, sortedTokenIds }) => [
     { shape: [sortedTokenIds.shape[0], weights.shape[1]], dtype: 'float32', storage: storageOf(x) },
   ],
@@ -77,7 +78,7 @@ export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
  *
  * @param x Float32 in any storage type: `[tokens, K]` for `input: 'tokens'`, `[pairs, K]` for `'pairs'`, with
  * `pairs = tokens * topk`.
- * @param weights `[experts, N, K]` in the storage type of `x`.
+ * @param weights `[experts, N, K]` in the storage type of `x` or in a block type.
  * @param sortedTokenIds `[pairs]` int32, from {@link sortTokensByExpert}.
  * @param expertIds `[pairs]` int32, from {@link sortTokensByExpert}.
  * @param options `topk`, `input` and, optionally, `topkWeights`.

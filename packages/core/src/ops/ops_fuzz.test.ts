@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import * as core from '../index.ts';
-import type { StorageType } from '../index.ts';
+import type { ElementStorage } from '../index.ts';
 import { attentionOracle } from '../testing/attention_oracle.ts';
 import type { OracleOptions } from '../testing/attention_oracle.ts';
 import { checkBounds, describeOnBackends } from '../testing/backends.ts';
@@ -20,7 +20,7 @@ type Numbers = ArrayLike<number>;
 
 interface OpCase {
   /** Draws valid arguments. */
-  draw(this: void, random: Random, storage: StorageType): unknown[];
+  draw(this: void, random: Random, storage: ElementStorage): unknown[];
   /** Calls the op; gives what it returned, or what it wrote to. */
   call(this: void, ...args: never[]): tf.Tensor[];
   /** What the results hold, in float64. Runs before the call, for ops that write in place. */
@@ -77,7 +77,7 @@ function softmax(row: readonly number[]): number[] {
   return terms.map((term) => term / sum(terms));
 }
 
-const drawn = (random: Random, shape: number[], storage: StorageType): tf.Tensor =>
+const drawn = (random: Random, shape: number[], storage: ElementStorage): tf.Tensor =>
   randomTensor(random, shape, storage).tensor;
 
 interface AttentionCall extends OracleOptions {
@@ -318,7 +318,7 @@ const CASES: Record<string, OpCase> = {
   castStorage: {
     draw: (random, storage) => [
       drawn(random, [random.integer(0, 9)], storage),
-      random.pick(core.STORAGE_TYPES),
+      random.pick(core.ELEMENT_STORAGE_TYPES),
     ],
     call: (...args: Parameters<typeof core.castStorage>) => [core.castStorage(...args)],
     oracle: (x: tf.Tensor) => [numbers(x)],
@@ -338,7 +338,7 @@ const CASES: Record<string, OpCase> = {
       return [core.encodeStorageBytes(random.normal(size), storage), [size], storage];
     },
     call: (...args: Parameters<typeof core.tensorFromStorage>) => [core.tensorFromStorage(...args)],
-    oracle: (bytes: Uint8Array, _shape: number[], storage: StorageType) => [
+    oracle: (bytes: Uint8Array, _shape: number[], storage: ElementStorage) => [
       core.decodeStorageBytes(bytes, storage),
     ],
   },
@@ -602,7 +602,7 @@ function expectCallIsRight(seed: number): void {
   const random = new Random(seed);
   const name = random.pick(Object.keys(CASES));
   const { draw, call, oracle } = CASES[name];
-  const storage = random.pick(core.STORAGE_TYPES);
+  const storage = random.pick(core.ELEMENT_STORAGE_TYPES);
   const valid = draw(random, storage);
   const isValid = random.integer(0, 2) === 0;
   const args = (isValid ? valid : spoil(random, valid)) as never[];
@@ -631,7 +631,8 @@ function expectCallIsRight(seed: number): void {
   expect(results).toHaveLength(expected.length);
   results.forEach((result, i) => {
     const bound =
-      2 * TOLERANCE[result.dtype === 'int32' ? 'float32' : core.storageOf(result)] + TOLERANCE[storage];
+      2 * TOLERANCE[result.dtype === 'int32' ? 'float32' : core.elementStorageOf(result)] +
+      TOLERANCE[storage];
     const error = relativeError(numbers(result), expected[i]);
     if (!(error <= bound)) throw new Error(`${shown()}: result ${i} is off by ${error}`);
   });

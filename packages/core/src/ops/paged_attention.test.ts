@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import type { OracleOptions } from '../testing/attention_oracle.ts';
 import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import {
@@ -80,7 +80,7 @@ describeOnBackends('pagedAttention', (backendName) => {
     }
   });
 
-  test.each(STORAGE_TYPES)('%s in both layouts', (storage: StorageType) => {
+  test.each(ELEMENT_STORAGE_TYPES)('%s in both layouts', (storage: ElementStorage) => {
     for (const layout of LAYOUTS) {
       expectAgreesWithOracle(makePagedCase(new Random(2), { ...SMALL, layout, storage }));
     }
@@ -298,7 +298,7 @@ describeOnBackends('pagedAttention', (backendName) => {
         headSize: random.pick([32, 64, 72, 96, 128]),
         blockSize: random.pick(layout === 'vllm' ? [8, 16, 32, 64] : [8, 16, 32, 64, 128, 256]),
         layout,
-        storage: random.pick(STORAGE_TYPES),
+        storage: random.pick(ELEMENT_STORAGE_TYPES),
         paddingRows: random.integer(0, 3),
         extraColumns: random.integer(0, 4),
         magnitude: random.pick([0.5, 1, 3]),

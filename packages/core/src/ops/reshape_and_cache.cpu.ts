@@ -2,7 +2,7 @@ import { Checks } from '../checks.ts';
 import { cpuKernel } from '../cpu_kernel.ts';
 import type { CpuTensor, CpuTensors } from '../cpu_kernel.ts';
 import { roundArrayToStorage } from '../storage/half_precision.ts';
-import { storageOf } from '../storage/storage_backend.ts';
+import { elementStorageOf } from '../storage/storage_backend.ts';
 import { cacheLayout, headAddress } from './cache_layout.ts';
 import type { CacheLayout, CacheStrides } from './cache_layout.ts';
 import type { ReshapeAndCacheInputs } from './reshape_and_cache.ts';
@@ -52,7 +52,7 @@ function store(
   slots: ArrayLike<number>,
 ): void {
   const { chunkSize, chunk, element } = strides;
-  const storage = storageOf(cache);
+  const storage = elementStorageOf(cache);
   const row = new Float32Array(numKvHeads * headSize);
   for (let token = 0; token < slots.length; token++) {
     if (slots[token] === -1) continue;

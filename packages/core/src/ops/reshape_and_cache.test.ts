@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { roundToStorage } from '../storage/half_precision.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { cacheIndex, cacheShapes } from '../testing/cache_index.ts';
 import type { CacheSizes } from '../testing/cache_index.ts';
@@ -32,7 +32,10 @@ function poisonedCaches(sizes: CacheSizes): { key: tf.Tensor; value: tf.Tensor }
 
 describeOnBackends('reshapeAndCache', (backendName) => {
   describe.each(layouts)('in layout %s', (layout) => {
-    const cases: [StorageType, StorageType][] = STORAGE_TYPES.map((storage) => [storage, storage]);
+    const cases: [ElementStorage, ElementStorage][] = ELEMENT_STORAGE_TYPES.map((storage) => [
+      storage,
+      storage,
+    ]);
     cases.push(['float32', 'float16'], ['float32', 'bfloat16']);
 
     test.each(cases)('stores %s keys and values in a %s cache, and nothing else', (storage, cacheStorage) => {

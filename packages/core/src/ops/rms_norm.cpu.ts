@@ -1,6 +1,6 @@
 import { cpuKernel } from '../cpu_kernel.ts';
 import { roundArrayToStorage } from '../storage/half_precision.ts';
-import { storageOf } from '../storage/storage_backend.ts';
+import { elementStorageOf } from '../storage/storage_backend.ts';
 import type { RmsNormAttributes, RmsNormInputs } from './rms_norm.ts';
 
 export const rmsNormCpu = cpuKernel<RmsNormInputs, RmsNormAttributes>(
@@ -8,7 +8,7 @@ export const rmsNormCpu = cpuKernel<RmsNormInputs, RmsNormAttributes>(
     let summands = x.values;
     if (residual) {
       for (let i = 0; i < sum.length; i++) sum[i] = x.values[i] + residual.values[i];
-      roundArrayToStorage(sum as Float32Array, storageOf(x));
+      roundArrayToStorage(sum as Float32Array, elementStorageOf(x));
       summands = sum;
     }
     const width = weight.values.length;

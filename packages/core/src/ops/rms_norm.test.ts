@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { storageOf } from '../storage/storage_backend.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -20,7 +20,7 @@ function reference(x: ArrayLike<number>, weight: ArrayLike<number>, epsilon: num
   }).flat();
 }
 
-const weightStorages = STORAGE_TYPES.flatMap((storage): [StorageType, StorageType][] =>
+const weightStorages = ELEMENT_STORAGE_TYPES.flatMap((storage): [ElementStorage, ElementStorage][] =>
   storage === 'float32'
     ? [[storage, storage]]
     : [
@@ -38,7 +38,7 @@ describeOnBackends('rmsNorm', () => {
     expectMatches(rmsNorm(x.tensor, weight.tensor, { epsilon: 1e-5 }), expected, [3, 5, 37], storage);
   });
 
-  test.each(STORAGE_TYPES)('adds the residual in %s and norms the rounded sum', (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('adds the residual in %s and norms the rounded sum', (storage) => {
     const random = new Random(2);
     const x = randomTensor(random, [4, 64], storage, 4);
     const residual = randomTensor(random, [4, 64], storage, 100);
@@ -63,7 +63,7 @@ describeOnBackends('rmsNorm', () => {
     expect(normed.dataSync()[1]).toBe(0.1201171875);
   });
 
-  test.each(STORAGE_TYPES)("adds Gemma's unit offset to the weights in %s", (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)("adds Gemma's unit offset to the weights in %s", (storage) => {
     const random = new Random(3);
     const x = randomTensor(random, [4, 24], storage);
     const weight = randomTensor(random, [24], storage, 0.1);
@@ -173,7 +173,7 @@ describeOnBackends('rmsNorm', () => {
 describeOnDevices('rmsNorm on a device', () => {
   // One warp to eight of them and more, with 8 elements an access and with one.
   const widths = [8, 512, 1024, 5128, 33, 65, 1001];
-  test.each(STORAGE_TYPES)('rows of any width agree with cpu in %s', async (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('rows of any width agree with cpu in %s', async (storage) => {
     await expectSameAsCpu(() =>
       widths.flatMap((width) => {
         const random = new Random(width);

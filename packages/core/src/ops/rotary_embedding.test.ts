@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -57,7 +57,7 @@ function reference(
   return result;
 }
 
-const cases = STORAGE_TYPES.flatMap((storage) =>
+const cases = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
   [false, true].flatMap((interleaved) =>
     [40, 24, 2].map((rotaryDim) => [storage, { interleaved, rotaryDim }] as const),
   ),
@@ -212,7 +212,7 @@ describeOnBackends('rotaryEmbedding', (backendName) => {
 const HEAD_SIZE = 64;
 
 // Rotated in accesses of 8 elements where half of rotaryDim is a multiple of 8, else one by one.
-const deviceCases = STORAGE_TYPES.flatMap((storage) =>
+const deviceCases = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
   [true, false].flatMap((interleaved) =>
     [64, 48, 40].map((rotaryDim) => [storage, { interleaved, rotaryDim }] as const),
   ),

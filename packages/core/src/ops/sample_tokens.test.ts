@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -103,7 +103,7 @@ function chiSquare(draws: ArrayLike<number>, logits: number[]): number {
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 describeOnBackends('sampleTokens', (backendName) => {
-  test.each(STORAGE_TYPES)(
+  test.each(ELEMENT_STORAGE_TYPES)(
     'agrees with float64 for every combination of filters, logits in %s',
     (storage) => {
       const random = new Random(5);

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -17,7 +17,7 @@ function reference(values: ArrayLike<number>, n: number): Float64Array {
 }
 
 describeOnBackends('siluAndMul', () => {
-  test.each(STORAGE_TYPES)('agrees with float64 in %s', (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('agrees with float64 in %s', (storage) => {
     const { tensor, values } = randomTensor(new Random(1), [5, 3, 26], storage, 3);
     expectMatches(siluAndMul(tensor), reference(values, 13), [5, 3, 13], storage);
   });
@@ -56,7 +56,7 @@ describeOnBackends('siluAndMul', () => {
 
 describeOnDevices('siluAndMul on rows of several blocks of threads', () => {
   // 8 elements per access if the width is a multiple of 8.
-  test.each(STORAGE_TYPES)('agrees with cpu in %s', async (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('agrees with cpu in %s', async (storage) => {
     await expectSameAsCpu(() =>
       [2 * 4160, 2 * 701].map((width) =>
         siluAndMul(randomTensor(new Random(1), [2, width], storage, 3).tensor),

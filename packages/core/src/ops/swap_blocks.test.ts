@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from '@jest/globals';
 import { storageOf } from '../storage/storage_backend.ts';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -13,7 +13,9 @@ const blockShapes = [
   [8, 2, 8],
   [2, 1, 8, 8],
 ];
-const cases = STORAGE_TYPES.flatMap((storage) => blockShapes.map((shape) => [storage, shape] as const));
+const cases = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
+  blockShapes.map((shape) => [storage, shape] as const),
+);
 
 describeOnBackends('swapBlocks', (backendName) => {
   test.each(cases)('moves %s blocks of %p to the host and back', (storage, blockShape) => {
@@ -141,7 +143,7 @@ describeOnBackends('swapBlocks', (backendName) => {
 
 describeOnDevices('swapBlocks on a device', () => {
   // Copied in words of 16, 4 or 2 bytes, whichever divides the block; the last is longer than a block of threads copies.
-  const deviceCases = STORAGE_TYPES.flatMap((storage) =>
+  const deviceCases = ELEMENT_STORAGE_TYPES.flatMap((storage) =>
     [1, 2, 3, 8, 5000].map((length) => [length, storage] as const),
   );
   test.each(deviceCases)('copies blocks of %d elements in %s', (length, storage) => {

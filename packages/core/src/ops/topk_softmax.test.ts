@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import { checkBounds, describeOnBackends, describeOnDevices, expectNoLeak } from '../testing/backends.ts';
 import { expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
@@ -31,7 +31,7 @@ function reference(logits: ArrayLike<number>, numExperts: number, k: number, ren
 
 describeOnBackends('topkSoftmax', (backendName) => {
   for (const renormalize of [false, true]) {
-    test.each(STORAGE_TYPES)(`agrees with float64 in %s, renormalize ${renormalize}`, (storage) => {
+    test.each(ELEMENT_STORAGE_TYPES)(`agrees with float64 in %s, renormalize ${renormalize}`, (storage) => {
       const random = new Random(2);
       for (const [tokens, numExperts, k] of [
         [7, 8, 2],

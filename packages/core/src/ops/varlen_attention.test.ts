@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from '@jest/globals';
 import { zerosWithStorage } from '../storage/storage_functions.ts';
-import { STORAGE_TYPES } from '../storage/storage_types.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import { ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import { attentionOracle } from '../testing/attention_oracle.ts';
 import type { OracleOptions } from '../testing/attention_oracle.ts';
 import { checkBounds, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
@@ -35,7 +35,7 @@ function nested({ tensor }: { tensor: tf.Tensor }): number[][][] {
 
 function makePacked(
   seed: number,
-  storage: StorageType = 'float32',
+  storage: ElementStorage = 'float32',
   { lengths = LENGTHS, heads = HEADS, kvHeads = KV_HEADS, headSize = HEAD_SIZE } = {},
 ): Packed {
   const random = new Random(seed);
@@ -76,7 +76,7 @@ function makePacked(
 }
 
 describeOnBackends('varlenAttention', (backendName) => {
-  test.each(STORAGE_TYPES)('packed sequences in %s', (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('packed sequences in %s', (storage) => {
     const { query, key, value, metadata, reference } = makePacked(1, storage);
     expectMatches(varlenAttention(query, key, value, metadata), reference({}), query.shape, storage);
   });

@@ -1,9 +1,12 @@
 import type { DataStorage, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { coreState } from '../core_state.ts';
 import { AttentionError } from '../errors.ts';
-import { decodeStorageBytes, encodeStorageBytes, roundArrayToStorage } from './half_precision.ts';
+import { cpuBlocks, makeBlockTensor } from './cpu_blocks.ts';
+import { roundArrayToStorage } from './half_precision.ts';
+import { decodeStorageBytes, encodeStorageBytes } from './storage_bytes.ts';
 import type { StorageBackend } from './storage_backend.ts';
-import type { StorageType } from './storage_types.ts';
+import { isBlockStorage, storageByteLength } from './storage_types.ts';
+import type { ElementStorage, StorageType } from './storage_types.ts';
 
 type DataId = TensorInfo['dataId'];
 
@@ -11,6 +14,8 @@ type DataId = TensorInfo['dataId'];
 export interface CpuBackend extends KernelBackend {
   /** Values by data id. */
   data: DataStorage<{ values: unknown }>;
+  /** A tensor's elements in a buffer of tfjs. */
+  bufferSync(tensor: TensorInfo): object;
   /** Creates a tensor from values. */
   makeTensorInfo(shape: number[], dtype: string, values?: Float32Array | Int32Array): TensorInfo;
 }
@@ -35,7 +40,7 @@ function makeTensor(
   backend: CpuBackend,
   values: Float32Array,
   shape: number[],
-  storage: StorageType,
+  storage: ElementStorage,
 ): TensorInfo {
   const tensor = backend.makeTensorInfo(shape, 'float32', values);
   tagCpuStorage(tensor.dataId, storage);
@@ -67,10 +72,9 @@ export function sharesMemory(a: Float32Array | Int32Array, b: Float32Array | Int
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
 }
 
-function allocate(shape: readonly number[]): Float32Array {
-  const size = shape.reduce((product, length) => product * length, 1);
+function allocate<Values>(size: number, make: (size: number) => Values): Values {
   try {
-    return new Float32Array(size);
+    return make(size);
   } catch (cause) {
     const message = `[zerosWithStorage] shape: expected memory for ${size} elements, received none`;
     throw new AttentionError('ERR_OUT_OF_MEMORY', message, { cause });
@@ -82,19 +86,36 @@ export function cpuStorage(kernelBackend: KernelBackend): StorageBackend {
   const backend = kernelBackend as CpuBackend;
   return {
     storageOf,
-    zeros: (shape, storage) => makeTensor(backend, allocate(shape), shape, storage),
+    zeros(shape, storage) {
+      const size = shape.reduce((product, length) => product * length, 1);
+      if (!isBlockStorage(storage)) {
+        return makeTensor(
+          backend,
+          allocate(size, (length) => new Float32Array(length)),
+          shape,
+          storage,
+        );
+      }
+      const blocks = allocate(storageByteLength(storage, size), (length) => new Uint8Array(length));
+      return makeBlockTensor(backend, blocks, shape, storage);
+    },
     fromBytes: (bytes, shape, storage) =>
-      makeTensor(backend, decodeStorageBytes(bytes, storage), shape, storage),
+      isBlockStorage(storage)
+        ? makeBlockTensor(backend, new Uint8Array(bytes), shape, storage)
+        : makeTensor(backend, decodeStorageBytes(bytes, storage), shape, storage),
     async bytes(tensor) {
+      const storage = storageOf(tensor.dataId);
+      if (isBlockStorage(storage)) return new Uint8Array(cpuBlocks(backend, tensor));
       const values = cpuValues(backend, tensor);
       if (tensor.dtype === 'int32') return new Uint8Array(Int32Array.from(values).buffer);
-      return encodeStorageBytes(values, storageOf(tensor.dataId));
+      return encodeStorageBytes(values, storage);
     },
     assign(destination, source) {
       const values = cpuValues(backend, destination);
       assertWritable('assignStorage', 'destination', values, destination.dtype);
       values.set(source);
-      if (values instanceof Float32Array) roundArrayToStorage(values, storageOf(destination.dataId));
+      if (values instanceof Float32Array)
+        roundArrayToStorage(values, storageOf(destination.dataId) as ElementStorage);
     },
   };
 }

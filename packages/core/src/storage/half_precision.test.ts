@@ -3,13 +3,12 @@ import { Random } from '../testing/random.ts';
 import {
   decodeBfloat16,
   decodeFloat16,
-  decodeStorageBytes,
   encodeBfloat16,
   encodeFloat16,
-  encodeStorageBytes,
   roundArrayToStorage,
   roundToStorage,
 } from './half_precision.ts';
+import { decodeStorageBytes, encodeStorageBytes } from './storage_bytes.ts';
 
 const formats = [
   { storage: 'float16', encode: encodeFloat16, decode: decodeFloat16, exponentBits: 5, mantissaBits: 10 },

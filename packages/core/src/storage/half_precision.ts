@@ -1,6 +1,4 @@
-import { AttentionError } from '../errors.ts';
-import { BYTES_PER_ELEMENT, STORAGE_TYPES } from './storage_types.ts';
-import type { StorageType } from './storage_types.ts';
+import type { ElementStorage } from './storage_types.ts';
 
 const floatView = new Float32Array(1);
 const bitsView = new Uint32Array(floatView.buffer);
@@ -52,79 +50,36 @@ export function decodeFloat16(bits: number): number {
   return floatView[0];
 }
 
-type HalfStorage = Exclude<StorageType, 'float32'>;
+/** The storage types of half precision. */
+export type HalfStorage = Exclude<ElementStorage, 'float32'>;
 
-interface Codec {
+/** Rounds a value to a bit pattern, and back. */
+interface HalfCodec {
   encode: (value: number) => number;
   decode: (bits: number) => number;
 }
 
-const codecs: Record<HalfStorage, Codec> = {
+/** The codec of each type of half precision. */
+export const HALF_CODECS: Readonly<Record<HalfStorage, HalfCodec>> = {
   float16: { encode: encodeFloat16, decode: decodeFloat16 },
   bfloat16: { encode: encodeBfloat16, decode: decodeBfloat16 },
 };
 
 /** `value`, taken as a float32, rounded to the nearest value that `storage` can hold. */
-export function roundToStorage(value: number, storage: StorageType): number {
+export function roundToStorage(value: number, storage: ElementStorage): number {
   if (storage === 'float32') return Math.fround(value);
-  const { encode, decode } = codecs[storage];
+  const { encode, decode } = HALF_CODECS[storage];
   return decode(encode(value));
 }
 
 /** Rounds `values[start..end)` in place to what `storage` can hold. */
 export function roundArrayToStorage(
   values: Float32Array,
-  storage: StorageType,
+  storage: ElementStorage,
   start = 0,
   end = values.length,
 ): void {
   if (storage === 'float32') return;
-  const { encode, decode } = codecs[storage];
+  const { encode, decode } = HALF_CODECS[storage];
   for (let i = start; i < end; i++) values[i] = decode(encode(values[i]));
-}
-
-/** `[object Uint8Array]` and the like, which unlike `instanceof` says the same of an array of another realm. */
-const kindOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
-
-function checkCodec(op: string, argument: string, value: unknown, kinds: string[], storage: unknown): void {
-  const fail = (name: string, expected: string, received: string): never => {
-    throw new AttentionError('ERR_DTYPE', `[${op}] ${name}: expected ${expected}, received ${received}`);
-  };
-  if (!STORAGE_TYPES.includes(storage as StorageType))
-    fail('storage', STORAGE_TYPES.join(' or '), String(storage));
-  if (!kinds.includes(kindOf(value))) fail(argument, kinds.join(' or '), kindOf(value));
-  const { byteLength } = value as Uint8Array;
-  const size = BYTES_PER_ELEMENT[storage as StorageType];
-  if (argument === 'bytes' && byteLength % size !== 0)
-    fail(argument, `a multiple of ${size} bytes`, `${byteLength}`);
-}
-
-/**
- * The little-endian bytes of `values` in `storage`.
- *
- * @throws AttentionError `ERR_DTYPE` for other values and storage types.
- */
-export function encodeStorageBytes(values: Float32Array | Int32Array, storage: StorageType): Uint8Array {
-  checkCodec('encodeStorageBytes', 'values', values, ['Float32Array', 'Int32Array'], storage);
-  if (storage === 'float32') return new Uint8Array(new Float32Array(values).buffer);
-  const { encode } = codecs[storage];
-  const patterns = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) patterns[i] = encode(values[i]);
-  return new Uint8Array(patterns.buffer);
-}
-
-/**
- * The values of little-endian `bytes` in `storage`; `bytes` may start at any offset of its buffer.
- *
- * @throws AttentionError `ERR_DTYPE` for other bytes, half an element, and other storage types.
- */
-export function decodeStorageBytes(bytes: Uint8Array, storage: StorageType): Float32Array {
-  checkCodec('decodeStorageBytes', 'bytes', bytes, ['Uint8Array'], storage);
-  const aligned = new Uint8Array(bytes).buffer; // not slice(), which for a Node Buffer copies nothing
-  if (storage === 'float32') return new Float32Array(aligned);
-  const { decode } = codecs[storage];
-  const patterns = new Uint16Array(aligned);
-  const values = new Float32Array(patterns.length);
-  for (let i = 0; i < patterns.length; i++) values[i] = decode(patterns[i]);
-  return values;
 }

@@ -2,8 +2,10 @@ import { engine } from '@tensorflow/tfjs-core';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { coreState } from '../core_state.ts';
 import { AttentionError } from '../errors.ts';
+import { blockStorageError } from './block_storage_error.ts';
 import { cpuStorage } from './cpu_storage.ts';
-import type { StorageMemory, StorageType } from './storage_types.ts';
+import { isBlockStorage } from './storage_types.ts';
+import type { ElementStorage, StorageMemory, StorageType } from './storage_types.ts';
 
 type DataId = TensorInfo['dataId'];
 
@@ -27,11 +29,11 @@ export interface StorageBackend {
   storageOf(dataId: DataId): StorageType;
   /** Creates a float32 tensor of zeros that is stored as `storage` in `memory`. */
   zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo;
-  /** Creates a float32 tensor from little-endian bytes that are already in `storage`. */
+  /** Creates a float32 tensor from bytes that are already in `storage`. */
   fromBytes(bytes: Uint8Array, shape: number[], storage: StorageType): TensorInfo;
-  /** Copies out the little-endian bytes of `tensor`, float32 or int32, as it is stored. */
+  /** Copies out the bytes of `tensor`, float32 or int32, as it is stored. */
   bytes(tensor: TensorInfo): Promise<Uint8Array>;
-  /** Overwrites `destination` in place, rounding to its storage type. (The op `AssignStorage` assigns from a tensor.) */
+  /** Overwrites `destination`, of an element type, in place, rounding to it. (The op `AssignStorage` assigns from a tensor.) */
   assign(destination: TensorInfo, source: Float32Array | Int32Array): void;
   /** Memory of the device; `undefined` if it has none of its own to fill: a CPU, an emulator. */
   memoryInfo?(): DeviceMemoryInfo | undefined;
@@ -71,6 +73,18 @@ export function storageBackend(op: string, tensor?: Pick<TensorInfo, 'dataId'>):
 /** Storage type of a tensor: `float32` unless one of our ops or storage functions gave it another. */
 export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
   return findStorageBackend(ownerOf(tensor))?.storageOf(tensor.dataId) ?? 'float32';
+}
+
+/** Says that there is going to be a tensor in `storage`. From the first block type on, ops look for what they cannot take. */
+export function announceStorage(storage: StorageType): void {
+  if (isBlockStorage(storage)) coreState.hasBlockTensors = true;
+}
+
+/** {@link storageOf} for a tensor that no op takes in a block type. */
+export function elementStorageOf(tensor: Pick<TensorInfo, 'dataId'>): ElementStorage {
+  const storage = storageOf(tensor);
+  if (!isBlockStorage(storage)) return storage;
+  throw blockStorageError(storage);
 }
 
 /** Memory of the active backend's device; `undefined` if the backend does not know it, or has none of its own to fill. */

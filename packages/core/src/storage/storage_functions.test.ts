@@ -5,18 +5,18 @@ import { expectAttentionError } from '../testing/compare.ts';
 import { AttentionError } from '../errors.ts';
 import { storageOf } from './storage_backend.ts';
 import { storageBytes, tensorFromStorage, zerosWithStorage } from './storage_functions.ts';
-import { BYTES_PER_ELEMENT, STORAGE_TYPES } from './storage_types.ts';
-import type { StorageType } from './storage_types.ts';
+import { BYTES_PER_ELEMENT, ELEMENT_STORAGE_TYPES } from './storage_types.ts';
+import type { ElementStorage } from './storage_types.ts';
 
 /** 1, -2.5 and 0.15625 in each storage type. */
-const patterns: Record<StorageType, Uint8Array> = {
+const patterns: Record<ElementStorage, Uint8Array> = {
   float32: new Uint8Array(Float32Array.of(1, -2.5, 0.15625).buffer),
   float16: Uint8Array.of(0x00, 0x3c, 0x00, 0xc1, 0x00, 0x31),
   bfloat16: Uint8Array.of(0x80, 0x3f, 0x20, 0xc0, 0x20, 0x3e),
 };
 
 describeOnBackends('storage functions', (backendName) => {
-  test.each(STORAGE_TYPES)('bytes in %s become a tensor and bytes again', async (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('bytes in %s become a tensor and bytes again', async (storage) => {
     const x = tensorFromStorage(patterns[storage], [3, 1], storage);
     expect([x.dtype, x.shape, storageOf(x)]).toEqual(['float32', [3, 1], storage]);
     expect([...x.dataSync()]).toEqual([1, -2.5, 0.15625]);
@@ -42,7 +42,7 @@ describeOnBackends('storage functions', (backendName) => {
     expect([...(await storageBytes(tf.cast(x, 'float32')))]).toEqual([0, 0, 128, 63, 0, 0, 0, 192]);
   });
 
-  test.each(STORAGE_TYPES)('zerosWithStorage makes zeros in %s', async (storage) => {
+  test.each(ELEMENT_STORAGE_TYPES)('zerosWithStorage makes zeros in %s', async (storage) => {
     for (const memory of ['device', 'host'] as const) {
       const x = zerosWithStorage([2, 3], storage, { memory });
       expect([x.dtype, x.shape, storageOf(x)]).toEqual(['float32', [2, 3], storage]);
@@ -105,9 +105,9 @@ describeOnBackends('storage functions', (backendName) => {
       '[tensorFromStorage] bytes: expected a Uint8Array, received Float32Array',
     );
     expectAttentionError(
-      () => tensorFromStorage(new Uint8Array(6), [3], 'float8' as StorageType),
+      () => tensorFromStorage(new Uint8Array(6), [3], 'float8' as ElementStorage),
       'ERR_RANGE',
-      '[tensorFromStorage] storage: expected one of "float32", "float16", "bfloat16", received "float8"',
+      '[tensorFromStorage] storage: expected one of "float32", "float16", "bfloat16", "q4_0", "q5_0", "q8_0", "q4_k", "q5_k", "q6_k", received "float8"',
     );
     expectAttentionError(
       () => tensorFromStorage(new Uint8Array(6), [-3], 'float16'),
@@ -125,9 +125,9 @@ describeOnBackends('storage functions', (backendName) => {
       '[zerosWithStorage] shape: expected an array of integers, received 3',
     );
     expectAttentionError(
-      () => zerosWithStorage([2], 'half' as StorageType),
+      () => zerosWithStorage([2], 'half' as ElementStorage),
       'ERR_RANGE',
-      '[zerosWithStorage] storage: expected one of "float32", "float16", "bfloat16", received "half"',
+      '[zerosWithStorage] storage: expected one of "float32", "float16", "bfloat16", "q4_0", "q5_0", "q8_0", "q4_k", "q5_k", "q6_k", received "half"',
     );
     expectAttentionError(
       () => zerosWithStorage([2], 'float16', { memory: 'disk' as 'host' }),

@@ -1,8 +1,8 @@
 import { engine } from '@tensorflow/tfjs-core';
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { Checks, describe, isDetached, keysOf } from '../checks.ts';
-import { guardMoves, storageBackend } from './storage_backend.ts';
-import { BYTES_PER_ELEMENT, STORAGE_TYPES } from './storage_types.ts';
+import { announceStorage, guardMoves, storageBackend } from './storage_backend.ts';
+import { STORAGE_TYPES, storageByteLength } from './storage_types.ts';
 import type { StorageMemory, StorageType } from './storage_types.ts';
 
 function tensorOf(info: TensorInfo): Tensor {
@@ -10,9 +10,12 @@ function tensorOf(info: TensorInfo): Tensor {
   return engine().makeTensorFromTensorInfo(info);
 }
 
-function checkShape(checks: Checks, shape: readonly number[]): number {
+/** Checks a shape and whether rows of it are whole blocks of `storage`; gives the number of elements. */
+function checkShape(checks: Checks, shape: readonly number[], storage: StorageType): number {
   checks.expect(Array.isArray(shape), 'ERR_SHAPE', 'shape', 'an array of integers', describe(shape));
   shape.forEach((length, axis) => checks.integer(`shape[${axis}]`, length, 0));
+  checks.wholeBlocks('shape', shape, storage);
+  announceStorage(storage);
   return shape.reduce((product, length) => product * length, 1);
 }
 
@@ -21,11 +24,12 @@ const tensorFromStorageChecks = new Checks('tensorFromStorage');
 /**
  * Creates a tensor from bytes that are already in a storage type, e.g. from a safetensors file, without widening them.
  *
- * @param bytes Little-endian elements in row-major order; they are copied.
+ * @param bytes Little-endian elements, or blocks, in row-major order; they are copied.
  * @param shape Shape of the tensor.
  * @param storage Storage type of `bytes` and of the tensor.
  * @returns A float32 tensor stored as `storage` on the active backend.
- * @throws AttentionError `ERR_SHAPE` if the bytes do not fill the shape, `ERR_DTYPE` if they are not a `Uint8Array`,
+ * @throws AttentionError `ERR_SHAPE` if the bytes do not fill the shape, or its rows are no whole blocks of the
+ * storage type; `ERR_DTYPE` if they are not a `Uint8Array`,
  * `ERR_RANGE` for an unknown storage type or a negative length, `ERR_UNSUPPORTED` if the backend has no storage types.
  */
 export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: StorageType): Tensor {
@@ -34,7 +38,8 @@ export function tensorFromStorage(bytes: Uint8Array, shape: number[], storage: S
   tensorFromStorageChecks.expect(isBytes, 'ERR_DTYPE', 'bytes', 'a Uint8Array', describe(bytes));
   const received = 'one whose buffer is detached';
   tensorFromStorageChecks.expect(!isDetached(bytes), 'ERR_DTYPE', 'bytes', 'a Uint8Array', received);
-  const expected = checkShape(tensorFromStorageChecks, shape) * BYTES_PER_ELEMENT[storage];
+  const size = checkShape(tensorFromStorageChecks, shape, storage);
+  const expected = storageByteLength(storage, size);
   tensorFromStorageChecks.expect(
     bytes.byteLength === expected,
     'ERR_SHAPE',
@@ -67,7 +72,7 @@ export function zerosWithStorage(
   const { memory = 'device' } = options;
   zerosWithStorageChecks.oneOf('storage', storage, STORAGE_TYPES);
   zerosWithStorageChecks.oneOf('memory', memory, ['device', 'host'] as const);
-  checkShape(zerosWithStorageChecks, shape);
+  checkShape(zerosWithStorageChecks, shape, storage);
   return tensorOf(storageBackend('zerosWithStorage').zeros(shape, storage, memory));
 }
 

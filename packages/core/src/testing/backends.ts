@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { BLOCK_STORAGE_TYPES } from '../storage/storage_types.ts';
+import type { BlockStorage } from '../storage/storage_types.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from '@jest/globals';
 
 /**
@@ -33,6 +35,11 @@ function describeOn(title: string, backendName: string, body: (backendName: stri
  */
 export function describeOnBackends(title: string, body: (backendName: string) => void): void {
   for (const backendName of backendNames) describeOn(title, backendName, body);
+}
+
+/** The block types that products take on a backend. */
+export function blockTypesOf(backendName: string): readonly BlockStorage[] {
+  return backendName === 'cpu' ? BLOCK_STORAGE_TYPES : [];
 }
 
 /**

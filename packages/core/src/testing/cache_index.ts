@@ -1,4 +1,4 @@
-import type { StorageType } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 
 const { floor } = Math; // a global costs a slow lookup a call in jest's modules
 
@@ -9,7 +9,7 @@ export interface CacheSizes {
   blockSize: number;
   kvHeads: number;
   headSize: number;
-  storage: StorageType;
+  storage: ElementStorage;
 }
 
 /** Shapes of the key and value cache tensors. */

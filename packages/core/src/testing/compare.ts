@@ -3,10 +3,10 @@ import { expect } from '@jest/globals';
 import { AttentionError } from '../errors.ts';
 import type { AttentionErrorCode } from '../errors.ts';
 import { storageOf } from '../storage/storage_backend.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 
 /** Largest relative error ‖Δ‖/‖reference‖ against float64 that an op may have in each storage type. */
-export const TOLERANCE: Readonly<Record<StorageType, number>> = {
+export const TOLERANCE: Readonly<Record<ElementStorage, number>> = {
   float32: 1e-5,
   float16: 2e-3,
   bfloat16: 1e-2,
@@ -34,7 +34,7 @@ export function expectMatches(
   actual: Tensor,
   reference: ArrayLike<number>,
   shape: number[],
-  storage: StorageType = 'float32',
+  storage: ElementStorage = 'float32',
 ): void {
   expect(actual.shape).toEqual(shape);
   expect(storageOf(actual)).toBe(storage);

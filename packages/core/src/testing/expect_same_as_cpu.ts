@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { storageOf } from '../storage/storage_backend.ts';
+import { elementStorageOf } from '../storage/storage_backend.ts';
 import { expectMatches } from './compare.ts';
 
 /** Runs `compute` on `cpu` and on the active backend and expects the same tensors, within the bounds of their storage types. */
@@ -9,7 +9,7 @@ export async function expectSameAsCpu(compute: () => tf.Tensor[]): Promise<void>
   const references = compute().map((tensor) => ({
     values: tensor.dataSync(),
     shape: tensor.shape,
-    storage: storageOf(tensor),
+    storage: elementStorageOf(tensor),
   }));
   await tf.setBackend(backendName);
   const results = compute();

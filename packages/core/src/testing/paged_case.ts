@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { encodeStorageBytes, roundArrayToStorage } from '../storage/half_precision.ts';
+import { roundArrayToStorage } from '../storage/half_precision.ts';
+import { encodeStorageBytes } from '../storage/storage_bytes.ts';
 import { tensorFromStorage } from '../storage/storage_functions.ts';
-import type { StorageType } from '../storage/storage_types.ts';
+import type { ElementStorage } from '../storage/storage_types.ts';
 import type { AttentionMetadata } from '../ops/paged_attention.ts';
 import { attentionOracle } from './attention_oracle.ts';
 import type { OracleOptions, OracleSequence } from './attention_oracle.ts';
@@ -17,7 +18,7 @@ export interface PagedCaseSpec {
   headSize: number;
   blockSize: number;
   layout?: 'flash' | 'vllm';
-  storage?: StorageType;
+  storage?: ElementStorage;
   /** Query rows past the last sequence. */
   paddingRows?: number;
   /** Columns of the block table beyond what is needed. */

@@ -1,5 +1,5 @@
 import type { Tensor, TypedArray } from '@tensorflow/tfjs-core';
-import { encodeStorageBytes } from '../storage/half_precision.ts';
+import { encodeStorageBytes } from '../storage/storage_bytes.ts';
 import { tensorFromStorage } from '../storage/storage_functions.ts';
 import type { StorageType } from '../storage/storage_types.ts';
 import type { Random } from './random.ts';

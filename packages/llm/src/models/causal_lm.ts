@@ -1,4 +1,4 @@
-import type { InputMetadata, PagedKVCache, StorageType } from '@attention-js/core';
+import type { InputMetadata, PagedKVCache, ElementStorage } from '@attention-js/core';
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 
@@ -23,7 +23,7 @@ export interface CacheShape {
   /** Elements of a head. */
   headSize: number;
   /** Storage type of queries, keys and values. */
-  storage: StorageType;
+  storage: ElementStorage;
 }
 
 /** A decoder language model. */

@@ -1,5 +1,5 @@
-import { AttentionError, Checks, STORAGE_TYPES } from '@attention-js/core';
-import type { StorageType } from '@attention-js/core';
+import { AttentionError, Checks, ELEMENT_STORAGE_TYPES } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import { engine } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import { parseConfig } from '../config/parse_config.ts';
@@ -31,7 +31,7 @@ export interface LoadModelOptions {
    * Storage type of weights, activations and cache. `auto` (default): as in the file, but `float32` on tfjs's `cpu`,
    * which computes nothing faster in half precision.
    */
-  storage?: StorageType | 'auto';
+  storage?: ElementStorage | 'auto';
   /** Called with 0 first, then with the fraction of the weights that was read, and with 1 at the end. */
   onProgress?: (fraction: number) => void;
 }
@@ -49,7 +49,7 @@ export interface LoadModelOptions {
 export async function loadModel(directory: string, options: LoadModelOptions = {}): Promise<CausalLM> {
   checks.keys('options', options, LOAD_MODEL_OPTIONS);
   const { storage = 'auto', onProgress = () => {} } = options;
-  checks.oneOf('storage', storage, ['auto', ...STORAGE_TYPES]);
+  checks.oneOf('storage', storage, ['auto', ...ELEMENT_STORAGE_TYPES]);
   checks.expect(
     typeof onProgress === 'function',
     'ERR_DTYPE',
@@ -109,7 +109,7 @@ async function checkWeights(
   }
 }
 
-function automaticStorage(checkpoint: Checkpoint, base: string, names: WeightNames): StorageType {
+function automaticStorage(checkpoint: Checkpoint, base: string, names: WeightNames): ElementStorage {
   const candidates = [`${base}${names.embedding}.weight`, `${names.head}.weight`];
   const name = candidates.find((candidate) => checkpoint.entry(candidate) !== undefined);
   const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has

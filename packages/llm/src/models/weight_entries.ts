@@ -1,5 +1,5 @@
 import { Checks } from '@attention-js/core';
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import type { Checkpoint } from '../safetensors/checkpoint.ts';
 import type { TensorEntry } from '../safetensors/header.ts';
 
@@ -9,7 +9,7 @@ export interface WeightSource {
   readonly shape: readonly number[];
 }
 
-const STORAGE_OF_DTYPE: Readonly<Record<string, StorageType>> = {
+const STORAGE_OF_DTYPE: Readonly<Record<string, ElementStorage>> = {
   F32: 'float32',
   F16: 'float16',
   BF16: 'bfloat16',
@@ -18,7 +18,7 @@ const STORAGE_OF_DTYPE: Readonly<Record<string, StorageType>> = {
 const checks = new Checks('loadModel');
 
 /** The storage type in which a tensor of a checkpoint is stored. */
-export function fileStorage(name: string, entry: TensorEntry): StorageType {
+export function fileStorage(name: string, entry: TensorEntry): ElementStorage {
   const { dtype } = entry;
   const known = Object.hasOwn(STORAGE_OF_DTYPE, dtype);
   const expected = `one of ${Object.keys(STORAGE_OF_DTYPE).join(', ')}`;

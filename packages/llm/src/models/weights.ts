@@ -1,5 +1,5 @@
 import { castStorage, Checks, tensorFromStorage } from '@attention-js/core';
-import type { StorageType } from '@attention-js/core';
+import type { ElementStorage } from '@attention-js/core';
 import { keep, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../safetensors/checkpoint.ts';
@@ -9,7 +9,7 @@ import type { WeightSource } from './weight_entries.ts';
 /** How {@link WeightLoader.load} makes a tensor out of its sources. */
 export interface LoadOptions {
   /** Storage type of the tensor; the model's by default. */
-  storage?: StorageType;
+  storage?: ElementStorage;
   /** Picks the tensor's bytes out of those of its sources; all of them by default. */
   select?: (bytes: Uint8Array) => Uint8Array;
 }
@@ -17,7 +17,7 @@ export interface LoadOptions {
 /** What a model takes its tensors from. */
 export interface WeightLoader {
   /** The model's storage type. */
-  readonly storage: StorageType;
+  readonly storage: ElementStorage;
   /**
    * Loads sources, one after another, as one tensor.
    *
@@ -47,14 +47,14 @@ const checks = new Checks('loadModel');
  * each straight to its place.
  */
 export class Weights implements WeightLoader {
-  readonly storage: StorageType;
+  readonly storage: ElementStorage;
   readonly #checkpoint: Checkpoint;
   readonly #onProgress: (fraction: number) => void;
   readonly #used = new Set<string>();
   readonly #tensors: Tensor[] = [];
   #bytesRead = 0;
 
-  constructor(checkpoint: Checkpoint, storage: StorageType, onProgress: (fraction: number) => void) {
+  constructor(checkpoint: Checkpoint, storage: ElementStorage, onProgress: (fraction: number) => void) {
     this.#checkpoint = checkpoint;
     this.storage = storage;
     this.#onProgress = onProgress;
@@ -125,13 +125,13 @@ export class Weights implements WeightLoader {
  * Tensors of the checkpoint and tables are stood for by a scalar.
  */
 export class WeightCheck implements WeightLoader {
-  readonly storage: StorageType;
+  readonly storage: ElementStorage;
   readonly #checkpoint: Checkpoint;
   readonly #used = new Set<string>();
   readonly #tensors: Tensor[] = [];
   readonly #standIn: Tensor;
 
-  constructor(checkpoint: Checkpoint, storage: StorageType) {
+  constructor(checkpoint: Checkpoint, storage: ElementStorage) {
     this.#checkpoint = checkpoint;
     this.storage = storage;
     this.#standIn = this.keep(tensor2d([0], [1, 1]));

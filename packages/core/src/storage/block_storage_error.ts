@@ -1,0 +1,11 @@
+import { AttentionError } from '../errors.ts';
+import type { BlockStorage } from './storage_types.ts';
+
+/** What an op throws that takes no quantized weights: numbers are what it works on, and nothing is decoded silently. */
+export function blockStorageError(storage: BlockStorage): AttentionError {
+  return new AttentionError(
+    'ERR_DTYPE',
+    `[${storage}] tensor: expected an op that takes quantized weights, such as linear, received another; ` +
+      "castStorage(x, 'float32') decodes it",
+  );
+}
