@@ -34,14 +34,14 @@ struct DeviceLimits {
 /// Bytes of device memory in use. The fields are doubles because JavaScript shares this struct as numbers.
 struct MemoryUse {
   double tensors = 0;  // counted by JavaScript
-  double besides = 0;  // scratch memory and other native allocations
+  double scratch = 0;  // scratch memory and other native allocations
   double peak = 0;     // maximum of the total
 
   void take(size_t bytes) {
-    besides += double(bytes);
-    peak = std::max(peak, tensors + besides);
+    scratch += double(bytes);
+    peak = std::max(peak, tensors + scratch);
   }
-  void give_back(size_t bytes) { besides -= double(bytes); }
+  void give_back(size_t bytes) { scratch -= double(bytes); }
 };
 
 class Cublaslt;

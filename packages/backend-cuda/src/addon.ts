@@ -5,17 +5,17 @@ import type { AttentionErrorCode } from '@attention-js/core';
 import { bindOperations } from './operation.ts';
 import type { NativeOperation } from './operation.ts';
 
-/** Compiled kernels of an author's. */
+/** A module of user-defined kernels. */
 export interface NativeModule {
   readonly __module: unique symbol;
 }
 
-/** Two points of the device's time. */
+/** Measures device time between two points of the stream. */
 export interface NativeStopwatch {
   readonly __stopwatch: unique symbol;
 }
 
-/** What the device's memory is used for, in bytes. */
+/** Use of device memory, in bytes. */
 export interface NativeMemory {
   used: number;
   reserved: number;
@@ -25,19 +25,19 @@ export interface NativeMemory {
   deviceTotal: number;
 }
 
-/** Which device a context is of, and for tests what it makes of it. */
+/** The device of a context, and overrides for tests. */
 export interface ContextOptions {
   /** Index of the device. */
   ordinal: number;
-  /** Chooses kernels for an older architecture than the device's: 80 for compute capability 8.0. */
+  /** Use the kernels of an older architecture: 80 for compute capability 8.0. */
   architecture?: number;
-  /** Parts into which attention splits the keys; left out, launchers decide. */
+  /** Number of splits of the keys in attention. Default: launchers decide. */
   splits?: number;
 }
 
 /**
- * A device, its stream and its memory pool, as native/cuda/addon.cc exports it. Addresses are numbers: those of today's
- * GPUs have 47 bits. Errors have a `code` of AttentionError.
+ * A device with its stream and memory pool, exported by native/cuda/addon.cc. Addresses are numbers, since those of
+ * current GPUs have 47 bits. Errors carry a `code` of AttentionError.
  */
 export interface NativeContext {
   readonly deviceName: string;
@@ -46,41 +46,41 @@ export interface NativeContext {
   readonly multiprocessors: number;
   /** 13000 for CUDA 13.0. */
   readonly driverVersion: number;
-  /** Whether kernels run on the CPU, for tests. */
+  /** Whether kernels run on the CPU emulator, for tests. */
   readonly isEmulated: boolean;
   /** Kernels launched so far. */
   readonly launches: number;
   /**
-   * Bytes of device memory in use: by tensors, which are counted here, by what kernels need besides, and the most of both
-   * so far.
+   * Bytes of device memory in use: by tensors (counted in TypeScript), by kernels' scratch memory, and the peak of
+   * their sum.
    */
   readonly memoryUse: Float64Array;
-  /** Called before an error says that there is no device memory: gives back what is kept for reuse. */
+  /** Called before an allocation fails: frees memory that is kept for reuse. */
   releaseSpare?: () => void;
-  /** Runs the operation with that place in {@link NativeAddon.operations}, which finds its parameters in `block`. */
+  /** Runs operation number `index` of {@link NativeAddon.operations} with the parameters in `block`. */
   run(index: number, block: ArrayBuffer): void;
-  /** Device memory of undefined content; 0 for 0 bytes. */
+  /** Allocates uninitialized device memory; 0 for 0 bytes. */
   allocate(byteLength: number): number;
-  /** Gives memory back once what was launched before is done with it. */
+  /** Frees memory in stream order, after all work launched before. */
   free(address: number): void;
-  /** Pinned memory, which kernels reach under the same address. */
+  /** Allocates pinned host memory, which kernels can access at the same address. */
   allocatePinned(byteLength: number): number;
-  /** Waits for the device. */
+  /** Waits for the device, then frees the memory. */
   freePinned(address: number): void;
-  /** Keeps no reference to `bytes`. */
+  /** Copies `bytes` before it returns. */
   upload(address: number, bytes: Uint8Array): void;
   fillBytes(address: number, byte: number, byteLength: number): void;
   /** Blocks until `bytes` is filled. */
   download(address: number, bytes: Uint8Array): void;
-  /** The bytes as they are after all that was launched before the call. */
+  /** Resolves to the bytes as of all work launched before the call. */
   downloadAsync(address: number, byteLength: number): Promise<ArrayBuffer>;
   wait(): void;
-  /** Waits, and gives the memory that is kept for reuse back to the device. */
+  /** Waits for the device, and returns the pool's unused memory to it. */
   trim(): void;
   memory(): NativeMemory;
   startStopwatch(): NativeStopwatch;
   stopStopwatch(stopwatch: NativeStopwatch): void;
-  /** Once the device has passed the end. */
+  /** Call it only after the device has passed the stop. */
   milliseconds(stopwatch: NativeStopwatch): number;
   loadModule(image: Uint8Array): NativeModule;
   /** `sizes`: blocks x, y, z, threads x, y, z, bytes of dynamic shared memory. */
@@ -103,10 +103,10 @@ interface NativeAddon {
 
 const PLATFORM_PACKAGE = `@attention-js/backend-cuda-${process.platform}-${process.arch}`;
 
-/** The emulator exists for tests, on machines without a GPU; nothing else shall run on it without being told to. */
+/** The emulator is for tests on machines without a GPU, so it must be requested explicitly. */
 const wantsEmulator = (): boolean => process.env.ATTENTION_CUDA_EMULATOR === '1';
 
-/** Finds races too, if it is built; without it allocations end at guard pages only. */
+/** Selects the build that also detects races, if it exists; otherwise only guard pages check memory accesses. */
 const wantsChecks = (): boolean => process.env.ATTENTION_CUDA_CHECKED === '1';
 
 const built = (variant: 'cuda' | 'emulator' | 'emulator_checked'): string =>
@@ -115,8 +115,8 @@ const built = (variant: 'cuda' | 'emulator' | 'emulator_checked'): string =>
 /**
  * Opens a device.
  *
- * @throws AttentionError `ERR_ADDON_MISSING`, `ERR_NO_DRIVER`, `ERR_DRIVER_TOO_OLD`, `ERR_NO_DEVICE`, `ERR_ARCH`, each
- * with the fix.
+ * @throws AttentionError `ERR_ADDON_MISSING`, `ERR_NO_DRIVER`, `ERR_DRIVER_TOO_OLD`, `ERR_NO_DEVICE`, `ERR_ARCH`; the
+ * message says how to fix it.
  */
 export function openContext(options: ContextOptions): NativeContext {
   const addon = loadAddon(

@@ -23,9 +23,9 @@ const peak = () => cuda().memory().numBytesPeak;
 const floats = (size: number) => zerosWithStorage([size], 'float32');
 
 describeOnCuda('data', () => {
-  test('does not keep the arrays of the caller, nor gives out its own', () => {
+  test('neither keeps arrays of the caller nor exposes its own', () => {
     for (const size of [2, 100_000]) {
-      const array = new Float32Array(size).fill(1); // the larger one is uploaded at once
+      const array = new Float32Array(size).fill(1); // the larger one is uploaded immediately
       const x = tf.tensor1d(array);
       array[0] = 9;
       x.dataSync()[1] = 9;
@@ -41,7 +41,7 @@ describeOnCuda('data', () => {
     const reads = Promise.all([x.data(), half.data(), storageBytes(half)]);
     assignStorage(x, new Float32Array([7, 7, 7]));
     tf.dispose([x, half]);
-    for (let i = 0; i < 10; i++) tf.ones([3]).add(4).dispose(); // may get the memory
+    for (let i = 0; i < 10; i++) tf.ones([3]).add(4).dispose(); // may reuse the memory
     const [zeros, numbers, bytes] = await reads;
     expect([...zeros, ...numbers]).toEqual([0, 0, 0, 1, 2, 3]);
     expect([...new Uint16Array(bytes.buffer)]).toEqual([0x3c00, 0x4000, 0x4200]);
@@ -53,7 +53,7 @@ describeOnCuda('data', () => {
   });
 
   test('uploads of every size arrive', () => {
-    // Up to 128 and 2048 bytes by value, then through pinned memory, then as they are.
+    // By value up to 128 and 2048 bytes, then through pinned memory, then directly.
     for (const size of [1, 32, 33, 512, 513, 4096, 4097, 100_000, 2 ** 20, 2 ** 20 + 3]) {
       const values = Float32Array.from({ length: size }, (_, i) => i);
       const x = tensorFromStorage(new Uint8Array(values.buffer), [size], 'float32');
@@ -63,12 +63,12 @@ describeOnCuda('data', () => {
 });
 
 describeOnCuda('memory', () => {
-  test('is counted in real bytes, and comes back', () => {
+  test('is counted in actual bytes, and is freed', () => {
     const before = cuda().memory();
     const gained = () => cuda().memory().numBytesInGPU - before.numBytesInGPU;
     const cache = zerosWithStorage([1000], 'float16');
     expect(gained()).toBe(2000);
-    const ids = tf.tensor1d([1, 2, 3], 'int32'); // small: uploaded when a kernel wants it
+    const ids = tf.tensor1d([1, 2, 3], 'int32'); // small: uploaded when a kernel needs it
     expect(gained()).toBe(2000);
     expect(cuda().memory().numBytes - before.numBytes).toBe(2012);
     ids.add(ids).dispose();
@@ -80,7 +80,7 @@ describeOnCuda('memory', () => {
     expect(cuda().memory().numBytesFree).toBeGreaterThan(0);
   });
 
-  test('has a peak of what tensors and kernels have at once', () => {
+  test('has a peak of tensors plus scratch memory', () => {
     const indices = tf.range(0, 1000, 1, 'int32').reshape([1000, 1]) as tf.Tensor2D;
     const updates = floats(1000).add(1);
     const add = () => tf.scatterND(indices, updates, [2000]);
@@ -88,7 +88,7 @@ describeOnCuda('memory', () => {
     const most = floats(Math.ceil((peak() - cuda().memory().numBytesInGPU) / 4) + 1000);
     const before = peak();
     const sums = add();
-    const after = before + 8000 + 8 * 1024; // what it gives, and a key for each of 1024 places
+    const after = before + 8000 + 8 * 1024; // the output, and 1024 sort keys
     expect(peak()).toBe(after);
     most.dispose();
     floats(1000).dispose();
@@ -108,7 +108,7 @@ describeOnCuda('memory', () => {
     expect(cuda().memory().numBytesPinned).toBe(before.numBytesPinned);
   });
 
-  test('that copies go through is counted while it is in use, and bounded when it is not', async () => {
+  test('staging memory is counted while in use, and bounded otherwise', async () => {
     const x = tf.zeros([4 * MEGABYTE]).add(1); // 16 MB
     const reads = Array.from({ length: 8 }, () => x.data());
     expect(staging()).toBeGreaterThanOrEqual(8 * 16 * MEGABYTE);
@@ -133,7 +133,7 @@ describeOnCuda('memory', () => {
     tf.dispose([x, ...uploaded]);
   });
 
-  test('that there is not is ERR_OUT_OF_MEMORY, a thousand times, and the backend goes on', () => {
+  test('exhausted a thousand times gives ERR_OUT_OF_MEMORY, and the backend stays usable', () => {
     const before = { tensors: tf.memory().numTensors, ids: cuda().numDataIds(), ...cuda().memory() };
     for (let i = 0; i < 1000; i++) expect(() => zerosWithStorage([2 ** 42], 'float16')).toThrow(outOfMemory);
     const { numBytesInGPU } = cuda().memory();
@@ -156,7 +156,7 @@ describeOnCuda('memory', () => {
 });
 
 describeOnCuda('devices', () => {
-  test('others have names of their own', () => {
+  test('each has its own name', () => {
     expect(registerCudaDevice(0)).toBe('cuda:0');
     expect(registerCudaDevice(0)).toBe('cuda:0');
     expect(() => registerCudaDevice(-1)).toThrow(
@@ -182,7 +182,7 @@ describeOnCuda('devices', () => {
     expect([...x.dataSync()]).toEqual([2, 3]); // moved back
   });
 
-  test('one that is not there rejects with the reason', async () => {
+  test('a missing one rejects with the reason', async () => {
     const name = registerCudaDevice(99);
     await expect(tf.setBackend(name)).rejects.toMatchObject({
       code: 'ERR_NO_DEVICE',

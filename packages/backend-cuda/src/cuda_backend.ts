@@ -17,28 +17,28 @@ import { CudaModule } from './cuda_module.ts';
 import { launches } from './launches/index.ts';
 import type { Operation } from './operation.ts';
 
-/** Figures of {@link CudaBackend.memory}, in bytes. */
+/** The result of {@link CudaBackend.memory}, in bytes. */
 export interface CudaMemoryInfo {
   unreliable: boolean;
-  /** In tensors, wherever they are. */
+  /** All tensors. */
   numBytes: number;
-  /** In tensors on the GPU. */
+  /** Tensors on the GPU. */
   numBytesInGPU: number;
-  /** In tensors in pinned memory: caches that blocks are swapped to. */
+  /** Tensors in pinned host memory: caches to which blocks are swapped. */
   numBytesPinned: number;
-  /** Of further pinned memory, which copies go through: reads under way, and up to 64 MB that are kept for later copies. */
+  /** Other pinned memory used for copies: reads in progress, and up to 64 MB kept for later copies. */
   numBytesStaging: number;
-  /** The most that tensors and what kernels need besides took so far. */
+  /** Peak of tensors plus kernels' scratch memory. */
   numBytesPeak: number;
-  /** What the memory pool holds: what is in use and what is kept for reuse. */
+  /** Memory held by the pool: in use or kept for reuse. */
   numBytesReserved: number;
-  /** Of the GPU's memory, free for everyone. */
+  /** Free memory of the GPU, available to all processes. */
   numBytesFree: number;
 }
 
 /**
- * tfjs on an NVIDIA GPU. Tensors live in the memory of the GPU, and all that runs on it runs in order, on one stream,
- * while JavaScript goes on. Kernels reach it with {@link makeOutput} and {@link run}, authors' own with {@link loadModule}.
+ * tfjs on an NVIDIA GPU. Tensors live in GPU memory, and all work runs in order on one stream, asynchronously to
+ * JavaScript. Kernels use {@link makeOutput} and {@link run}; {@link loadModule} loads your own kernels.
  */
 export class CudaBackend extends DeviceBackend<CudaBuffer> {
   /** @internal */
@@ -46,7 +46,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
   readonly #context: NativeContext;
   readonly #memory: CudaMemory;
 
-  /** @internal The package makes the instances. */
+  /** @internal The package creates the instances. */
   constructor(name: string, context: NativeContext) {
     const memory = new CudaMemory(name, context);
     super(memory);
@@ -54,7 +54,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     this.#memory = memory;
   }
 
-  /** What the device calls itself: `NVIDIA H100 80GB HBM3`. */
+  /** The device's name: `NVIDIA H100 80GB HBM3`. */
   get deviceName(): string {
     return this.#context.deviceName;
   }
@@ -64,22 +64,22 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     return this.#context.architecture;
   }
 
-  /** Newest CUDA version that the driver serves: 13000 for 13.0. */
+  /** Newest CUDA version that the driver supports: 13000 for 13.0. */
   get driverVersion(): number {
     return this.#context.driverVersion;
   }
 
-  /** Whether kernels run on the CPU, on the emulator, which is for tests. */
+  /** Whether kernels run on the CPU emulator, which is for tests. */
   get isEmulated(): boolean {
     return this.#context.isEmulated;
   }
 
-  /** Kernels launched so far; those of authors' own modules do not count. */
+  /** Number of kernels launched so far, not counting those of {@link loadModule}. */
   get launchCount(): number {
     return this.#context.launches;
   }
 
-  /** Real bytes, with figures of the memory pool. */
+  /** Actual memory use, including the memory pool. */
   override memory(): CudaMemoryInfo {
     const { reserved, pinned, staging, deviceFree } = this.#context.memory();
     const { unreliable, numBytes, numBytesInGPU } = super.memory();
@@ -95,24 +95,26 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     };
   }
 
-  /** The GPU's memory: what is free on it, and what the pool has reserved and nothing uses. */
+  /** The GPU's total and free memory. Free includes what the pool has reserved but does not use. */
   memoryInfo(): DeviceMemoryInfo | undefined {
     if (this.isEmulated) return undefined;
-    this.#memory.wait(); // what was freed before is in use until the stream gets there
+    this.#memory.wait(); // freed memory stays in use until the stream reaches the free
     const { used, reserved, deviceFree, deviceTotal } = this.#context.memory();
     return { free: deviceFree + reserved - used - this.#memory.takeGrowth(), total: deviceTotal };
   }
 
-  /** The GPU's time for what `run` launches, in milliseconds. */
+  /** Measures the GPU time of what `run` launches, in milliseconds. */
   override async time(run: () => void): Promise<{ kernelMs: number }> {
     const stopwatch = this.#context.startStopwatch();
-    run(); // before the first await: tfjs's profiler wants its outputs at once
+    run(); // before the first await: tfjs's profiler reads the outputs synchronously
     this.#context.stopStopwatch(stopwatch);
     await this.#memory.waitAsync();
     return { kernelMs: this.#context.milliseconds(stopwatch) };
   }
 
-  /** A cache of zeros: on the GPU, or with `memory: 'host'` in pinned memory, which the GPU reaches too. */
+  /**
+   * Allocates a zero-filled cache on the GPU, or with `memory: 'host'` in pinned host memory, which the GPU can access.
+   */
   override zeros(shape: number[], storage: StorageType, memory: StorageMemory): TensorInfo {
     if (memory !== 'host') return super.zeros(shape, storage, memory);
     const bytes = storageByteLength(storage, util.sizeFromShape(shape));
@@ -124,13 +126,13 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
   }
 
   /**
-   * Runs an operation of the addon on tensors, after all that was launched before. Nothing waits for it but reads.
+   * Runs an operation of the addon on tensors, after all work launched before. Only reads wait for it.
    *
    * @param operation The launcher, and the tables of its tensors and parameters.
    * @param tensors Inputs and outputs by name.
    * @param params The other parameters by name.
-   * @throws AttentionError `ERR_RANGE`, `ERR_DTYPE` for parameters that the launcher cannot use, `ERR_DEVICE` for a launch
-   * that fails, or with the fault of an earlier one.
+   * @throws AttentionError `ERR_RANGE` or `ERR_DTYPE` if the launcher does not support the parameters; `ERR_DEVICE` if
+   * the launch fails, or an earlier one has failed.
    */
   run<Name extends string, Fields extends ParamFields>(
     operation: Operation<Name, Fields>,
@@ -153,15 +155,15 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
     this.#context.run(operation.index, operation.block);
   }
 
-  /** Address of a tensor's elements on the GPU, which stays as long as the tensor. 0 for a tensor without elements. */
+  /** Address of a tensor's elements on the GPU, valid as long as the tensor. 0 for a tensor without elements. */
   pointer(tensor: TensorInfo): number {
     return this.bufferOf(tensor).address;
   }
 
   /**
-   * Kernels of your own, compiled to PTX (`nvcc -ptx`, for any later GPU) or to a cubin (for one architecture).
+   * Loads your own kernels, compiled to PTX (`nvcc -ptx`, for any later GPU) or to a cubin (for one architecture).
    *
-   * @throws AttentionError `ERR_DEVICE` for an image that the driver does not take.
+   * @throws AttentionError `ERR_DEVICE` if the driver rejects the image.
    */
   loadModule(image: Uint8Array): CudaModule {
     return new CudaModule(this, this.#context, image);
@@ -169,7 +171,7 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
 }
 
 /**
- * Gives an op its kernel for the backend `cuda`, and for the further devices of `registerCudaDevice`. The kernel makes its
+ * Registers an op's kernel for the backend `cuda` and for the devices of `registerCudaDevice`. The kernel creates its
  * outputs with {@link CudaBackend.makeOutput} and fills them with {@link CudaBackend.run} or a {@link CudaModule}.
  */
 export const cudaKernel: DeviceKernel<CudaBackend> = deviceKernel<CudaBackend>('cuda');

@@ -5,7 +5,7 @@ import { CudaMemory } from './cuda_memory.ts';
 
 const MEGABYTE = 2 ** 20;
 
-/** A device of 100 MB that tells what is asked of it. */
+/** A fake device with 100 MB that records its calls. */
 function fakeDevice() {
   const sizes = new Map<number, number>();
   let calls = 0;
@@ -19,7 +19,7 @@ function fakeDevice() {
     return calls;
   };
   const free = (address: number): void => {
-    used -= sizes.get(address) ?? Number.NaN; // what is not in use
+    used -= sizes.get(address) ?? Number.NaN; // NaN for memory that is not in use
     sizes.delete(address);
   };
   const context = {
@@ -35,12 +35,12 @@ function fakeDevice() {
 }
 
 describe('device memory', () => {
-  test('that was freed goes to the next allocation of its size', () => {
+  test('is reused by the next allocation of the same size', () => {
     const { memory, allocations } = fakeDevice();
     const first = memory.allocate(1000);
     const { address } = first;
     first.free();
-    first.free(); // once
+    first.free(); // has no effect
     expect(memory.byteLength).toBe(0);
     expect(memory.allocate(1001).address).not.toBe(address);
     expect(memory.allocate(1000).address).toBe(address);
@@ -60,7 +60,7 @@ describe('device memory', () => {
     expect(used()).toBe(8);
   });
 
-  test('is kept in small pieces too, of which the driver takes 512 bytes each', () => {
+  test('is kept in small pieces too, which take 512 bytes of the driver each', () => {
     const { memory, used } = fakeDevice();
     const buffers = Array.from({ length: 2 ** 16 }, () => memory.allocate(4));
     for (const buffer of buffers) buffer.free();
@@ -70,7 +70,7 @@ describe('device memory', () => {
     expect(used()).toBe(520);
   });
 
-  test('that is kept is given back before an allocation fails', () => {
+  test('kept for reuse is released before an allocation fails', () => {
     const { memory, context, used } = fakeDevice();
     memory.allocate(3 * MEGABYTE).free();
     const large = memory.allocate(98 * MEGABYTE);
@@ -78,7 +78,7 @@ describe('device memory', () => {
     large.free();
     memory.allocate(3 * MEGABYTE).free();
     expect(used()).toBe(3 * MEGABYTE);
-    context.releaseSpare?.(); // as an operation does that finds no memory
+    context.releaseSpare?.(); // as an operation does that runs out of memory
     expect(used()).toBe(0);
     memory.allocate(3 * MEGABYTE).free();
     expect(() => memory.allocate(101 * MEGABYTE)).toThrow('none left');
@@ -86,26 +86,26 @@ describe('device memory', () => {
     expect(memory.byteLength).toBe(0);
   });
 
-  test('tells by how much its use was greater since it was asked before', () => {
+  test('reports the growth of peak use since the previous call', () => {
     const { memory, context } = fakeDevice();
     memory.allocate(1000);
     expect(memory.takeGrowth()).toBe(0);
     const [first, second] = [memory.allocate(500), memory.allocate(300)];
     first.free();
     memory.allocate(100);
-    context.memoryUse[1] = 40; // of a kernel's
+    context.memoryUse[1] = 40; // scratch memory of a kernel
     second.free();
     expect(memory.takeGrowth()).toBe(1800 - 1140);
     expect(memory.takeGrowth()).toBe(0);
     expect(memory.peak).toBe(1800);
   });
 
-  test('that is kept does not count as in use', () => {
+  test('kept for reuse does not count as used', () => {
     const { memory, context } = fakeDevice();
     memory.allocate(1000).free();
     const buffer = memory.allocate(1500);
     expect(memory.peak).toBe(1500);
-    context.memoryUse[1] = 100; // of a kernel's
+    context.memoryUse[1] = 100; // scratch memory of a kernel
     memory.allocate(1000);
     buffer.free();
     memory.allocate(1500);
@@ -113,7 +113,7 @@ describe('device memory', () => {
     expect(memory.byteLength).toBe(2500);
   });
 
-  test('that the device refuses to take back is not given out', () => {
+  test('that the device fails to free is not handed out again', () => {
     const { memory, context } = fakeDevice();
     const addresses = [8, 16, 24]
       .map((size) => memory.allocate(size))
@@ -129,13 +129,13 @@ describe('device memory', () => {
     for (const size of [8, 16, 24]) expect(addresses).not.toContain(memory.allocate(size).address);
   });
 
-  test('that is pinned is not kept', () => {
+  test('that is pinned is not kept for reuse', () => {
     const { memory, used } = fakeDevice();
     memory.allocate(8, true).free();
     expect(used()).toBe(0);
   });
 
-  test('is given back with the backend', () => {
+  test('is released with the backend', () => {
     const { memory, used } = fakeDevice();
     memory.allocate(8).free();
     memory.allocate(16);

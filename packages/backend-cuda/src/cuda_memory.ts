@@ -3,14 +3,14 @@ import { AttentionError } from '@attention-js/core';
 import type { NativeContext } from './addon.ts';
 import { SpareMemory } from './spare_memory.ts';
 
-/** Values of more bytes go to the device when they are written, so that JavaScript keeps no copy of them. */
+/** Larger values are uploaded when they are written, so that JavaScript keeps no copy of them. */
 const LARGEST_LAZY = 16_384;
 
-/** Memory of the device, or pinned memory that the device reaches. */
+/** Device memory, or pinned host memory that the device can access. */
 export class CudaBuffer implements DeviceBuffer {
   readonly byteLength: number;
   readonly isPinned: boolean;
-  readonly isPending = true; // its bytes take a copy, which takes its turn on the stream
+  readonly isPending = true; // reading takes a copy in stream order
   readonly #memory: CudaMemory;
   #address: number | undefined;
 
@@ -21,7 +21,7 @@ export class CudaBuffer implements DeviceBuffer {
     this.isPinned = isPinned;
   }
 
-  /** Where it begins; 0 where it is empty. */
+  /** The start address; 0 if the buffer is empty. */
   get address(): number {
     return this.#address ?? this.#memory.failDisposed();
   }
@@ -50,14 +50,14 @@ export class CudaBuffer implements DeviceBuffer {
   }
 }
 
-/** The buffers of a device. */
+/** Allocates and tracks the buffers of a device. */
 export class CudaMemory implements DeviceMemory<CudaBuffer> {
   readonly backendName: string;
   readonly isShared = false;
   readonly context: NativeContext;
   readonly #use: Float64Array;
   readonly #buffers = new Set<CudaBuffer>();
-  /** None on the emulator, which watches what is freed, and fills what is new with NaN. */
+  /** Undefined on the emulator, which checks accesses to freed memory and fills new memory with NaN. */
   readonly #spare: SpareMemory | undefined;
   #isDisposed = false;
   #earlierPeak = 0;
@@ -77,17 +77,17 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
     return this.#use[0];
   }
 
-  /** The most that there were so far, with what kernels needed besides. */
+  /** Peak of tensors plus kernels' scratch memory. */
   get peak(): number {
     return Math.max(this.#earlierPeak, this.#use[2]);
   }
 
-  /** Bytes by which the most that was in use since the call before exceeds what is in use now. */
+  /** Bytes by which peak use since the previous call exceeds current use. */
   takeGrowth(): number {
-    const [tensors, besides, peak] = this.#use;
+    const [tensors, scratch, peak] = this.#use;
     this.#earlierPeak = Math.max(this.#earlierPeak, peak);
-    this.#use[2] = tensors + besides;
-    return peak - tensors - besides;
+    this.#use[2] = tensors + scratch;
+    return peak - tensors - scratch;
   }
 
   #count(byteLength: number): void {
@@ -134,7 +134,7 @@ export class CudaMemory implements DeviceMemory<CudaBuffer> {
     await this.context.downloadAsync(0, 0);
   }
 
-  /** Copies under way have their own memory by now. */
+  /** Copies in progress use their own memory, so buffers can be freed. */
   dispose(): void {
     this.#isDisposed = true;
     for (const buffer of this.#buffers) buffer.free();

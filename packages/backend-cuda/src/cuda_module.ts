@@ -5,18 +5,18 @@ import type { CudaBackend } from './cuda_backend.ts';
 import type { KernelArgument } from './kernel_arguments.ts';
 import { packArguments } from './kernel_arguments.ts';
 
-/** Sizes in x, y and z; those left out are 1. */
+/** Sizes in x, y and z; omitted ones are 1. */
 export type Size3 = number | readonly [x: number, y?: number, z?: number];
 
 /** A launch of a kernel of a {@link CudaModule}. */
 export interface ModuleLaunch {
-  /** Blocks of the grid. Where one of them is 0 nothing is run. */
+  /** Blocks of the grid. If one is 0, nothing is launched. */
   grid: Size3;
-  /** Threads of a block. */
+  /** Threads per block. */
   block: Size3;
-  /** Bytes of dynamic shared memory of a block; 0 where left out. */
+  /** Bytes of dynamic shared memory per block. Default 0. */
   sharedBytes?: number;
-  /** The kernel's parameters: a tensor for a pointer to its elements, and numbers with their type. */
+  /** The kernel's parameters: tensors are passed as pointers to their elements, numbers with their type. */
   args: readonly (TensorInfo | KernelArgument)[];
 }
 
@@ -25,7 +25,7 @@ function toSizes(size: Size3): [number, number, number] {
   return [x, y, z];
 }
 
-/** Kernels of an author's own. Made by {@link CudaBackend.loadModule}. */
+/** User-defined kernels, loaded by {@link CudaBackend.loadModule}. */
 export class CudaModule {
   readonly #backend: CudaBackend;
   readonly #context: NativeContext;
@@ -39,10 +39,11 @@ export class CudaModule {
   }
 
   /**
-   * Launches a kernel after all that was launched before. Nothing waits for it but reads.
+   * Launches a kernel, after all work launched before. Only reads wait for it.
    *
    * @param functionName Its name in the module: with `extern "C"` the one in the source.
-   * @throws AttentionError `ERR_RANGE` for a name or sizes that do not exist, `ERR_DEVICE` for a launch that fails.
+   * @throws AttentionError `ERR_RANGE` if the function does not exist or a size is invalid, `ERR_DEVICE` if the launch
+   * fails.
    */
   launch(functionName: string, { grid, block, sharedBytes = 0, args }: ModuleLaunch): void {
     const sizes = Float64Array.of(...toSizes(grid), ...toSizes(block), sharedBytes);

@@ -2,7 +2,7 @@ import * as tf from '@attention-js/core/tfjs';
 import { expect, test } from '@jest/globals';
 import { cuda, describeOnCuda } from './testing/cuda.ts';
 
-/** `body` on `cuda`, and on `cpu`. */
+/** Runs `body` on `cuda` and on `cpu`. */
 async function onBoth(body: () => tf.Tensor[]): Promise<number[][][]> {
   const results: number[][][] = [];
   for (const name of ['cuda', 'cpu']) {

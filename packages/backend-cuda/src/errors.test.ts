@@ -21,13 +21,13 @@ const outOfMemory = (operation: string) =>
 const zeros = (shape: number[]) => zerosWithStorage(shape, 'float32');
 
 describeOnCuda('a device without memory', () => {
-  // No device has the memory that is asked for: nobody beside this suite runs out of it.
+  // Requests more than any device has, so no other process runs out of memory.
   const LONG = 2 ** 20;
 
-  test('fails inside a kernel that has outputs, for what it needs besides, a thousand times', () => {
+  test('fails a thousand times in a kernel that has outputs but no scratch memory', () => {
     const [tokens, topk, experts, hidden, intermediate] = [16, 2, 4, 8, 2 ** 31 - 8];
     const x = zeros([tokens, hidden]);
-    const gateUpWeights = zeros([experts, 16, hidden]); // nothing gets as far as to read them
+    const gateUpWeights = zeros([experts, 16, hidden]); // never read
     const downWeights = zeros([experts, hidden, 8]);
     const topkWeights = zeros([tokens, topk]);
     const topkIds = tf.zeros([tokens, topk], 'int32');
@@ -40,14 +40,14 @@ describeOnCuda('a device without memory', () => {
           { tokens, topk, experts, hidden, intermediate, activation: MoeActivation.silu },
         );
       });
-    expect(multiply).toThrow(outOfMemory('fusedMoe')); // and what was not on the device yet is there
+    expect(multiply).toThrow(outOfMemory('fusedMoe')); // also uploads pending inputs
     const before = alive();
     for (let i = 0; i < 1000; i++) expect(multiply).toThrow(outOfMemory('fusedMoe'));
     expect(alive()).toEqual(before);
     expect([...tf.tensor1d([1, 2]).add(1).dataSync()]).toEqual([2, 3]);
   });
 
-  test('fails between what a kernel makes, many times, and nothing is left behind', () => {
+  test('fails many times between the allocations of a kernel, and leaks nothing', () => {
     const column = zerosWithStorage([LONG, 1], 'float16'); // converted first
     const row = zeros([1, LONG]);
     const before = alive();
@@ -65,9 +65,9 @@ describeOnCuda('a device without memory', () => {
     expect(column.sum().dataSync()[0]).toBe(LONG);
   });
 
-  test('too large a shape is no tensor without memory', () => {
+  test('a shape that is too large gives no tensor', () => {
     const before = alive();
-    // The third one has 2^64 bytes.
+    // The third has 2^64 bytes.
     for (const shape of [[2 ** 45], [2 ** 51], [2 ** 31, 2 ** 31], [2 ** 32, 2 ** 32], [2 ** 52, 2 ** 52]]) {
       expect(() => zerosWithStorage(shape, 'float32')).toThrow(
         expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
@@ -81,14 +81,14 @@ describeOnCuda('a device without memory', () => {
 });
 
 describeOnCuda('a kernel that throws', () => {
-  test('disposes of what kernels that it called made, and not of its inputs', async () => {
+  test('disposes tensors made by inner kernels, but not its inputs', async () => {
     await tf.setBackend('cpu');
     const x = tf.tensor1d([1, 2]);
     await tf.setBackend('cuda');
     const before = alive();
     const kernel = () =>
       cuda().runKernel(() => {
-        cuda().pointer(x); // moves it
+        cuda().pointer(x); // uploads it
         cuda().runKernel(() => cuda().makeOutput({ shape: [1000], dtype: 'float32' }));
         cuda().zeros([1000], 'float16', 'device');
         throw new RangeError('no');
@@ -116,14 +116,14 @@ describeOnCuda('a backend that was removed', () => {
     await tf.setBackend('cuda');
   });
 
-  test('has given its memory back, and says so when it is used', async () => {
+  test('has released its memory, and use of it throws', async () => {
     const x = castStorage(tf.ones([1000]), 'float16');
     const host = zerosWithStorage([10], 'float32', { memory: 'host' });
     const read = x.data();
     await tf.setBackend('cuda');
     tf.removeBackend(name);
     expect(gone.memory()).toMatchObject({ numBytesInGPU: 0, numBytesPinned: 0, numBytesReserved: 0 });
-    expect((await read)[999]).toBe(1); // was under way
+    expect((await read)[999]).toBe(1); // was in progress
     expect(() => x.dataSync()).toThrow(disposed);
     await expect(x.data()).rejects.toEqual(disposed);
     await expect(host.data()).rejects.toEqual(disposed);
@@ -133,7 +133,7 @@ describeOnCuda('a backend that was removed', () => {
     tf.dispose([x, host]);
   });
 
-  test('can be registered anew', async () => {
+  test('can be registered again', async () => {
     await tf.ones([1000]).add(1).data();
     expect(gone.memory().numBytesStaging).toBeGreaterThan(0);
     await tf.setBackend('cuda');
@@ -154,7 +154,7 @@ describeOnCuda('an index that no GPU has', () => {
   });
 });
 
-/** In a process of its own: after such a fault no kernel runs in it any more. */
+/** Runs in a separate process: after such a fault, no kernel runs in it any more. */
 function afterFault(environment: Record<string, string>): { code: string; message: string }[] {
   const variant = isEmulated ? 'emulator' : 'cuda';
   const addon = fileURLToPath(new URL(`../build/${variant}/Release/attention_cuda.node`, import.meta.url));
@@ -162,7 +162,7 @@ function afterFault(environment: Record<string, string>): { code: string; messag
     const { NativeContext, operations } = require(${JSON.stringify(addon)});
     const makeError = (code, message) => Object.assign(new Error(message), { code });
     const context = new NativeContext(makeError, { ordinal: 0 });
-    /** Runs unary or softmax, of which each has two tensors, on 1024 elements. */
+    /** Runs unary or softmax, which have two tensors each, on 1024 elements. */
     const run = (name, from, to) => {
       const index = operations.findIndex((operation) => operation.name === name);
       const block = new DataView(new ArrayBuffer(operations[index].byteLength));
@@ -179,11 +179,11 @@ function afterFault(environment: Record<string, string>): { code: string; messag
     context.fillBytes(output, 0, 4096);
     (async () => {
       await attempt(() => {
-        run('unary', 16, output); // reads where nothing is
+        run('unary', 16, output); // reads an invalid address
         return context.downloadAsync(output, 4096);
       });
       await attempt(() => context.wait());
-      await attempt(() => run('softmax', output, output)); // not to blame
+      await attempt(() => run('softmax', output, output)); // not the culprit
       process.stdout.write(JSON.stringify(errors));
     })();`;
   const { stdout } = spawnSync(process.execPath, ['-e', program], {
@@ -197,7 +197,7 @@ describeOnCuda('a fault of a kernel', () => {
   test('is reported with the operations that were launched', () => {
     const [first, ...later] = afterFault({ ATTENTION_CUDA_SYNC: '0' });
     expect(first).toMatchObject({ code: 'ERR_DEVICE', message: expect.stringContaining('unary') });
-    if (isEmulated) return; // it knows at once, and goes on
+    if (isEmulated) return; // it detects the fault at once, and stays usable
     const suspects = /; launched last: (.*, )?unary.*\(ATTENTION_CUDA_SYNC=1 finds the one that failed\)$/;
     expect(first.message).toMatch(suspects);
     expect(later).toHaveLength(2);
@@ -207,7 +207,7 @@ describeOnCuda('a fault of a kernel', () => {
     }
   });
 
-  test('is found where it happens with ATTENTION_CUDA_SYNC=1', () => {
+  test('is attributed to its operation with ATTENTION_CUDA_SYNC=1', () => {
     const [{ code, message }] = afterFault({ ATTENTION_CUDA_SYNC: '1' });
     expect(code).toBe('ERR_DEVICE');
     expect(message).toMatch(/^\[unary\] /);

@@ -5,7 +5,7 @@ import { cuda, describeOnCuda, describeOnGpu } from './testing/cuda.ts';
 import { negate, negateImage } from './testing/negate.ts';
 
 describe('arguments of a kernel', () => {
-  test('lie at offsets of their own, in their type', () => {
+  test('are packed at their own offsets, in their type', () => {
     const args = [
       int32(-1),
       uint32(2 ** 32 - 1),
@@ -64,7 +64,7 @@ describeOnGpu('a module', () => {
     expect(() => module.launch('negate', { grid: 1, block: 4096, args })).toThrow(
       expect.objectContaining({ code: 'ERR_DEVICE' }),
     );
-    expect([...tf.add(tf.tensor1d([1]), 1).dataSync()]).toEqual([2]); // the backend goes on
+    expect([...tf.add(tf.tensor1d([1]), 1).dataSync()]).toEqual([2]); // the backend stays usable
   });
 });
 

@@ -1,9 +1,9 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
-/** Types of a kernel's parameters: `int`, `unsigned`, `float`, `double`, `long long`, and a pointer. */
+/** Types of kernel parameters: `int`, `unsigned`, `float`, `double`, `long long`, and a pointer. */
 export type ArgumentType = 'int32' | 'uint32' | 'float32' | 'float64' | 'int64' | 'pointer';
 
-/** A number as a kernel takes it. */
+/** A number with its parameter type. */
 export interface KernelArgument {
   type: ArgumentType;
   value: number;
@@ -13,20 +13,20 @@ const argument =
   (type: ArgumentType) =>
   (value: number): KernelArgument => ({ type, value });
 
-/** A parameter `int`. */
+/** An `int` parameter. */
 export const int32 = argument('int32');
-/** A parameter `unsigned`. */
+/** An `unsigned` parameter. */
 export const uint32 = argument('uint32');
-/** A parameter `float`. */
+/** A `float` parameter. */
 export const float32 = argument('float32');
-/** A parameter `double`. */
+/** A `double` parameter. */
 export const float64 = argument('float64');
-/** A parameter `long long`; `value` is an integer of less than 2⁵³. */
+/** A `long long` parameter; `value` is an integer below 2⁵³. */
 export const int64 = argument('int64');
 /** A parameter of any pointer type: an address of {@link CudaBackend.pointer}, plus an offset in bytes. */
 export const pointer = argument('pointer');
 
-/** Each argument in 8 bytes of its own, and where. */
+/** Packs each argument into 8 bytes, and returns the bytes and the offsets. */
 export function packArguments(
   args: readonly (TensorInfo | KernelArgument)[],
   addressOf: (tensor: TensorInfo) => number,

@@ -21,7 +21,7 @@ const paged = () => ({
 const ids = () => ints([0, 1, 1, 3, 2, 0], [tokens, 2]);
 const options = { sinks: [0, 1, 2, 3], alibiSlopes: [1, 2, 3, 4] };
 
-/** A call of every op of core, by the name of its kernel. */
+/** A call of every op of core, by kernel name. */
 const calls: Record<string, () => unknown> = {
   AssignStorage: () => tf.assignStorage(ones(8), tf.castStorage(tf.zeros([8]), 'bfloat16')),
   CastStorage: () => tf.castStorage(ones(100), 'float32'),
@@ -83,7 +83,7 @@ describeOnCuda('nothing leaks', () => {
     expect(alive()).toEqual(before);
   });
 
-  test('of reads that are under way, at last', async () => {
+  test('of reads in progress, once they complete', async () => {
     const before = alive();
     const x = tf.tidy(() => tf.ones([10_000]).add(1));
     const reads = Array.from({ length: 100 }, () => x.data());

@@ -50,20 +50,20 @@ const ATTENTION = {
   maxQueryLength: 1,
   maxContextLength: 1,
 };
-/** Query, keys, values and output; none of the others. */
+/** Query, keys, values and output; no other tensors. */
 const PAGED = [16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/** Finds an operation of the addon among those of the backend. */
+/** Finds an operation by name. */
 const find = (name: string): Operation => operations().find((each) => each.name === name)!;
 
-// The addon trusts the package that it belongs to with addresses, and with nothing else.
-describeOnCuda('what the addon cannot use', () => {
+// The addon trusts its own package only with addresses.
+describeOnCuda('invalid arguments of the addon', () => {
   let context: NativeContext;
   beforeAll(() => {
     context = openContext({ ordinal: 0 });
   });
 
-  /** Runs an operation on float32 tensors at addresses, which may be none. */
+  /** Runs an operation on float32 tensors at addresses; 0 for none. */
   function run(name: string, addresses: readonly number[], params: object): void {
     const operation = find(name);
     expect(addresses).toHaveLength(operation.tensorNames.length);
@@ -97,7 +97,7 @@ describeOnCuda('what the addon cannot use', () => {
     expect(() => context.fillBytes(0, 0, given(value))).toThrow(error);
   });
 
-  test('one of its objects for another', () => {
+  test('an object of the wrong kind', () => {
     const stopwatch = context.startStopwatch();
     const launch = (module: unknown, sizes: Float64Array, offsets: Float64Array) =>
       context.launchModule(given(module), 'f', sizes, new Uint8Array(8), offsets);
@@ -109,7 +109,7 @@ describeOnCuda('what the addon cannot use', () => {
     );
   });
 
-  test('a binary that was cut off', () => {
+  test('a truncated binary', () => {
     const [elf, fatBinary] = [0x464c457f, 0xba55ed50];
     for (const size of [4, 63, 64, 200]) {
       for (const magic of [elf, fatBinary]) {
@@ -136,7 +136,7 @@ describeOnCuda('what the addon cannot use', () => {
     }
   });
 
-  test('an operation that there is not', () => {
+  test('an operation that does not exist', () => {
     for (const index of [-1, 1000, '1', undefined]) {
       expect(() => context.run(given(index), new ArrayBuffer(48))).toThrow(
         failing('ERR_RANGE', "[cuda] operation: expected an index of the addon's"),
@@ -144,7 +144,7 @@ describeOnCuda('what the addon cannot use', () => {
     }
   });
 
-  test('another block than an operation has', () => {
+  test('a block of the wrong size', () => {
     const { index, block } = find('softmax');
     for (const value of [undefined, 1, {}, new Uint8Array(48), new SharedArrayBuffer(48)]) {
       expect(() => context.run(index, given(value))).toThrow(
@@ -182,7 +182,7 @@ describeOnCuda('what the addon cannot use', () => {
     }
   });
 
-  // The public `CudaBackend.run` passes them on: none may end the process.
+  // The public `CudaBackend.run` passes these on: none may crash the process.
   test.each<[string, number[], object, string]>([
     ['softmax', [16, 16], { rows: -1, length: 4 }, 'rows: expected at least 0, received -1'],
     ['select', [16, 16, 16, 16], { size: 4, rowLength: 0 }, 'rowLength: expected at least 1, received 0'],
@@ -289,7 +289,7 @@ describeOnCuda('what the addon cannot use', () => {
     expect(() => run('rmsNorm', [0, 0, 0, 0, 0], { ...NORM, width: 0 })).not.toThrow();
   });
 
-  test('an architecture that the device does not have', () => {
+  test('an architecture that the device does not support', () => {
     expect(() => openContext({ ordinal: 0, architecture: 200 })).toThrow(
       failing(
         'ERR_ARCH',
@@ -305,18 +305,18 @@ describeOnCuda('what the addon cannot use', () => {
     );
   });
 
-  test('its counts of memory cannot be given away', () => {
+  test('its memory counters cannot be transferred', () => {
     const { memoryUse } = context;
     try {
       structuredClone(memoryUse, { transfer: [memoryUse.buffer as ArrayBuffer] });
     } catch {
-      // Node 22 says so; Node 20 copies
+      // Node 22 throws; Node 20 copies
     }
-    expect(memoryUse).toHaveLength(3); // the addon would write where nothing is
+    expect(memoryUse).toHaveLength(3); // otherwise the addon would write to freed memory
   });
 
-  test('memory that there is not, before it has asked for what is kept for reuse', () => {
-    if (!isEmulated) return; // no test is to fill a GPU
+  test('too little memory, after it has asked for what is kept for reuse', () => {
+    if (!isEmulated) return; // no test may fill a GPU
     const kept: number[] = [];
     const fill = () => kept.push(context.allocate(context.memory().deviceFree));
     let asked = 0;
@@ -340,7 +340,7 @@ describeOnCuda('what the addon cannot use', () => {
     };
     expect(context.memoryUse[2]).toBe(0);
     scatter();
-    expect([...context.memoryUse]).toEqual([0, 0, 128 * 8]); // keys of the updates
+    expect([...context.memoryUse]).toEqual([0, 0, 128 * 8]); // sort keys of the updates
     fill();
     scatter();
     expect(asked).toBe(1);
@@ -349,7 +349,7 @@ describeOnCuda('what the addon cannot use', () => {
     expect(asked).toBe(2);
     fill();
     expect(() => context.allocate(2 ** 60)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
-    expect(asked).toBe(2); // no device has as much
+    expect(asked).toBe(2); // more than any device has
     context.releaseSpare = () => {
       throw new AttentionError('ERR_DEVICE', 'a fault');
     };
@@ -360,7 +360,7 @@ describeOnCuda('what the addon cannot use', () => {
     expect([...context.memoryUse]).toEqual([0, 0, 128 * 8]);
   });
 
-  // Counts of blocks that are 1 in 32 bits. No launch means that no memory is used.
+  // Block counts that truncate to 1 in 32 bits. Unused memory shows that nothing was launched.
   test.each<[string, number[], object]>([
     ['rmsNorm', [16, 16, 0, 16, 0], { ...NORM, rows: 2 ** 34 + 1, width: 8 }],
     ['rmsNorm', [16, 16, 0, 16, 0], { ...NORM, rows: 2 ** 32 + 1, width: 2 ** 16 }],
@@ -381,7 +381,7 @@ describeOnCuda('what the addon cannot use', () => {
     );
   });
 
-  test('products whose sizes their kernels cannot count', () => {
+  test("products too large for the kernels' indices", () => {
     expect(() => run('matmul', [16, 16, 0, 16], { ...PRODUCT, rows: 2 ** 32 + 1 })).toThrow(
       failing(
         'ERR_UNSUPPORTED',
@@ -394,6 +394,6 @@ describeOnCuda('what the addon cannot use', () => {
     expect(() => context.milliseconds(context.startStopwatch())).toThrow(
       expect.objectContaining({ code: 'ERR_DEVICE' }),
     );
-    expect(context.allocate(0)).toBe(0); // the context goes on
+    expect(context.allocate(0)).toBe(0); // the context stays usable
   });
 });

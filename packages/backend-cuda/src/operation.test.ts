@@ -89,13 +89,13 @@ test('tensors are checked by TypeScript', () => {
 });
 
 describeOnCuda('operations', () => {
-  test('all of the backend are in the addon', () => {
+  test('all operations of the backend are in the addon', () => {
     expect(operations().length).toBeGreaterThan(30);
     for (const { index } of operations()) expect(index).toBeGreaterThanOrEqual(0);
     expect(new Set(operations().map(({ index }) => index)).size).toBe(operations().length);
   });
 
-  test('one that is described after the addon was loaded is compared at once', () => {
+  test('an operation described after the addon was loaded is checked at once', () => {
     const table = paramsTable('RmsNormParams', { ...FIELDS, width: 'int64' });
     expectMismatch(
       () => operation('rmsNorm', TENSORS, table),

@@ -2,35 +2,35 @@ import { checkLayout, toSnakeCase } from '@attention-js/backend-common';
 import type { ParamFields, ParamsTable, ParamValues } from '@attention-js/backend-common';
 import { AttentionError } from '@attention-js/core';
 
-/** Bytes of a tensor in a parameter struct: its address and its element type. */
+/** Bytes per tensor in a parameter struct: its address and its element type. */
 const TENSOR_BYTES = 16;
 
-/** A launcher as the addon describes it. */
+/** The addon's description of a launcher. */
 export interface NativeOperation {
   /** In lowerCamel case. */
   name: string;
-  /** Names in C++, joined by commas. */
+  /** Names in C++, separated by commas. */
   tensors: string;
-  /** As `layout` of a {@link ParamsTable}. */
+  /** In the format of {@link ParamsTable}'s `layout`. */
   layout: string;
-  /** Bytes of the struct, tensors included. */
+  /** Bytes of the struct, including tensors. */
   byteLength: number;
 }
 
 const all: Operation[] = [];
 
-/** A launcher of kernels/cuda, and the bytes that it is called with: its tensors, then its other parameters. */
+/** A launcher of kernels/cuda, and the block of bytes it is called with: its tensors, then its other parameters. */
 export class Operation<Name extends string = string, Fields extends ParamFields = ParamFields> {
   readonly name: string;
   readonly tensorNames: readonly string[];
   readonly table: ParamsTable<Fields>;
-  /** What the addon reads: its parameter struct. Each call overwrites it. */
+  /** The launcher's parameter struct. Each call overwrites it. */
   readonly block: ArrayBuffer;
-  /** Place among the addon's operations, once it is loaded. */
+  /** Index among the addon's operations, set when the addon is loaded. */
   index = -1;
   readonly #view: DataView;
 
-  /** @internal Made by {@link operation}. */
+  /** @internal Use {@link operation}. */
   constructor(name: string, tensors: readonly Name[], table: ParamsTable<Fields>) {
     this.name = name;
     this.tensorNames = tensors.map((tensor) => tensor.replace(/\?$/, ''));
@@ -47,12 +47,12 @@ export class Operation<Name extends string = string, Fields extends ParamFields 
     this.#view.setUint32(offset + 8, elementType, true);
   }
 
-  /** Writes what follows the tensors. */
+  /** Writes the parameters that follow the tensors. */
   packParams(values: ParamValues<Fields>): void {
     this.table.pack(this.#view, TENSOR_BYTES * this.tensorNames.length, values);
   }
 
-  /** @internal Finds the launcher in the addon, and compares its struct with this table. */
+  /** @internal Finds the launcher in the addon and checks that its struct matches this table. */
   bind(natives: readonly NativeOperation[]): void {
     const index = natives.findIndex(({ name }) => name === this.name);
     if (index < 0) this.#fail('name', 'an operation of the addon', 'none');
@@ -75,10 +75,10 @@ export class Operation<Name extends string = string, Fields extends ParamFields 
   }
 }
 
-/** @internal All operations that were described so far. */
+/** @internal All operations described so far. */
 export const operations = (): readonly Operation[] => all;
 
-/** The operations of the addon, once it is loaded. */
+/** The addon's operations, once it is loaded. */
 let loaded: readonly NativeOperation[] | undefined;
 
 /**
@@ -86,9 +86,9 @@ let loaded: readonly NativeOperation[] | undefined;
  * `operation('siluAndMul', ['x', 'output'], paramsTable('GatedActivationParams', { rows: 'int64', width: 'int32' }))`.
  *
  * @param name The launcher's name in lowerCamel case.
- * @param tensors Tensors in the order of the C++ struct, with a `?` after the names of those that may be left out.
+ * @param tensors Names of the tensors in the order of the C++ struct, with `?` after those that may be omitted.
  * @param table The struct's other fields.
- * @throws AttentionError `ERR_ADDON_MISSING` if the addon is loaded and has another struct.
+ * @throws AttentionError `ERR_ADDON_MISSING` if the addon is already loaded and its struct differs.
  */
 export function operation<const Name extends string, const Fields extends ParamFields>(
   name: string,
@@ -102,9 +102,9 @@ export function operation<const Name extends string, const Fields extends ParamF
 }
 
 /**
- * Finds the launchers of all operations in the addon.
+ * Binds all operations to the addon's launchers.
  *
- * @throws AttentionError `ERR_ADDON_MISSING` for the first whose struct is another one there.
+ * @throws AttentionError `ERR_ADDON_MISSING` if a launcher is missing or its struct differs.
  */
 export function bindOperations(natives: readonly NativeOperation[]): void {
   for (const each of all) each.bind(natives);

@@ -19,7 +19,7 @@ function makeBackend(name: string, options: ContextOptions): KernelBackend {
       backend_util.warn('[cuda] kernels run on the CPU, on the emulator, which is for tests only');
     return new CudaBackend(name, context);
   } catch (error) {
-    // tfjs would swallow what a factory throws, and go on with another backend.
+    // If a factory throws, tfjs silently continues with another backend, so return one that throws.
     if (error instanceof AttentionError) return unavailableBackend(error, CudaBackend);
     throw error;
   }
@@ -28,18 +28,18 @@ function makeBackend(name: string, options: ContextOptions): KernelBackend {
 /** @internal Registers a device under a name. */
 export function registerContext(name: string, options: ContextOptions): void {
   const backend = { name, kernelTerm: 'CUDA kernel', fallbackFlag: 'CUDA_CPU_FALLBACK' };
-  registerBackend(name, () => makeBackend(name, options), 0); // priority 0: never chosen without being asked for
+  registerBackend(name, () => makeBackend(name, options), 0); // priority 0: never chosen automatically
   registerCpuFallbacks(backend);
   registerTfjsKernels(backend);
   registerDeviceKernels('cuda', name);
 }
 
 /**
- * Registers a further GPU as a tfjs backend. `cuda` itself is the one with index 0.
+ * Registers another GPU as a tfjs backend. `cuda` itself is the GPU with index 0.
  *
  * @param index Index of the GPU as CUDA counts them (`CUDA_VISIBLE_DEVICES` may hide some and change their order).
- * @returns Name of the backend, `cuda:1` for index 1, for `tf.setBackend`, which rejects where there is no such GPU.
- * @throws AttentionError `ERR_RANGE` for an index that is no integer of at least 0.
+ * @returns Name of the backend, `cuda:1` for index 1, for `tf.setBackend`, which rejects if there is no such GPU.
+ * @throws AttentionError `ERR_RANGE` for an index that is not an integer of at least 0.
  */
 export function registerCudaDevice(index: number): string {
   if (!Number.isInteger(index) || index < 0) {
@@ -53,6 +53,6 @@ export function registerCudaDevice(index: number): string {
   return name;
 }
 
-// A second copy of this package would replace the kernels of the first one, whose backend tfjs keeps.
+// A second copy of this package would replace the kernels of the first, whose backend tfjs keeps.
 const copy = { name: '@attention-js/backend-cuda', version: VERSION, format: 1, url: import.meta.url };
 if (sharedState(copy, () => ({})).isFirst) registerContext('cuda', { ordinal: 0 });

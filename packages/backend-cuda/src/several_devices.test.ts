@@ -16,7 +16,7 @@ const close = (values: Iterable<number>) => Array.from(values, (value) => expect
 const run = () => void tf.tidy(() => tf.ones([1000]).add(1));
 const ints = (values: number[], shape = [values.length]) => tf.tensor(values, shape, 'int32');
 
-/** The same numbers on whichever backend is active. */
+/** The same numbers on every backend. */
 const draw = (seed: number, shape: number[], storage: tf.ElementStorage = 'float32') =>
   tf.castStorage(tf.tensor(new Random(seed).normal(tf.util.sizeFromShape(shape)), shape), storage);
 
@@ -25,7 +25,7 @@ async function on<Result>(name: string, body: () => Result): Promise<Result> {
   return body();
 }
 
-/** Chunks through a cache, whose head size takes more shared memory than kernels have without asking. */
+/** Chunked prefill with a head size that needs more than the default limit of shared memory. */
 function attend(storage: tf.ElementStorage): tf.Tensor[] {
   const [tokens, heads, kvHeads, headSize, blockSize] = [40, 4, 2, 256, 16];
   using cache = new tf.PagedKVCache({
@@ -115,7 +115,7 @@ describeOnDevices('two devices', () => {
     expect(first.every((values) => values.some((value) => value !== 0))).toBe(true);
   });
 
-  // Tiles of the emulator's second GPU are smaller.
+  // The emulator's second GPU has smaller tiles.
   test.each([64, 128, 256])('prompts with heads of %i elements agree', async (headSize) => {
     const attendPrompt = () => {
       const [query, key, value] = [4, 2, 2].map((heads, i) => draw(i, [256, heads, headSize], 'float16'));
@@ -127,14 +127,14 @@ describeOnDevices('two devices', () => {
     expect(relativeError(actual, expected)).toBeLessThan(TOLERANCE.float16);
   });
 
-  test('work and reads of both are under way at once, and tensors go while the other one is active', async () => {
+  test('work and reads run on both at once, and tensors can be disposed while the other is active', async () => {
     const [rounds, size] = [30, 5000];
     const reads: Promise<Float32Array>[] = [];
     let previous: tf.Tensor[] = [];
     for (let i = 0; i < rounds; i++) {
       for (const [k, name] of NAMES.entries()) {
         await tf.setBackend(name);
-        tf.dispose(previous); // of the other backend
+        tf.dispose(previous); // a tensor of the other backend
         const x = tf.tidy(() => tf.range(0, size).mul(k + 1));
         const sum = tf.tidy(() => x.add(i));
         reads.push(sum.data<'float32'>());
@@ -159,7 +159,7 @@ describeOnDevices('two devices', () => {
     expect(half.add(0).shape).toEqual([100, 100]);
   });
 
-  test('each counts its own memory', async () => {
+  test('each counts only its own memory', async () => {
     const [first, before] = [cuda(), cuda().memory()];
     const beforeSecond = second.memory();
     const caches = await on('cuda:1', () => [
@@ -175,13 +175,13 @@ describeOnDevices('two devices', () => {
     });
     const taken = [before.numBytesFree - first.memory().numBytesFree];
     taken.push(beforeSecond.numBytesFree - second.memory().numBytesFree);
-    expect(first.isEmulated ? taken : [0, 2 ** 21]).toEqual([0, 2 ** 21]); // on GPUs other processes come and go
+    expect(first.isEmulated ? taken : [0, 2 ** 21]).toEqual([0, 2 ** 21]); // on GPUs, other processes also use memory
     await tf.setBackend('cuda');
     tf.dispose(caches);
     expect(second.memory().numBytesInGPU).toBe(beforeSecond.numBytesInGPU);
   });
 
-  test('times of both are taken within each other', async () => {
+  test('timings of both can be nested', async () => {
     const outer = cuda().time(run);
     const inner = await on('cuda:1', () => second.time(run));
     for (const { kernelMs } of [await outer, inner]) expect(kernelMs).toBeGreaterThanOrEqual(0);
@@ -209,7 +209,7 @@ describeOnDevices('two devices', () => {
     expect(generated.slice(1)).toEqual([generated[0], generated[0]]);
   });
 
-  test('an engine whose backend is no longer the active one says so', async () => {
+  test('an engine throws if its backend is no longer active', async () => {
     await tf.setBackend('cuda:1');
     const model = await loadModel(fileURLToPath(new URL('../../llm/fixtures/llama', import.meta.url)));
     const engine = new Engine({ model, blockSize: 8, numBlocks: 64 });
@@ -223,7 +223,7 @@ describeOnDevices('two devices', () => {
     model.dispose();
   });
 
-  test('one that is removed gives its memory back, and leaves the other one alone', async () => {
+  test('removing one releases its memory, and does not affect the other', async () => {
     const x = tf.range(0, 5000).add(1);
     const y = await on('cuda:1', () => tf.range(0, 5000).mul(2));
     const reads = [x.data(), y.data()];
@@ -236,7 +236,7 @@ describeOnDevices('two devices', () => {
     expect(x.add(1).dataSync()[4999]).toBe(5001);
     y.dispose();
 
-    second = await on(registerCudaDevice(1), cuda); // anew
+    second = await on(registerCudaDevice(1), cuda); // again
     expect([...tf.range(0, 3).add(1).dataSync()]).toEqual([1, 2, 3]);
   });
 });

@@ -7,7 +7,7 @@ const variant = isEmulated ? 'emulator' : 'cuda';
 const addon = fileURLToPath(new URL(`../build/${variant}/Release/attention_cuda.node`, import.meta.url));
 const MEGABYTE = 2 ** 20;
 
-/** Opens the device in a thread of its own, takes memory, reads it back without waiting, and goes on until terminated. */
+/** Opens the device in a worker thread, allocates memory, reads it back asynchronously, and runs until terminated. */
 const program = `
   const { parentPort } = require('node:worker_threads');
   const { NativeContext } = require(${JSON.stringify(addon)});
@@ -16,13 +16,13 @@ const program = `
   context.fillBytes(address, 7, 64 * ${MEGABYTE});
   context.downloadAsync(address, 16).then((bytes) => {
     parentPort.postMessage(new Uint8Array(bytes)[15]);
-    context.downloadAsync(address, 64 * ${MEGABYTE}).catch(() => {}); // under way when the thread ends
+    context.downloadAsync(address, 64 * ${MEGABYTE}).catch(() => {}); // in progress when the thread ends
   });
   setInterval(() => {}, 1000);
 `;
 
 describeOnCuda('worker threads', () => {
-  test('have contexts of their own, whose memory goes with the thread', async () => {
+  test('have their own contexts, whose memory is freed with the thread', async () => {
     const before = cuda().memory();
     const workers = Array.from({ length: 3 }, () => new Worker(program, { eval: true }));
     const answers = await Promise.all(
@@ -37,7 +37,7 @@ describeOnCuda('worker threads', () => {
     expect(answers).toEqual([7, 7, 7]);
     expect(cuda().memory().numBytesInGPU).toBe(before.numBytesInGPU);
     await Promise.all(workers.map((worker) => worker.terminate()));
-    const least = cuda().isEmulated ? before.numBytesFree : 0; // on a GPU other processes take memory meanwhile
+    const least = cuda().isEmulated ? before.numBytesFree : 0; // on a GPU, other processes may allocate meanwhile
     expect(cuda().memory().numBytesFree).toBeGreaterThanOrEqual(least);
   });
 });

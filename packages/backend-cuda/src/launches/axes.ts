@@ -1,5 +1,5 @@
-/** Most axes that kernels walk, as in strides.h. */
+/** The most axes that kernels support, as in strides.h. */
 export const MAX_RANK = 6;
 
-/** A number for each axis. */
+/** One number per axis. */
 export const AXES = 'int64[6]';

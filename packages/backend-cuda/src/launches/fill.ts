@@ -15,7 +15,7 @@ const launcher = operation(
   }),
 );
 
-/** The bits of what an Int32Array makes of a number. */
+/** The bits of a number after conversion to int32, as an Int32Array converts it. */
 const int32Bits = (value: number): number => (Number.isFinite(value) ? value >>> 0 : 0);
 
 export function fill(backend: CudaBackend, { output, size, start, step }: FillLaunch): void {

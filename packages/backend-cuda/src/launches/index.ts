@@ -17,12 +17,12 @@ import { softmax } from './softmax.ts';
 import { MAX_K, topK } from './top_k.ts';
 import { unary } from './unary.ts';
 
-/** Kernels that tfjs's kernels are made of. */
+/** The launches from which backend-common builds tfjs's kernels. */
 export const launches: Launches<CudaBackend> = {
   limits: {
     rank: MAX_RANK,
     batchRank: MAX_BATCH_RANK,
-    size: 2 ** 40, // kernels count with 64 bits
+    size: 2 ** 40, // kernels use 64-bit indices
     topK: MAX_K,
     indexAxes: MAX_RANK,
     transposeA: true,

@@ -15,7 +15,7 @@ describeOnCuda('kernels of tfjs that not every backend has', () => {
     await expectAsOnCpu([normal([2, 4096])], (x) => Object.values(tf.topk(x, 4096)));
   });
 
-  test('matrices that lie transposed, in batches', async () => {
+  test('transposed matrices in batches', async () => {
     await expectAsOnCpu([normal([3, 7, 20]), normal([7, 4])], (a, b) => tf.matMul(a, b, true, false));
     await expectAsOnCpu([normal([2, 3, 7, 20]), normal([2, 3, 4, 7])], (a, b) => tf.matMul(a, b, true, true));
   });

@@ -8,8 +8,8 @@ import { randomTensor } from '../../../core/src/testing/tensors.ts';
 import { describeOnCuda, isEmulated } from '../testing/cuda.ts';
 import { CUBLASLT_FLAG } from './matmul.ts';
 
-// Rows, depth, columns that take each of the tiles, whole and in part, and the depth in parts: those depend on the number
-// of multiprocessors, of which the emulator has 8.
+// Rows, depth and columns that select each tile, whole and partial, and that split the depth. The splits depend on the
+// number of multiprocessors, of which the emulator has 8.
 const sizes = isEmulated
   ? [
       [136, 200, 264],
@@ -42,11 +42,11 @@ const sizes = isEmulated
 
 interface Matrix {
   values: ArrayLike<number>;
-  /** Elements from one line to the next, and from one step of the depth to the next. */
+  /** Strides in elements between lines and between steps of the depth. */
   strides: [number, number];
 }
 
-/** Products of lines of both, in float64. */
+/** The product in float64. */
 function dots(a: Matrix, b: Matrix, depth: number, pairs: [number, number][]): number[] {
   return pairs.map(([row, column]) => {
     let sum = 0;
@@ -74,7 +74,7 @@ describeOnCuda('tiles of matrix products', () => {
     for (const [rows, depth, columns] of sizes) {
       const count = 500;
       const pairs = Array.from({ length: count }, (_, i): [number, number] =>
-        // The corner of the last tile, too.
+        // Includes the corner of the last tile.
         i === 0 ? [rows - 1, columns - 1] : [random.integer(0, rows - 1), random.integer(0, columns - 1)],
       );
       const a = randomTensor(random, [rows, depth], storage);

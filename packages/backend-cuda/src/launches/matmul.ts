@@ -4,19 +4,19 @@ import { env } from '@tensorflow/tfjs-core';
 import type { CudaBackend } from '../cuda_backend.ts';
 import { operation } from '../operation.ts';
 
-/** Axes of a batch that the kernels walk. */
+/** The most batch axes that kernels support, as in matmul.h. */
 export const MAX_BATCH_RANK = 4;
 
-/** Lets products of float32 operands round them to TF32 where that is faster; false by default. */
+/** Allows float32 products to round operands to TF32 where that is faster. Default false. */
 const TF32_FLAG = 'CUDA_ALLOW_TF32';
 
-/** Leaves large products to cuBLASLt where it is found; true by default, but with ATTENTION_CUBLASLT=0. */
+/** Uses cuBLASLt for large products if it is installed. Default true, false with ATTENTION_CUBLASLT=0. */
 export const CUBLASLT_FLAG = 'CUDA_USE_CUBLASLT';
 
 env().registerFlag(TF32_FLAG, () => false);
 env().registerFlag(CUBLASLT_FLAG, () => process.env.ATTENTION_CUBLASLT !== '0');
 
-/** A number for each axis of a batch. */
+/** One number per batch axis. */
 const BATCH_AXES = 'int64[4]';
 
 const launcher = operation(

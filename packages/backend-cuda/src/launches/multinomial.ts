@@ -18,7 +18,7 @@ const launcher = operation(
 
 export function multinomial(backend: CudaBackend, launch: MultinomialLaunch): void {
   const { logits, output, rows, events, samples, isNormalized, seed } = launch;
-  // The seed may be any number: its bits are the key.
+  // The seed may be any number; its bits are the generator's key.
   const [key0, key1] = new Uint32Array(Float64Array.of(seed).buffer);
   backend.run(launcher, { logits, output }, { rows, events, samples, normalized: isNormalized, key0, key1 });
 }

@@ -140,7 +140,7 @@ describeOnCuda('attention on cuda', () => {
       expect(second).toEqual(first);
     });
 
-    test('a table without columns', () => {
+    test('a block table without columns', () => {
       const paged = makePagedCase(new Random(11), {
         kvHeads: 1,
         heads: 2,

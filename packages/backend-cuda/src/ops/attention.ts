@@ -7,7 +7,7 @@ import { operation } from '../operation.ts';
 const MAX_WINDOW = 2 ** 30;
 const MAX_INT = 2 ** 31 - 1;
 
-/** AttentionParams of kernels/cuda/attention/attention.h, which both attentions take. */
+/** AttentionParams of kernels/cuda/attention/attention.h, shared by both attention ops. */
 const attentionParams = paramsTable('AttentionParams', {
   tokens: 'int32',
   sequences: 'int32',
@@ -30,7 +30,7 @@ const attentionParams = paramsTable('AttentionParams', {
   maxContextLength: 'int32',
 });
 
-/** Describes the launcher of one of the attentions. */
+/** Describes the launcher of an attention op. */
 export const attentionOperation = (name: 'pagedAttention' | 'varlenAttention') =>
   operation(
     name,
@@ -51,18 +51,18 @@ export const attentionOperation = (name: 'pagedAttention' | 'varlenAttention') =
     attentionParams,
   );
 
-/** A call of one of the attentions. */
+/** A call of an attention op. */
 export interface AttentionCall {
   operation: ReturnType<typeof attentionOperation>;
   /** `[tokens, heads, headSize]`. */
   query: TensorInfo;
-  /** Cache, or contiguous rows. */
+  /** The cache, or contiguous rows. */
   key: TensorInfo;
   /** Like the key. */
   value: TensorInfo;
-  /** Bounds of the sequences' queries; if it is left out, each sequence has one token. */
+  /** Start offsets of the sequences' queries; if undefined, each sequence has one token. */
   cuSeqlensQ: TensorInfo | undefined;
-  /** Slopes and sinks. */
+  /** ALiBi slopes and sinks. */
   heads: HeadInputs;
   /** Scale, causality, softcap, window. */
   attrs: AttentionAttributes;
@@ -72,7 +72,7 @@ export interface AttentionCall {
   sequences: number;
   /** Number of KV heads. */
   kvHeads: number;
-  /** Where a paged cache has the keys. */
+  /** Present if keys are in a paged cache. */
   paged?: {
     blockTables: TensorInfo;
     contextLens: TensorInfo;
@@ -81,15 +81,15 @@ export interface AttentionCall {
     blockSize: number;
     maxBlocks: number;
   };
-  /** Where contiguous rows have them, and what is added to their scores. */
+  /** Present if keys are in contiguous rows. */
   contiguous?: { cuSeqlensK: TensorInfo; keys: number; mask: TensorInfo | undefined };
-  /** Hints: they choose kernels and grids, never the result. */
+  /** Hints. They affect the choice of kernels and grids, never the result. */
   longest: { query?: number; context?: number };
   /** Upper bound on keys per sequence. */
   maxKeys: number;
 }
 
-/** Runs attention. */
+/** Runs attention and returns its outputs. */
 export function attend(backend: CudaBackend, call: AttentionCall): TensorInfo[] {
   const { query, key, value, cuSeqlensQ, attrs, sequences, kvHeads, paged, contiguous, longest } = call;
   const { alibiSlopes, sinks } = call.heads;
@@ -139,7 +139,7 @@ export function attend(backend: CudaBackend, call: AttentionCall): TensorInfo[] 
   return made;
 }
 
-/** A hint that a kernel can count on to be an integer in [1, most]. */
+/** Clamps a hint to an integer in [1, most]; `most` if there is no usable hint. */
 function upperBound(hint: number | undefined, most: number): number {
   const bound = hint !== undefined && hint >= 1 ? Math.min(Math.ceil(hint), most) : most;
   return Math.max(1, Math.min(bound, MAX_INT));

@@ -10,14 +10,14 @@ import { tensorOf } from '../../../core/src/testing/tensors.ts';
 import { describeOnCuda, useSplits } from '../testing/cuda.ts';
 import { expectAgreesWithOracle } from '../testing/paged_attention.ts';
 
-/** A kernel of the backend's, and what chooses it, given sequences of about that length. */
+/** A kernel of the backend, and the query length and group that select it. */
 interface Kernel {
   kernel: string;
   heads: number;
   queryLength: number;
   storage: ElementStorage;
   headSize?: number;
-  /** Splits start at multiples of it. */
+  /** Splits start at multiples of this. */
   keysPerTile: number;
 }
 
@@ -86,7 +86,7 @@ describeOnCuda('borders of attention kernels on cuda', () => {
           const expected = oracleOf(paged).output;
           const table = paged.metadata.blockTables.dataSync<'int32'>().slice();
           const [, columns] = paged.metadata.blockTables.shape;
-          const column = Math.floor((contextLength - 1) / 16); // its keys are the newest ones
+          const column = Math.floor((contextLength - 1) / 16); // the block of the newest keys
           table[columns + column] = bad;
           const blockTables = tf.tensor2d(table, [2, columns], 'int32');
           const { query, keyCache, valueCache } = paged;
@@ -142,7 +142,7 @@ describeOnCuda('borders of attention kernels on cuda', () => {
       }
     });
 
-    test(`${kernel.kernel}: a query row of NaN harms no other row`, () => {
+    test(`${kernel.kernel}: a query row of NaN does not affect other rows`, () => {
       const { headSize = 32, storage } = kernel;
       const sequences = [{ contextLength: 20 + queryLength, queryLength }];
       const paged = makePagedCase(new Random(5), { ...specOf(kernel), sequences });
@@ -157,7 +157,7 @@ describeOnCuda('borders of attention kernels on cuda', () => {
       expect(output.slice(good).every(Number.isNaN)).toBe(true);
     });
 
-    test(`${kernel.kernel}: other lengths than the hints say`, () => {
+    test(`${kernel.kernel}: lengths that differ from the hints`, () => {
       const sequences = [1, 0, 3 * queryLength, 0, 1, 2 * queryLength, 1].map((length, i) => ({
         queryLength: length,
         contextLength: length + 9 * i,

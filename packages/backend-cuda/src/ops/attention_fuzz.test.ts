@@ -70,7 +70,7 @@ function expectPagedAgrees(random: Random, paged: PagedCase, isDecode: boolean):
   expect(relativeError(actualLse, expectedLse)).toBeLessThanOrEqual(LSE_TOLERANCE[storage]);
 }
 
-/** The case's keys and values as contiguous rows, half of the time with a mask. */
+/** The case's keys and values as contiguous rows, with a mask half of the time. */
 function expectContiguousAgrees(random: Random, paged: PagedCase): void {
   const { spec, query, sequences, metadata } = paged;
   const { heads, kvHeads, headSize, storage = 'float32' } = spec;
@@ -115,7 +115,7 @@ function expectContiguousAgrees(random: Random, paged: PagedCase): void {
   expectMatches(output, expected, query.shape, storage);
 }
 
-/** Tests one case, and draws the splits of the next one; 0: as launchers decide. */
+/** Tests one case, and draws the splits of the next; 0: launchers decide. */
 function expectCaseAgrees(seed: number): number {
   const random = new Random(seed);
   const isContiguous = random.integer(0, 4) === 0;

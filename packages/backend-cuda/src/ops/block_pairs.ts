@@ -3,12 +3,12 @@ import { BYTES_PER_ELEMENT, elementStorageOf } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { CudaBackend } from '../cuda_backend.ts';
 
-/** Bytes of a block of `cache`. */
+/** Bytes per block of `cache`. */
 export function blockBytes(cache: TensorInfo): number {
   return sizeOf(cache.shape.slice(1)) * BYTES_PER_ELEMENT[elementStorageOf(cache)];
 }
 
-/** Calls `run` with `pairs` on the device, unless there are none. */
+/** Uploads `pairs` and calls `run` with them, unless there are none. */
 export function withPairs(
   backend: CudaBackend,
   pairs: Int32Array,

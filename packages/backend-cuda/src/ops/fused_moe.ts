@@ -3,7 +3,7 @@ import { fusedMoeOp } from '@attention-js/core';
 import { cudaKernel } from '../cuda_backend.ts';
 import { operation } from '../operation.ts';
 
-/** The launcher. */
+/** The launcher of fusedMoe. */
 export const fusedMoe = operation(
   'fusedMoe',
   ['x', 'gateUpWeights', 'downWeights', 'topkWeights', 'topkIds', 'output'],

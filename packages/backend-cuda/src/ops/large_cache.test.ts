@@ -15,7 +15,7 @@ import { cuda, describeOnGpu, hasGpu } from '../testing/cuda.ts';
 const HEADS = 4;
 const NEEDED_BYTES = 12 * 2 ** 30;
 
-/** Two caches of bfloat16, of undefined content. */
+/** Two uninitialized bfloat16 caches. */
 function makeCaches(layout: 'flash' | 'vllm', headSize: number): tf.Tensor[] {
   const tokens = Math.ceil((2 ** 31 + 2 ** 20) / (HEADS * headSize));
   const [large, small] = [256, 64].map((blockSize) => Math.ceil(tokens / blockSize));
@@ -40,29 +40,34 @@ async function whatIsMissing(): Promise<string | undefined> {
 const missing = await whatIsMissing();
 
 const body = (): void => {
-  test.each(['flash', 'vllm'] as const)('are written and copied behind 2^31, layout %s', (layout) => {
-    const [keyCache, valueCache] = makeCaches(layout, 512);
-    expect(keyCache.size).toBeGreaterThan(2 ** 31);
-    const { numBlocks, blockSize } = cacheLayout(keyCache, valueCache);
-    const { tensor: rows, values } = randomTensor(new Random(1), [1, HEADS, 512], 'bfloat16');
-    reshapeAndCache(
-      rows,
-      rows,
-      keyCache,
-      valueCache,
-      tf.tensor1d([(numBlocks - 2) * blockSize + 3], 'int32'),
-    );
-    copyBlocks([keyCache], [valueCache], Int32Array.of(numBlocks - 2, numBlocks - 1));
-    for (const cache of [keyCache, valueCache]) {
-      const block = zerosWithStorage([1, ...cache.shape.slice(1)], 'bfloat16');
-      swapBlocks(cache, block, Int32Array.of(numBlocks - 1, 0));
-      const slot =
-        layout === 'flash' ? tf.slice(block, [0, 3], [1, 1]) : tf.slice(block, [0, 0, 0, 3], [1, -1, -1, 1]);
-      expect([...slot.dataSync()]).toEqual([...values]);
-    }
-  });
+  test.each(['flash', 'vllm'] as const)(
+    'are written and copied beyond 2^31 elements, layout %s',
+    (layout) => {
+      const [keyCache, valueCache] = makeCaches(layout, 512);
+      expect(keyCache.size).toBeGreaterThan(2 ** 31);
+      const { numBlocks, blockSize } = cacheLayout(keyCache, valueCache);
+      const { tensor: rows, values } = randomTensor(new Random(1), [1, HEADS, 512], 'bfloat16');
+      reshapeAndCache(
+        rows,
+        rows,
+        keyCache,
+        valueCache,
+        tf.tensor1d([(numBlocks - 2) * blockSize + 3], 'int32'),
+      );
+      copyBlocks([keyCache], [valueCache], Int32Array.of(numBlocks - 2, numBlocks - 1));
+      for (const cache of [keyCache, valueCache]) {
+        const block = zerosWithStorage([1, ...cache.shape.slice(1)], 'bfloat16');
+        swapBlocks(cache, block, Int32Array.of(numBlocks - 1, 0));
+        const slot =
+          layout === 'flash'
+            ? tf.slice(block, [0, 3], [1, 1])
+            : tf.slice(block, [0, 0, 0, 3], [1, -1, -1, 1]);
+        expect([...slot.dataSync()]).toEqual([...values]);
+      }
+    },
+  );
 
-  // Every kernel: that of long heads, decode, and prefill.
+  // Every kernel: large heads, decode, and prefill.
   test.each([
     { layout: 'flash', headSize: 512 },
     { layout: 'vllm', headSize: 512 },

@@ -3,8 +3,8 @@ import { util } from '@tensorflow/tfjs-core';
 import { cudaKernel } from '../cuda_backend.ts';
 import { matMul } from '../launches/matmul.ts';
 
-/** One product, not a batch of them. */
-const ONE = { shape: [], strides: [[], []] };
+/** A batch of one product. */
+const NO_BATCH = { shape: [], strides: [[], []] };
 
 cudaKernel(linearOp, ({ inputs: { x, weight, bias }, outputs: [spec], backend }) => {
   const output = backend.makeOutput(spec);
@@ -14,7 +14,7 @@ cudaKernel(linearOp, ({ inputs: { x, weight, bias }, outputs: [spec], backend })
     b: weight,
     bias,
     output,
-    batch: ONE,
+    batch: NO_BATCH,
     rows: util.sizeFromShape(x.shape.slice(0, -1)),
     columns,
     depth,

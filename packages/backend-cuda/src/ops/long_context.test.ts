@@ -8,7 +8,7 @@ import { cuda, describeOnCuda, hasGpu } from '../testing/cuda.ts';
 const [CONTEXT, CHUNK] = hasGpu ? [131_072, 4096] : [1024, 128];
 const [HEADS, HEAD_SIZE, BLOCK_SIZE, SAMPLES] = [4, 128, 16, 64];
 
-const { exp, hypot, max, sqrt } = Math; // a global costs a slow lookup a call in jest's modules
+const { exp, hypot, max, sqrt } = Math; // in jest's modules each access to a global is a slow lookup
 const random = new Random(11);
 
 function draw(rows: number): Float32Array {

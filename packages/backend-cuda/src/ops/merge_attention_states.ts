@@ -19,7 +19,7 @@ cudaKernel(mergeAttentionStatesOp, ({ inputs, outputs: specs, backend }) => {
   const [parts, tokens, heads, headSize] = inputs.outputs.shape;
   backend.run(
     mergeAttentionStates,
-    { ...inputs, sinks: undefined, output, lse }, // each part has counted its own
+    { ...inputs, sinks: undefined, output, lse }, // each part already includes its own
     { parts, rows: tokens * heads, heads, headSize },
   );
   return [output, lse];

@@ -9,7 +9,7 @@ import type { CudaBackend } from '../cuda_backend.ts';
 
 tf.env().set('IS_TEST', true);
 
-/** Whether kernels run on the CPU in these tests. */
+/** Whether these tests run on the CPU emulator. */
 export const isEmulated = process.env.ATTENTION_CUDA_EMULATOR === '1';
 
 const variant = isEmulated ? 'emulator' : 'cuda';
@@ -22,14 +22,14 @@ export const hasGpu = isUsable && !isEmulated;
 /** The backend under test. */
 export const cuda = (): CudaBackend => tf.engine().backend as CudaBackend;
 
-/** Goes on with a context in which attention splits the keys into so many parts; 0: as launchers decide. */
+/** Switches to a context in which attention uses this number of splits; 0: launchers decide. */
 export async function useSplits(splits: number): Promise<void> {
   const name = splits === 0 ? 'cuda' : `cuda, ${splits} splits`;
   if (!tf.findBackendFactory(name)) registerContext(name, { ordinal: 0, splits });
   await tf.setBackend(name);
 }
 
-/** What is alive on the backend: bytes, data and tensors. Equal before and after something that leaks nothing. */
+/** Counts of live bytes, data ids and tensors. Equal before and after code that leaks nothing. */
 export function alive() {
   const { numBytes, numBytesInGPU, numBytesPinned } = cuda().memory();
   return {
@@ -51,7 +51,7 @@ function declare(title: string, reason: string | undefined, body: () => void): v
   });
 }
 
-/** A suite on the backend `cuda`; left out, by a name that says how to get it, where the addon was not built. */
+/** A suite on the backend `cuda`. If the addon is not built, it is skipped and its title says how to build it. */
 export function describeOnCuda(title: string, body: () => void): void {
   declare(title, isUsable ? undefined : 'npm run build:native', body);
 }
@@ -66,16 +66,16 @@ function hasSecondDevice(): boolean {
   }
 }
 
-/** A suite on `cuda` that needs a second device. */
+/** A suite on `cuda` that needs two devices. */
 export function describeOnDevices(title: string, body: () => void): void {
   const missing = isUsable && !hasSecondDevice() ? 'needs two NVIDIA GPUs' : undefined;
   declare(title, isUsable ? missing : 'npm run build:native', body);
 }
 
 /**
- * A suite for a GPU alone, which the emulator cannot show.
+ * A suite that needs a real GPU.
  *
- * @param missing What else it needs that is not there.
+ * @param missing Something else the suite needs that is missing.
  */
 export function describeOnGpu(title: string, body: () => void, missing?: string): void {
   declare(title, hasGpu ? missing : 'needs an NVIDIA GPU', body);

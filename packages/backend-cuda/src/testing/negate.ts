@@ -33,7 +33,7 @@ const PTX = `
 /** A module with the kernel `negate`. */
 export const negateImage = new TextEncoder().encode(PTX);
 
-/** −x of a float32 tensor, on the active backend, by an author's own kernel. */
+/** Computes −x of a float32 tensor on the active backend with a user-defined kernel. */
 export function negate(x: tf.Tensor): tf.Tensor {
   const backend = tf.engine().backend as CudaBackend;
   const output = backend.makeOutput({ shape: x.shape, dtype: 'float32' });

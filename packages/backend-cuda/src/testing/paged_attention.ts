@@ -7,7 +7,7 @@ import type { PagedCase } from '../../../core/src/testing/paged_case.ts';
 
 const LSE_TOLERANCE = { float32: 1e-6, float16: 1e-5, bfloat16: 1e-5 };
 
-/** Expects output and log-sum-exp of a case to be those of the oracle. */
+/** Expects output and log-sum-exp of a case to match the oracle. */
 export function expectAgreesWithOracle(paged: PagedCase, options: OracleOptions = {}): void {
   const { query, keyCache, valueCache, metadata, spec } = paged;
   const { storage = 'float32' } = spec;
