@@ -18,16 +18,16 @@ function isRejected(call: () => unknown): boolean {
   }
 }
 
-/** When a device holds inputs to the rules for their elements; the rules themselves are in the suites of core. */
+/** When a device checks the values of inputs. The rules themselves are tested in core's suites. */
 describeOnDevices(FLAG, () => {
   afterEach(() => {
     jest.restoreAllMocks();
     delete process.env[FLAG];
-    tf.env().reset(); // flags are evaluated anew
+    tf.env().reset(); // evaluates the flags again
     tf.env().set('IS_TEST', true);
   });
 
-  test('the environment variable and the flag ask for it; nothing else does', () => {
+  test('is enabled only by the environment variable or the flag', () => {
     expect(isRejected(sort)).toBe(false);
     tf.env().set(FLAG, true);
     expect(isRejected(sort)).toBe(true);
@@ -38,7 +38,7 @@ describeOnDevices(FLAG, () => {
     expect(isRejected(sort)).toBe(true);
   });
 
-  test('reads lengths and block tables and no cache, and nothing at all where it is off', () => {
+  test('reads lengths and block tables but no cache, and nothing at all if it is off', () => {
     const sequences = [
       { queryLength: 3, contextLength: 20 },
       { queryLength: 1, contextLength: 9 },
@@ -57,7 +57,7 @@ describeOnDevices(FLAG, () => {
     expect(read).toHaveBeenCalledTimes(3);
   });
 
-  test('leaves nothing behind of what it rejects', () => {
+  test('leaks nothing when it rejects', () => {
     const { numTensors } = tf.memory();
     const { backend } = tf.engine();
     tf.env().set(FLAG, true);

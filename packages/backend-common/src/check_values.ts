@@ -7,8 +7,8 @@ const FLAG = 'ATTENTION_CHECK_BOUNDS';
 
 env().registerFlag(FLAG, () => environmentVariable(FLAG) === '1');
 
-/** A tensor whose elements are read when they are asked for: a check of a block table leaves the cache where it is. */
-class ReadOnDemand implements CpuTensor {
+/** A tensor whose elements are downloaded on first use, so that checking a block table does not download the cache. */
+class LazyCpuTensor implements CpuTensor {
   readonly shape: number[];
   readonly dataId: TensorInfo['dataId'];
   readonly #backend: KernelBackend;
@@ -27,8 +27,8 @@ class ReadOnDemand implements CpuTensor {
 }
 
 /**
- * With `ATTENTION_CHECK_BOUNDS=1` waits for the elements that `op` has rules for, and throws what `cpu` throws for those
- * that break them.
+ * With `ATTENTION_CHECK_BOUNDS=1`, reads the elements that `op` has rules for, and throws the same errors as `cpu` if
+ * they break them.
  */
 export function checkValues<Inputs extends object, Attributes extends object>(
   op: Op<Inputs, Attributes>,
@@ -37,6 +37,6 @@ export function checkValues<Inputs extends object, Attributes extends object>(
   if (!op.checkValues || !env().getBool(FLAG)) return;
   const tensors = Object.entries<TensorInfo | undefined>(inputs as Record<string, TensorInfo | undefined>)
     .filter((entry): entry is [string, TensorInfo] => entry[1] !== undefined)
-    .map(([name, input]) => [name, new ReadOnDemand(backend, input)]);
+    .map(([name, input]) => [name, new LazyCpuTensor(backend, input)]);
   op.checkValues(Object.fromEntries(tensors) as CpuTensors<Inputs>, attrs);
 }

@@ -10,7 +10,7 @@ const ops = Object.values(core).filter(
   (value): value is AnyOp & typeof value => typeof value === 'function' && 'kernelName' in value,
 );
 
-/** Runs a kernel of tfjs that inference has no use for, so that it will never have a shader. */
+/** Runs a tfjs kernel that inference never uses, so it will never have a device kernel. */
 const fallback = (): tf.Tensor => tf.diag(tf.tensor1d([0, 1]));
 
 const KERNEL_TERMS: Readonly<Record<string, string>> = { cuda: 'CUDA kernel', metal: 'Metal shader' };
@@ -35,7 +35,7 @@ describeOnDevices('cpu fallback', (name) => {
     }
   }
 
-  test('takes all kernels of tfjs, and none of ours', () => {
+  test('covers all kernels of tfjs, and none of ours', () => {
     expect(cpuFallbacks(info).size).toBeGreaterThanOrEqual(172);
     expect(ops.length).toBeGreaterThan(10);
     for (const { kernelName } of ops) expect(cpuFallbacks(info).has(kernelName)).toBe(false);
@@ -43,7 +43,7 @@ describeOnDevices('cpu fallback', (name) => {
 
   afterEach(() => void jest.restoreAllMocks());
 
-  test('warns once a kernel', () => {
+  test('warns once per kernel', () => {
     const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
     tf.env().set('IS_TEST', false);
     try {
@@ -59,7 +59,7 @@ describeOnDevices('cpu fallback', (name) => {
     ]);
   });
 
-  test('is silent or refuses on demand', () => {
+  test('can be silent or throw', () => {
     const warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
     tf.env().set('IS_TEST', false);
     try {
@@ -82,14 +82,14 @@ describeOnDevices('cpu fallback', (name) => {
     );
   });
 
-  test('has nothing to say about kernels that share data', () => {
+  test('does not apply to kernels that share data', () => {
     const x = tf.tensor1d([1, 2, 3, 4]);
     withPolicy('error', () => {
       expect(x.clone().reshape([2, 2]).expandDims().squeeze().shape).toEqual([2, 2]);
     });
   });
 
-  test("an author's op without a kernel for the backend is not taken from cpu", () => {
+  test('a custom op without a kernel for the backend does not fall back to cpu', () => {
     expect(() => onlyOnCpu({ x: tf.zeros([2]) }, {})).toThrow(
       expect.objectContaining({
         code: 'ERR_UNSUPPORTED',
@@ -98,7 +98,7 @@ describeOnDevices('cpu fallback', (name) => {
     );
   });
 
-  test('every op of core has a kernel of its own', () => {
+  test('every op of core has a kernel', () => {
     const missing = ops.filter(({ kernelName }) => !tf.getKernel(kernelName, name));
     expect(missing.map(({ kernelName }) => kernelName)).toEqual([]);
   });

@@ -14,30 +14,30 @@ import { environmentVariable } from './environment.ts';
 
 const POLICIES = ['warn', 'silent', 'error'];
 
-/** A tfjs backend, for what is registered with tfjs and for messages. */
+/** Names of a tfjs backend, for registration and messages. */
 export interface BackendInfo {
   /** Its name in tfjs: `metal`. */
   name: string;
-  /** What it calls a kernel: `Metal shader`. */
+  /** Its term for a kernel, for messages: `Metal shader`. */
   kernelTerm: string;
-  /** The flag and environment variable with its policy: `METAL_CPU_FALLBACK`. */
+  /** The flag and environment variable that set its fallback policy: `METAL_CPU_FALLBACK`. */
   fallbackFlag: string;
 }
 
-/** They touch no element: the tensor that they return shares the data of their input. */
+/** These kernels touch no elements: their output shares the data of their input. */
 const sharesData = new Set(['ExpandDims', 'Identity', 'Reshape']);
 
 const isTfjsKernel = ({ kernelName }: KernelConfig): boolean =>
   (tfjs as unknown as Record<string, unknown>)[kernelName] === kernelName;
 
-/** tfjs's kernels for `cpu`, by name. Ours and authors' ops are not among them: they may write in place. */
+/** tfjs's `cpu` kernels by name, without those of custom ops, which may write in place. */
 const cpuKernels: ReadonlyMap<string, KernelFunc> = new Map(
   getKernelsForBackend('cpu')
     .filter(isTfjsKernel)
     .map(({ kernelName, kernelFunc }) => [kernelName, kernelFunc]),
 );
 
-/** Applies the policy of a backend to a kernel that is about to run on the CPU. */
+/** Applies the backend's policy before a kernel runs on the CPU: warns, throws or does nothing. */
 function beforeFallback(
   { name, kernelTerm, fallbackFlag }: BackendInfo,
   kernelName: string,
@@ -69,7 +69,7 @@ function makeCpuFallbacks(backend: BackendInfo): ReadonlyMap<string, KernelFunc>
   const { fallbackFlag } = backend;
   env().registerFlag(fallbackFlag, () => environmentVariable(fallbackFlag) ?? 'warn');
   const warned = new Set<string>();
-  const held = ([kernelName, kernelFunc]: [string, KernelFunc]): [string, KernelFunc] => [
+  const withPolicy = ([kernelName, kernelFunc]: [string, KernelFunc]): [string, KernelFunc] => [
     kernelName,
     sharesData.has(kernelName)
       ? kernelFunc
@@ -78,12 +78,12 @@ function makeCpuFallbacks(backend: BackendInfo): ReadonlyMap<string, KernelFunc>
           return kernelFunc(call);
         },
   ];
-  return new Map([...cpuKernels].map(held));
+  return new Map([...cpuKernels].map(withPolicy));
 }
 
 const kernelsByBackend = new Map<string, ReadonlyMap<string, KernelFunc>>();
 
-/** tfjs's kernels for `cpu`, by name, held to the policy of a backend. */
+/** tfjs's `cpu` kernels by name, wrapped to apply the backend's fallback policy. */
 export function cpuFallbacks(backend: BackendInfo): ReadonlyMap<string, KernelFunc> {
   let kernels = kernelsByBackend.get(backend.name);
   if (!kernels) {
@@ -93,16 +93,16 @@ export function cpuFallbacks(backend: BackendInfo): ReadonlyMap<string, KernelFu
   return kernels;
 }
 
-/** Registers tfjs's `cpu` kernels for a backend, on whose data they work. */
+/** Registers tfjs's `cpu` kernels for a backend, as fallbacks that run on its data. */
 export function registerCpuFallbacks(backend: BackendInfo): void {
   for (const [kernelName, kernelFunc] of cpuFallbacks(backend)) {
-    // After tf.removeBackend they are still there, as are those of a second copy of the package.
+    // Kernels stay registered after tf.removeBackend, and another copy of the package may have registered them.
     if (getKernel(kernelName, backend.name)) unregisterKernel(kernelName, backend.name);
     registerKernel({
       kernelName,
       backendName: backend.name,
       kernelFunc,
-      // tf.setBackend calls this, and rejects with what it throws: where there is no device, why.
+      // tf.setBackend calls this and rejects if it throws. An unavailable backend throws its reason here.
       setupFunc: (instance) => void (instance as tfjs.KernelBackend).floatPrecision(),
     });
   }

@@ -18,19 +18,19 @@ function figures(): { numBytes: number; numBytesInGPU: number } {
   return { numBytes, numBytesInGPU };
 }
 
-/** How a backend keeps data, whatever its memory. */
+/** How a backend keeps data, for any kind of memory. */
 describeOnDevices('data', () => {
-  test('does not keep the arrays of the caller, nor gives out its own', () => {
+  test('neither keeps arrays of the caller nor exposes its own', () => {
     for (const size of [2, 100_000]) {
       const array = new Float32Array(size).fill(1);
-      const x = tf.tensor1d(array); // where uploads are lazy, a large one is not
+      const x = tf.tensor1d(array); // large arrays are uploaded at once even if uploads are lazy
       array[0] = 9;
       x.dataSync()[1] = 9;
       expect([...x.dataSync().subarray(0, 2)]).toEqual([1, 1]);
-      expect(x.add(1).dataSync()[0]).toBe(2); // which uploads it
+      expect(x.add(1).dataSync()[0]).toBe(2); // uploads x
       expect(x.dataSync()[0]).toBe(1);
     }
-    const y = tf.diag(tf.tensor1d([1, 2])); // made by a kernel of cpu
+    const y = tf.diag(tf.tensor1d([1, 2])); // made by a cpu kernel
     y.dataSync()[0] = 9;
     expect([...y.dataSync()]).toEqual([1, 0, 0, 2]);
   });
@@ -45,9 +45,9 @@ describeOnDevices('data', () => {
     }
   });
 
-  test('a result that was a view of its input outlives it', () => {
+  test('a result that is a view of its input on cpu outlives it', () => {
     const x = tf.tensor2d([1, 2, 3, 4], [2, 2]);
-    const row = tf.slice(x, [1, 0], [1, 2]); // cpu gives a subarray here
+    const row = tf.slice(x, [1, 0], [1, 2]); // a subarray on cpu
     x.dispose();
     expect([...row.dataSync()]).toEqual([3, 4]);
   });
@@ -75,13 +75,13 @@ describeOnDevices('data', () => {
     expect([...new Uint16Array(bytes.buffer)]).toEqual([0x3c00, 0x4000, 0x4200]);
   });
 
-  test('a read of complex numbers does not wait for the device, and survives their disposal, too', async () => {
+  test('a read of complex numbers does not block, and survives their disposal too', async () => {
     const x = tf.ones([3]).add(1);
     const z = tf.complex(x, x.add(1));
     const waiting = jest.spyOn(backend(), 'readSync');
     const read = z.data();
     tf.dispose([x, z]);
-    for (let i = 0; i < 10; i++) tf.ones([3]).add(4).dispose(); // may get the memory
+    for (let i = 0; i < 10; i++) tf.ones([3]).add(4).dispose(); // may reuse the memory
     expect([...(await read)]).toEqual([2, 3, 2, 3, 2, 3]);
     expect(waiting).not.toHaveBeenCalled();
     waiting.mockRestore();
@@ -96,20 +96,20 @@ describeOnDevices('data', () => {
     expect([...y.add(1).dataSync()]).toEqual([3, 4]);
   });
 
-  test('that goes to cpu and back keeps its holders, and leaves nothing behind', async () => {
+  test('moved to cpu and back keeps its references, and leaks nothing', async () => {
     const backendName = tf.getBackend();
     const count = () => [backend().numDataIds(), tf.memory().numDataBuffers, ...Object.values(figures())];
     const before = count();
-    const x = tf.tidy(() => tf.tensor1d([1, 2]).add(1)); // data that the backend made
+    const x = tf.tidy(() => tf.tensor1d([1, 2]).add(1)); // data made by the backend
     const alias = x.reshape([2, 1]);
     for (let round = 0; round < 2; round++) {
       await tf.setBackend('cpu');
-      x.add(1).dispose(); // moves it
+      x.add(1).dispose(); // moves it to cpu
       expect(tf.engine().backend.refCount(x.dataId)).toBe(2);
       await tf.setBackend(backendName);
       expect(backend().refCount(x.dataId)).toBe(0);
       expect(backend().numDataIds()).toBe(before[0]);
-      x.add(1).dispose(); // and back
+      x.add(1).dispose(); // moves it back
       expect(backend().refCount(x.dataId)).toBe(2);
       expect(backend().numDataIds()).toBe(before[0] + 1);
     }
@@ -128,7 +128,7 @@ describeOnDevices('data', () => {
 });
 
 describeOnDevices('storage types', () => {
-  test('hold half the bytes, and give them back as they came', async () => {
+  test('take half the bytes, and round-trip exactly', async () => {
     const bytes = new Uint8Array([0x80, 0x3f, 0x00, 0xc0, 0xc0, 0x7f]);
     const x = tensorFromStorage(bytes, [3], 'bfloat16');
     expect(storageOf(x)).toBe('bfloat16');
@@ -139,7 +139,7 @@ describeOnDevices('storage types', () => {
     );
   });
 
-  test('widen for kernels of cpu, which give float32', () => {
+  test('are widened for cpu kernels, which return float32', () => {
     const x = tensorFromStorage(new Uint8Array([0x00, 0x3c, 0x00, 0x40]), [2], 'float16');
     const y = tf.diag(x);
     expect(storageOf(y)).toBe('float32');
@@ -161,7 +161,7 @@ describeOnDevices('storage types', () => {
     expect([...ids.dataSync()]).toEqual([-7, 8]);
   });
 
-  test('do not leave the backend in silence', async () => {
+  test('do not move to another backend silently', async () => {
     const backendName = tf.getBackend();
     const x = zerosWithStorage([2], 'float16');
     await tf.setBackend('cpu');
@@ -174,7 +174,7 @@ describeOnDevices('storage types', () => {
 });
 
 describeOnDevices('memory', () => {
-  test('holds nothing back', () => {
+  test('is fully released', () => {
     const before = { ...figures(), ids: backend().numDataIds() };
     for (let i = 0; i < 100; i++) {
       tf.tidy(() => void tf.softmax(tf.matMul(tf.ones([4, 4]), tf.ones([4, 4]))));
@@ -183,7 +183,7 @@ describeOnDevices('memory', () => {
     expect({ ...figures(), ids: backend().numDataIds() }).toEqual(before);
   });
 
-  test('that is too little for all that a kernel makes is not kept in part', () => {
+  test('that runs out within a kernel is released entirely', () => {
     const before = { ...figures(), ids: backend().numDataIds() };
     const failing = (): void => {
       backend().makeOutput({ shape: [100], dtype: 'float32' });
@@ -195,7 +195,7 @@ describeOnDevices('memory', () => {
     expect({ ...figures(), ids: backend().numDataIds() }).toEqual(before);
   });
 
-  test('that there is not is ERR_OUT_OF_MEMORY', () => {
+  test('that is exhausted gives ERR_OUT_OF_MEMORY', () => {
     expect(() => zerosWithStorage([2 ** 45], 'float16')).toThrow(
       expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
     );

@@ -18,23 +18,23 @@ type DataId = TensorInfo['dataId'];
 type BackendValues = backend_util.BackendValues;
 
 /**
- * tfjs on a device: what a backend does whatever its device is. Kernels of tfjs for `cpu` run on it, too. A backend adds
- * the memory of its device, the ways to run something on it, and the launches that tfjs's ops are made of.
+ * The device-independent part of a tfjs backend, which can also run tfjs's `cpu` kernels. A subclass adds the memory of
+ * its device, ways to run kernels on it, and the launches from which tfjs's ops are built.
  */
 export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   extends KernelBackend
   implements StorageBackend
 {
-  /** @internal Data by data id, as tfjs's `cpu` kernels look it up. */
+  /** @internal Data by data id, where tfjs's `cpu` kernels look it up. */
   readonly data: TensorDataStorage<Buffer>;
-  /** @internal Tile of the `cpu` kernel of BatchMatMul, which asks its backend. */
+  /** @internal Tile size that tfjs's `cpu` kernel of BatchMatMul reads from its backend. */
   readonly blockSize = 48;
-  /** @internal What kernels of tfjs's ops launch. */
+  /** @internal The launches that kernels of tfjs's ops use. */
   abstract readonly launches: Launches;
   /** @internal */
   protected readonly deviceMemory: DeviceMemory<Buffer>;
   #hostBytes = 0;
-  /** What the kernel that is running made so far. */
+  /** Data created so far by the running kernel. */
   #made: DataId[] | undefined;
 
   /** @internal */
@@ -44,7 +44,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     this.deviceMemory = memory;
   }
 
-  // Data, as tfjs's engine and its `cpu` kernels handle it.
+  // Data, as tfjs's engine and its `cpu` kernels use it.
 
   /** @internal */
   override write(values: BackendValues, _shape: number[], dtype: DataType): DataId {
@@ -63,13 +63,13 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     dtype: DataType,
     refCount: number,
   ): void {
-    // Nothing is allocated: where there is no memory for it, the op that wants it fails, and tfjs has lost nothing.
+    // Allocates no device memory, so it cannot fail: if memory is short, a later op fails, and tfjs has lost nothing.
     const data = TensorData.keptCopyOf(this.deviceMemory, dtype, values);
     data.refCount = refCount;
     this.#set(dataId, data);
   }
 
-  /** Makes a tensor of values that the backend takes over: what a `cpu` kernel computed, for instance. */
+  /** Makes a tensor of values whose ownership passes to the backend, such as the result of a `cpu` kernel. */
   makeTensorInfo(shape: number[], dtype: DataType, values?: BackendValues | string[]): TensorInfo {
     const isText = dtype === 'string' && util.isString(values?.[0] as string);
     const encoded = isText ? (values as string[]).map((text) => util.encodeString(text)) : values;
@@ -77,9 +77,9 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return { dataId, shape, dtype };
   }
 
-  /** Makes a tensor that is yet to be written. */
+  /** Makes an uninitialized tensor. */
   makeOutput(spec: OutputSpec): TensorInfo;
-  /** Makes a tensor of values and gives it to tfjs's engine. */
+  /** Makes a tensor of values and registers it with tfjs's engine. */
   makeOutput(values: BackendValues, shape: number[], dtype: DataType): Tensor;
   makeOutput(first: OutputSpec | BackendValues, shape?: number[], dtype?: DataType): TensorInfo | Tensor {
     if (dtype !== undefined && shape !== undefined) {
@@ -92,7 +92,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return { dataId: this.#add(data), shape: spec.shape, dtype: spec.dtype };
   }
 
-  /** @internal Makes a tensor in a buffer that it takes over. */
+  /** @internal Makes a tensor in a buffer whose ownership it takes. */
   protected makeTensorInBuffer(
     memory: Buffer,
     shape: number[],
@@ -114,7 +114,10 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     this.#hostBytes += data.hostBytes;
   }
 
-  /** @internal Runs a kernel. What it made is disposed of when it throws: the device may have no memory for all of it. */
+  /**
+   * @internal Runs a kernel. If it throws, disposes the tensors it has made: the device may lack the memory for all of
+   * them.
+   */
   runKernel<Result>(kernel: () => Result): Result {
     const outer = this.#made;
     const made: DataId[] = [];
@@ -151,7 +154,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return backend_util.mergeRealAndImagArrays(parts[0] as Float32Array, parts[1] as Float32Array);
   }
 
-  /** The elements of a tensor in a buffer of tfjs. */
+  /** The elements of a tensor as a tfjs TensorBuffer. */
   bufferSync<R extends Rank, D extends DataType>(tensor: TensorInfo): TensorBuffer<R, D> {
     const values = this.readSync(tensor.dataId);
     const decoded =
@@ -159,7 +162,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return buffer(tensor.shape as ShapeMap[R], tensor.dtype as D, decoded as never);
   }
 
-  /** Positions of the true elements of `condition`, which tfjs asks for on the CPU. */
+  /** Positions of the true elements of `condition`. tfjs expects them on the CPU. */
   where(condition: Tensor): Tensor {
     return kernel_impls.whereImpl(condition.shape, this.readSync(condition.dataId) as Uint8Array);
   }
@@ -190,7 +193,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return true;
   }
 
-  /** Disposes of a tensor that a kernel made for itself. What was launched with it still runs. */
+  /** Disposes a temporary tensor of a kernel. Work already launched with it still completes. */
   disposeIntermediateTensorInfo(tensor: TensorInfo): void {
     this.disposeData(tensor.dataId);
   }
@@ -200,7 +203,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return this.data.numDataIds();
   }
 
-  /** Real bytes: `numBytesInGPU` in buffers, `numBytes` with values that the device has had no use for yet. */
+  /** Actual bytes: `numBytesInGPU` in device buffers; `numBytes` also includes values not yet uploaded. */
   override memory(): { unreliable: boolean; numBytes: number; numBytesInGPU: number } {
     const numBytesInGPU = this.deviceMemory.byteLength;
     return { unreliable: false, numBytes: numBytesInGPU + this.#hostBytes, numBytesInGPU };
@@ -210,7 +213,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
   override async time(run: () => void): Promise<{ kernelMs: number }> {
     this.deviceMemory.wait();
     const start = util.now();
-    run(); // before the first await: tfjs's profiler wants its outputs at once
+    run(); // before the first await: tfjs's profiler reads the outputs synchronously
     await this.deviceMemory.waitAsync();
     return { kernelMs: util.now() - start };
   }
@@ -231,7 +234,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     return this.data.get(dataId).storage;
   }
 
-  /** {@link storageOf} for what takes no block type: throws `ERR_DTYPE` for one. */
+  /** {@link storageOf} for code that supports no block types: throws `ERR_DTYPE` for them. */
   elementStorageOf(dataId: DataId): ElementStorage {
     const { storage } = this.data.get(dataId);
     if (isBlockStorage(storage)) throw blockStorageError(storage);
@@ -271,9 +274,9 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     this.bufferOf(tensor).fill(byte);
   }
 
-  // What kernels ask for.
+  // For kernels.
 
-  /** Whether the device may still be at work on a tensor: its values cannot be had without waiting. */
+  /** Whether the device may still be computing a tensor, so that reading it would wait. */
   isPending(tensor: TensorInfo): boolean {
     return this.data.get(tensor.dataId).isPending;
   }
@@ -283,7 +286,7 @@ export abstract class DeviceBackend<Buffer extends DeviceBuffer = DeviceBuffer>
     this.deviceMemory.wait();
   }
 
-  /** @internal The elements of a tensor where kernels of the device find them; uploads those that are not there yet. */
+  /** @internal The device buffer of a tensor's elements; uploads them if necessary. */
   protected bufferOf(tensor: TensorInfo): Buffer {
     const data = this.data.get(tensor.dataId);
     const { hostBytes } = data;

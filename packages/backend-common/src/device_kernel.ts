@@ -3,7 +3,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { checkValues } from './check_values.ts';
 import type { DeviceBackend } from './device_backend.ts';
 
-/** What a kernel is called with on a backend. */
+/** The arguments of a kernel on a backend. */
 export interface DeviceKernelCall<Inputs, Attributes, Backend extends DeviceBackend> extends KernelCall<
   Inputs,
   Attributes
@@ -11,13 +11,13 @@ export interface DeviceKernelCall<Inputs, Attributes, Backend extends DeviceBack
   backend: Backend;
 }
 
-/** Gives an op its kernel. */
+/** Registers an op's kernel. */
 export type DeviceKernel<Backend extends DeviceBackend> = <Inputs extends object, Attributes extends object>(
   op: Op<Inputs, Attributes>,
   kernel: (call: DeviceKernelCall<Inputs, Attributes, Backend>) => TensorInfo[],
 ) => void;
 
-/** The backends of one kind, and the kernels that they share. */
+/** The backends of one kind and their shared kernels. */
 interface Kind {
   backendNames: Set<string>;
   registrations: ((backendName: string) => void)[];
@@ -35,9 +35,9 @@ function kindOf(name: string): Kind {
 }
 
 /**
- * The function that gives ops their kernels for one kind of backend, `cuda` for instance, of which there may be several:
- * `cuda`, `cuda:1`. What a kernel made is disposed of when it throws; with `ATTENTION_CHECK_BOUNDS=1` the inputs' elements
- * are checked before.
+ * Makes the function that registers ops' kernels for one kind of backend, such as `cuda`, which may have several
+ * backends: `cuda`, `cuda:1`. If a kernel throws, the tensors it has made are disposed. With
+ * `ATTENTION_CHECK_BOUNDS=1`, the inputs' elements are checked first.
  */
 export function deviceKernel<Backend extends DeviceBackend>(kindName: string): DeviceKernel<Backend> {
   return <Inputs extends object, Attributes extends object>(
@@ -56,7 +56,7 @@ export function deviceKernel<Backend extends DeviceBackend>(kindName: string): D
   };
 }
 
-/** Registers the kernels of a kind, those that are given later too, for a backend. */
+/** Registers all kernels of a kind, including later ones, for a backend. */
 export function registerDeviceKernels(kindName: string, backendName: string): void {
   const { backendNames, registrations } = kindOf(kindName);
   backendNames.add(backendName);

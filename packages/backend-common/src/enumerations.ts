@@ -1,19 +1,19 @@
-// The numbers by which TypeScript and kernels call things: the only place where they are given. CUDA and Metal read them in
-// kernels/*/common/enumerations.h, which `npm run enumerations` writes.
+// The enumerations shared by TypeScript and kernels. This is their only definition: `npm run enumerations` generates
+// kernels/*/common/enumerations.h from it.
 import type { ElementStorage } from '@attention-js/core';
 import type { DataType } from '@tensorflow/tfjs-core';
 
 type Enumeration<Name extends string> = Readonly<Record<Name, number>>;
 
-/** Numbers names from 0. */
+/** Assigns numbers to names, counting from 0. */
 function enumerate<const Name extends string>(...names: readonly Name[]): Enumeration<Name> {
   return Object.fromEntries(names.map((name, index) => [name, index])) as Enumeration<Name>;
 }
 
-/** Types of elements in device memory. */
+/** Element types in device memory. */
 export const ElementType = enumerate('float32', 'float16', 'bfloat16', 'int32', 'bool8');
 
-/** Functions of one element, by tfjs's names of their kernels. */
+/** Unary operations, by the names of tfjs's kernels. */
 export const UnaryOperation = enumerate(
   'Abs',
   'Acos',
@@ -57,7 +57,7 @@ export const UnaryOperation = enumerate(
   'Tan',
 );
 
-/** Functions of two elements, by tfjs's names of their kernels. */
+/** Binary operations, by the names of tfjs's kernels. */
 export const BinaryOperation = enumerate(
   'Add',
   'Atan2',
@@ -81,16 +81,16 @@ export const BinaryOperation = enumerate(
   'Sub',
 );
 
-/** Reductions, by tfjs's names of their kernels. */
+/** Reductions, by the names of tfjs's kernels. */
 export const Reduction = enumerate('Sum', 'Mean', 'Prod', 'Max', 'Min', 'All', 'Any');
 
-/** What an element of a matrix product becomes, by tfjs's names. */
+/** Activations fused into a matrix product, by tfjs's names. */
 export const MatMulActivation = enumerate('linear', 'relu', 'relu6', 'elu', 'leakyrelu', 'sigmoid');
 
-/** What a gated MLP of a mixture of experts applies to its gate, by core's names. */
+/** Activations of the gate in a mixture of experts, by core's names. */
 export const MoeActivation = enumerate('silu', 'gelu', 'gelu_tanh');
 
-/** All of them, by the name of the C++ enumeration. */
+/** All enumerations, by their name in C++. */
 export const enumerations: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ElementType,
   UnaryOperation,
@@ -100,7 +100,7 @@ export const enumerations: Readonly<Record<string, Readonly<Record<string, numbe
   MoeActivation,
 };
 
-/** The number of a tensor's element type. */
+/** The number of an element type. */
 export function elementType(dtype: DataType, storage: ElementStorage): number {
   if (dtype === 'float32') return ElementType[storage];
   return dtype === 'int32' ? ElementType.int32 : ElementType.bool8;

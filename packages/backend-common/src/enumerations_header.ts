@@ -6,7 +6,7 @@ function declare([name, numbers]: [string, Readonly<Record<string, number>>]): s
   return `enum class ${name} : int {\n${lines.join('\n')}\n};\n`;
 }
 
-/** kernels/cuda/common/enumerations.h, and the same for Metal. */
+/** The text of enumerations.h for CUDA and Metal kernels. */
 export function enumerationsHeader(): string {
   const declarations = Object.entries(enumerations).map(declare).join('\n');
   return [

@@ -1,12 +1,12 @@
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** None in a browser; the entry `./node` sets those of the process. */
+/** Empty in a browser; the entry `./node` sets the process's variables. */
 let variables: Variables = {};
 
-/** Sets where flags get their initial values from. */
+/** Sets the variables from which flags take their initial values. */
 export function setEnvironment(environment: Variables): void {
   variables = environment;
 }
 
-/** An environment variable. */
+/** The value of an environment variable. */
 export const environmentVariable = (name: string): string | undefined => variables[name];

@@ -1,40 +1,43 @@
-// What kernels of tfjs's ops launch: a function per stem, which each backend has in its src/launches/STEM.ts. Outputs are
-// made, shapes are checked and collapsed; `operation` is a number of enumerations.ts. Strides and offsets are in elements; a
-// stride of 0 repeats, a negative one runs backwards. Types of elements are those of the tensors: float32 in its storage
-// type, int32, and bool as a byte.
+// The launches from which tfjs's ops are built: one function per stem, which each backend implements in
+// src/launches/STEM.ts. The caller has created outputs, and checked and collapsed shapes. `operation` is a number of
+// enumerations.ts. Strides and offsets count elements; a stride of 0 broadcasts, a negative one runs backwards. Element
+// types are those of the tensors: float32 in its storage type, int32, and bool as a byte.
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from './device_backend.ts';
 import type { Walk } from './tfjs_kernels/strides.ts';
 
-/** What kernels of a device can do at most; kernels of `cpu` do the rest. */
+/** Limits of a device's kernels. Beyond them, `cpu` kernels run. */
 export interface LaunchLimits {
-  /** Axes that they index, of what {@link Walk} leaves. */
+  /** Maximum number of axes of a {@link Walk}. */
   rank: number;
-  /** The same of the batches of a matrix product. */
+  /** Maximum number of batch axes of a matrix product. */
   batchRank: number;
-  /** Elements of a tensor are fewer. */
+  /** Exclusive upper bound on the elements of a tensor. */
   size: number;
-  /** The k of TopK. */
+  /** Maximum k of TopK. */
   topK: number;
-  /** Axes that an index of a gather names. */
+  /** Maximum number of coordinates per index of a gather. */
   indexAxes: number;
-  /** Whether a matrix product takes `a` transposed; else it is transposed before. */
+  /** Whether a matrix product accepts a transposed `a`; otherwise it is transposed first. */
   transposeA: boolean;
 }
 
-/** output = operation(x), element by element. */
+/** Elementwise output = operation(x). */
 export interface UnaryLaunch {
   operation: number;
   x: TensorInfo;
   output: TensorInfo;
   size: number;
-  /** Attributes: a slope, or the lower bound. */
+  /** An attribute: a slope, or the lower bound. */
   alpha: number;
-  /** The upper bound. */
+  /** An attribute: the upper bound. */
   beta: number;
 }
 
-/** output = operation(a, b), broadcast; float32 or int32 arithmetic by the dtype of `a`, which is that of `b`. */
+/**
+ * Elementwise output = operation(a, b), broadcast. `a` and `b` have the same dtype, which selects float32 or int32
+ * arithmetic.
+ */
 export interface BinaryLaunch {
   operation: number;
   a: TensorInfo;
@@ -45,7 +48,7 @@ export interface BinaryLaunch {
   walk: Walk;
 }
 
-/** A part of a tensor, element by element, for a part of another, converted where their types differ. */
+/** Copies a part of a tensor to a part of another, converting elements if the types differ. */
 export interface CopyLaunch {
   x: TensorInfo;
   output: TensorInfo;
@@ -67,7 +70,7 @@ export interface CumulateLaunch {
   reverse: boolean;
 }
 
-/** output[i] = start + i · step. */
+/** Computes output[i] = start + i · step. */
 export interface FillLaunch {
   output: TensorInfo;
   size: number;
@@ -76,7 +79,7 @@ export interface FillLaunch {
 }
 
 /**
- * output[batch, outer, i, …] = x[batch, outer, index i of the batch, …]; zero for an index outside of x.
+ * Computes output[batch, outer, i, …] = x[batch, outer, index i of the batch, …]; zeros for an index outside x.
  */
 export interface GatherLaunch {
   /** [batch, outer, dimSize, sliceSize] */
@@ -85,7 +88,7 @@ export interface GatherLaunch {
   indices: TensorInfo;
   /** [batch, outer, indexCount, sliceSize] */
   output: TensorInfo;
-  /** Of an index, in slices: [1] where it is a position along the axis. */
+  /** Strides of the coordinates of an index, in slices; [1] for a position along the axis. */
   strides: number[];
   batchSize: number;
   outerSize: number;
@@ -94,13 +97,13 @@ export interface GatherLaunch {
   sliceSize: number;
 }
 
-/** output[batch] = activation(a[batch] · b[batch] + bias), all float32 of one storage type. */
+/** Computes output[batch] = activation(a[batch] · b[batch] + bias). All are float32 of one storage type. */
 export interface MatMulLaunch {
   a: TensorInfo;
   b: TensorInfo;
   bias: TensorInfo | undefined;
   output: TensorInfo;
-  /** Batches, with strides of `a` and of `b`. */
+  /** Batch axes, with the strides of `a` and `b`. */
   batch: Walk;
   rows: number;
   columns: number;
@@ -109,19 +112,19 @@ export interface MatMulLaunch {
   transposeA: boolean;
   /** Whether `b` is [columns, depth]. */
   transposeB: boolean;
-  /** 0: one number for all columns. */
+  /** 0: one bias for all columns. */
   biasStride: 0 | 1;
   /** A {@link MatMulActivation}. */
   activation: number;
-  /** Of leakyrelu. */
+  /** Slope of leakyrelu. */
   slope: number;
 }
 
-/** output[…, j] = onValue where j is the index, else offValue. */
+/** Computes output[…, j] = j == index ? onValue : offValue. */
 export interface OneHotLaunch {
   indices: TensorInfo;
   output: TensorInfo;
-  /** Indices. */
+  /** Number of indices. */
   count: number;
   depth: number;
   onValue: number;
@@ -133,15 +136,15 @@ export interface ReduceLaunch {
   operation: number;
   x: TensorInfo;
   output: TensorInfo;
-  /** Axes that stay, with the strides of x. */
+  /** The remaining axes, with strides of x. */
   kept: Walk;
-  /** Axes that go, with the strides of x. */
+  /** The reduced axes, with strides of x. */
   reduced: Walk;
   outputSize: number;
   reduceSize: number;
 }
 
-/** Positions of the largest or smallest elements of rows, the first of equals. */
+/** Positions of each row's largest or smallest element; the first of equal ones. */
 export interface ArgReduceLaunch {
   x: TensorInfo;
   output: TensorInfo;
@@ -150,14 +153,14 @@ export interface ArgReduceLaunch {
   smallest: boolean;
 }
 
-/** output[i] = condition[i / repeats] ? t[i] : e[i]. */
+/** Computes output[i] = condition[i / repeats] ? t[i] : e[i]. */
 export interface SelectLaunch {
   condition: TensorInfo;
   t: TensorInfo;
   e: TensorInfo;
   output: TensorInfo;
   size: number;
-  /** Elements that one condition decides. */
+  /** Elements per condition. */
   repeats: number;
 }
 
@@ -169,7 +172,9 @@ export interface SoftmaxLaunch {
   length: number;
 }
 
-/** The k largest elements of rows, in order, the first of equals first, and their positions. */
+/**
+ * The k largest elements of each row in descending order, with their positions; of equal ones, the first comes first.
+ */
 export interface TopKLaunch {
   x: TensorInfo;
   values: TensorInfo;
@@ -180,8 +185,8 @@ export interface TopKLaunch {
 }
 
 /**
- * Writes slices to the places that indices name. Without `tensor` those of one place add up, in their order, to zeros;
- * with it the last of them takes the place of its slice. What lies outside of the output is left out.
+ * Scatters slices to indices. Without `tensor`, updates of one slice are added in order, starting from zero; with it,
+ * the last update replaces its slice. Indices outside the output are ignored.
  */
 export interface ScatterLaunch {
   /** Like the output, or none. */
@@ -192,16 +197,16 @@ export interface ScatterLaunch {
   updates: TensorInfo;
   /** [slices, sliceSize] */
   output: TensorInfo;
-  /** Of an index, in slices. */
+  /** Strides of the coordinates of an index, in slices. */
   strides: number[];
   count: number;
   sliceSize: number;
   slices: number;
 }
 
-/** Draws events of each row by their probabilities. */
+/** Draws samples from the distribution of each row. */
 export interface MultinomialLaunch {
-  /** Of shape [rows, events]: logits, or probabilities where they are normalized. */
+  /** [rows, events]: logits, or probabilities if `isNormalized`. */
   logits: TensorInfo;
   /** int32 [rows, samples] */
   output: TensorInfo;
@@ -209,7 +214,7 @@ export interface MultinomialLaunch {
   events: number;
   samples: number;
   isNormalized: boolean;
-  /** Of the random numbers; any number. */
+  /** Seed of the random numbers; any number. */
   seed: number;
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { AttentionError } from '@attention-js/core';
 import { loadAddon } from './load_addon.ts';
 
-test('takes the first candidate that there is', () => {
+test('loads the first candidate that exists', () => {
   const candidates = ['/nowhere/a.node', 'node:path', 'node:fs'].map((specifier) => ({ specifier, fix: '' }));
   expect(loadAddon('name', candidates, import.meta.url)).toHaveProperty('basename');
 });

@@ -1,20 +1,20 @@
-import * as nodeModule from 'node:module'; // a bundle's banner often declares createRequire itself
+import * as nodeModule from 'node:module'; // a bundle's banner may declare createRequire itself
 import { AttentionError } from '@attention-js/core';
 
-/** Where the addon may be. */
+/** A possible location of the addon. */
 export interface AddonCandidate {
-  /** What is passed to `require`. */
+  /** The argument of `require`. */
   specifier: string;
-  /** What to do when it is not there. */
+  /** How to get the addon if it is missing. */
   fix: string;
 }
 
 /**
- * Loads the first addon that there is.
+ * Loads the first addon that exists.
  *
  * @param backendName Name of the backend, for errors.
- * @param from `import.meta.url` of the backend's module: packages are looked for from there.
- * @throws AttentionError `ERR_ADDON_MISSING`, with what was tried and what fixes it.
+ * @param from `import.meta.url` of the backend's module, from which packages are resolved.
+ * @throws AttentionError `ERR_ADDON_MISSING`, listing each attempt and its fix.
  */
 export function loadAddon(backendName: string, candidates: readonly AddonCandidate[], from: string): unknown {
   const require = nodeModule.createRequire(from);

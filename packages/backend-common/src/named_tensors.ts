@@ -1,9 +1,9 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
-/** The name of a tensor without the `?` of those that may be left out. */
+/** A tensor's name without the `?` that marks optional ones. */
 export type TensorName<Name extends string> = Name extends `${infer Required}?` ? Required : Name;
 
-/** Tensors by name; those with a `?` after their name may be `undefined`. */
+/** Tensors by name; those marked with `?` may be `undefined`. */
 export type NamedTensors<Name extends string> = {
   readonly [Each in Name as TensorName<Each>]: Each extends `${string}?`
     ? TensorInfo | undefined

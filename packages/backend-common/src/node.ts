@@ -1,4 +1,5 @@
-// What a backend needs in Node: importing it makes flags begin with the environment variables of their names.
+// The Node-only parts of a backend. Importing this module initializes flags from environment variables of the same
+// names.
 import { setEnvironment } from './environment.ts';
 
 setEnvironment(process.env);

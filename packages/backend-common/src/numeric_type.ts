@@ -1,2 +1,2 @@
-/** dtypes that kernels of a device work on. */
+/** The dtypes that device kernels support. */
 export type NumericType = 'float32' | 'int32' | 'bool';

@@ -82,7 +82,7 @@ describe('pack', () => {
     expect(pack(paramsTable('A', { a: 'uint64' }), { a: value }).getBigUint64(0, true)).toBe(BigInt(value));
   });
 
-  test('starts where it is told to', () => {
+  test('writes at the given offset', () => {
     const view = pack(rmsNorm, { rows: 7, width: 3, epsilon: 0.5, addUnitOffset: true }, 16);
     expect(Array.from({ length: 4 }, (_, i) => view.getInt32(4 * i, true))).toEqual([0, 0, 0, 0]);
     expect(view.getBigInt64(16, true)).toBe(7n);
@@ -91,7 +91,7 @@ describe('pack', () => {
     expect(view.getUint32(32, true)).toBe(1);
   });
 
-  test('overwrites all of an array that was longer before', () => {
+  test('overwrites the whole array if the previous one was longer', () => {
     const table = paramsTable('A', { shape: 'int64[3]' });
     const view = pack(table, { shape: [4, 5, 6] });
     table.pack(view, 0, { shape: [7] });
@@ -126,7 +126,7 @@ describe('pack', () => {
   });
 });
 
-describe('wrong values are errors of TypeScript, and of JavaScript', () => {
+describe('wrong values are type errors, and also throw', () => {
   test('a missing field', () => {
     expectError(
       // @ts-expect-error a field is missing
@@ -138,16 +138,16 @@ describe('wrong values are errors of TypeScript, and of JavaScript', () => {
 
   test('a number for a boolean', () => {
     expectError(
-      // @ts-expect-error a number is no boolean
+      // @ts-expect-error a number is not a boolean
       () => pack(rmsNorm, { rows: 7, width: 3, epsilon: 0.5, addUnitOffset: 1 }),
       'ERR_DTYPE',
       /^\[RmsNormParams\] addUnitOffset: expected a boolean, received number$/,
     );
   });
 
-  test('a text for a number', () => {
+  test('a string for a number', () => {
     expectError(
-      // @ts-expect-error a text is no number
+      // @ts-expect-error a string is not a number
       () => pack(rmsNorm, { rows: '7', width: 3, epsilon: 0.5, addUnitOffset: true }),
       'ERR_DTYPE',
       /^\[RmsNormParams\] rows: expected a number, received string$/,
@@ -156,7 +156,7 @@ describe('wrong values are errors of TypeScript, and of JavaScript', () => {
 
   test('a number for an array', () => {
     expectError(
-      // @ts-expect-error a number is no array
+      // @ts-expect-error a number is not an array
       () => pack(paramsTable('A', { shape: 'int64[2]' }), { shape: 1 }),
       'ERR_DTYPE',
       /^\[A\] shape: expected an array, received number$/,

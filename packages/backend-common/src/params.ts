@@ -2,35 +2,36 @@ import { AttentionError } from '@attention-js/core';
 import { toSnakeCase } from './snake_case.ts';
 
 /**
- * Scalars of a parameter struct. `int64` and `uint64` lie at multiples of 8 bytes and take integers up to 2⁵³; the others
- * have 4 bytes. A `bool` has 4 bytes too, 0 or 1, because WGSL has no smaller one: `bool32` in C++, `uint` in a shader.
+ * Scalar types of a parameter struct. `int64` and `uint64` are aligned to 8 bytes and take integers up to 2⁵³; the
+ * others have 4 bytes. A `bool` also has 4 bytes, 0 or 1, because WGSL has no smaller type: it is `bool32` in C++ and
+ * `uint` in a shader.
  */
 export type ScalarType = 'bool' | 'int32' | 'uint32' | 'float32' | 'int64' | 'uint64';
 
 /** A scalar, or an array of fixed length: `int64[6]`. */
 export type FieldType = ScalarType | `${ScalarType}[${number}]`;
 
-/** Fields of a struct in the order in which C++ declares them. */
+/** Fields of a struct in the order of its C++ declaration. */
 export type ParamFields = Readonly<Record<string, FieldType>>;
 
-/** The value of a scalar in JavaScript. */
+/** The JavaScript type of a scalar. */
 export type ScalarValue<Type> = Type extends 'bool' ? boolean : number;
 
-/** The value of a field in JavaScript. */
+/** The JavaScript type of a field. */
 export type FieldValue<Type extends FieldType> = Type extends `${infer Scalar}[${number}]`
   ? readonly ScalarValue<Scalar>[]
   : ScalarValue<Type>;
 
-/** A value for each field. An array may be shorter than its field: zeros follow. */
+/** Values of all fields. An array may be shorter than its field; the rest is filled with zeros. */
 export type ParamValues<Fields extends ParamFields> = {
   readonly [Name in keyof Fields]: FieldValue<Fields[Name]>;
 };
 
-/** Where a field lies. */
+/** A field and its offset. */
 interface Field {
   name: string;
   type: ScalarType;
-  /** Elements of an array; `undefined` for a scalar. */
+  /** Length of an array; `undefined` for a scalar. */
   length: number | undefined;
   offset: number;
 }
@@ -47,18 +48,18 @@ const BYTES: Readonly<Record<ScalarType, number>> = {
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
 /**
- * A struct of parameters, laid out as C++, CUDA and Metal lay out one with these fields. The packer writes it; the native
- * side describes its own struct in the form of {@link layout}, which {@link checkLayout} compares.
+ * A parameter struct with the layout that C++, CUDA and Metal give these fields. It packs values; {@link checkLayout}
+ * compares its {@link layout} with the one that the native code describes.
  */
 export class ParamsTable<Fields extends ParamFields = ParamFields> {
   /** Name of the C++ struct. */
   readonly structName: string;
   readonly byteLength: number;
-  /** `rows:int64@0,add_unit_offset:bool@8,shape:int64[6]@16;size=64`: names as C++ has them, and offsets in bytes. */
+  /** `rows:int64@0,add_unit_offset:bool@8,shape:int64[6]@16;size=64`: names in snake_case, and offsets in bytes. */
   readonly layout: string;
   readonly #fields: readonly Field[];
 
-  /** @internal Made by {@link paramsTable}. */
+  /** @internal Use {@link paramsTable}. */
   constructor(structName: string, fields: Fields) {
     let offset = 0;
     let alignment = 1;
@@ -88,10 +89,10 @@ export class ParamsTable<Fields extends ParamFields = ParamFields> {
   }
 
   /**
-   * Writes the struct at `byteOffset`, little-endian. What lies between fields keeps its bytes.
+   * Writes the struct at `byteOffset`, little-endian. Padding bytes are not written.
    *
-   * @throws AttentionError `ERR_RANGE` for an integer that the field's type cannot hold, and for an array that is too
-   * long; `ERR_DTYPE` for what is no number, boolean or array.
+   * @throws AttentionError `ERR_RANGE` if an integer does not fit in its field or an array is too long; `ERR_DTYPE` if
+   * a value is not a number, boolean or array as required.
    */
   pack(view: DataView, byteOffset: number, values: ParamValues<Fields>): void {
     const given = values as Readonly<Record<string, unknown>>;
@@ -151,11 +152,11 @@ export class ParamsTable<Fields extends ParamFields = ParamFields> {
 }
 
 /**
- * The table of an op's parameters, written once, beside the op's kernel:
+ * The table of an op's parameters, defined once beside the op's kernel:
  * `paramsTable('RmsNormParams', { rows: 'int64', width: 'int32', epsilon: 'float32', addUnitOffset: 'bool' })`.
  *
  * @param structName Name of the struct in C++.
- * @param fields Fields in its order; their names there are in snake_case.
+ * @param fields Fields in the order of the C++ struct, where their names are in snake_case.
  */
 export function paramsTable<const Fields extends ParamFields>(
   structName: string,
@@ -165,11 +166,11 @@ export function paramsTable<const Fields extends ParamFields>(
 }
 
 /**
- * Compares a table with the layout that native code declares, in the form of {@link ParamsTable.layout}.
+ * Checks a table against the layout that native code describes, in the format of {@link ParamsTable.layout}.
  *
  * @param operation Name of the op, for errors.
- * @throws AttentionError `ERR_ADDON_MISSING`, naming the op, the first field that differs, expected and received: the
- * native code was not built from the same sources.
+ * @throws AttentionError `ERR_ADDON_MISSING` with the op, the first field that differs, expected and received: the
+ * native code was built from other sources.
  */
 export function checkLayout(operation: string, table: ParamsTable, received: string): void {
   if (table.layout === received) return;

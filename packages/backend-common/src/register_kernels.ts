@@ -6,7 +6,7 @@ import type { BackendInfo } from './cpu_fallback.ts';
 import { tfjsKernels } from './tfjs_kernels/index.ts';
 import type { TfjsKernel } from './tfjs_kernels/tfjs_kernel.ts';
 
-/** tfjs's `cpu` kernel takes over what `kernel` does not serve. */
+/** Runs tfjs's `cpu` kernel if `run` does not support a call. */
 function withFallback({ kernelName, run }: TfjsKernel, cpuKernel: KernelFunc | undefined): KernelFunc {
   return (call) => {
     const { inputs, attrs, backend } = call;
@@ -21,9 +21,9 @@ function withFallback({ kernelName, run }: TfjsKernel, cpuKernel: KernelFunc | u
 }
 
 /**
- * Registers kernels for a backend that are made of its launches, in place of the cpu fallbacks.
+ * Registers kernels built from a backend's launches, replacing its cpu fallbacks.
  *
- * @param without Names of tfjs's kernels that are left to the CPU.
+ * @param without Names of kernels to leave on the CPU.
  */
 export function registerTfjsKernels(
   backend: BackendInfo,

@@ -19,7 +19,7 @@ function isNumeric(dtype: DataType): dtype is NumericType {
   return dtype in arrayTypes;
 }
 
-/** Bytes of `size` elements as they are stored. */
+/** Bytes of `size` elements in storage. */
 function byteLengthOf(dtype: NumericType, storage: StorageType, size: number): number {
   return dtype === 'float32' ? storageByteLength(storage, size) : size * arrayTypes[dtype].BYTES_PER_ELEMENT;
 }
@@ -28,20 +28,20 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: NumericArray): Uint8Array =
   new Uint8Array(buffer, byteOffset, byteLength);
 
 /**
- * The data behind a data id. tfjs's `cpu` kernels read `values` and `complexTensorInfos`; kernels of the device take
- * `buffer()`. Values that a `cpu` kernel made stay in the memory of JavaScript until the device wants them.
+ * The data behind a data id. tfjs's `cpu` kernels read `values` and `complexTensorInfos`; device kernels use
+ * `buffer()`. Values made by a `cpu` kernel stay in JavaScript memory until the device needs them.
  */
 export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
   readonly dtype: DataType;
   readonly storage: StorageType;
   refCount = 1;
-  /** The storage that finds this data by itself. */
+  /** The {@link TensorDataStorage} for which this object is its own data id. */
   home?: object;
-  /** The parts of a complex tensor, which has no data of its own. */
+  /** Real and imaginary part of a complex tensor, which has no other data. */
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
   readonly #memory: DeviceMemory<Buffer>;
   #holders = 1;
-  /** The elements where there is no buffer; a view of the buffer where memory is shared. */
+  /** The elements, if there is no buffer; a view of the buffer if memory is shared. */
   #values: BackendValues | undefined;
   #buffer: Buffer | undefined;
 
@@ -51,7 +51,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     this.storage = storage;
   }
 
-  /** Data of `size` elements in a new buffer, of undefined content. */
+  /** Uninitialized data of `size` elements in a new buffer. */
   static ofSize<Buffer extends DeviceBuffer>(
     memory: DeviceMemory<Buffer>,
     dtype: NumericType,
@@ -61,7 +61,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return TensorData.inBuffer(memory, dtype, storage, memory.allocate(byteLengthOf(dtype, storage, size)));
   }
 
-  /** Data in a buffer that it takes over. */
+  /** Data in a buffer whose ownership it takes. */
   static inBuffer<Buffer extends DeviceBuffer>(
     memory: DeviceMemory<Buffer>,
     dtype: NumericType,
@@ -73,7 +73,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return data;
   }
 
-  /** Data that takes over `values`; a view of a buffer is copied, since it ends with the buffer. */
+  /** Data that takes ownership of `values`. A view of a buffer is copied, because the buffer may be freed first. */
   static ofValues<Buffer extends DeviceBuffer>(
     memory: DeviceMemory<Buffer>,
     dtype: DataType,
@@ -84,7 +84,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return data;
   }
 
-  /** Data with a copy of `values`, which the caller goes on to own. */
+  /** Data with a copy of `values`, which stay the caller's. */
   static copyOf<Buffer extends DeviceBuffer>(
     memory: DeviceMemory<Buffer>,
     dtype: DataType,
@@ -98,7 +98,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return data;
   }
 
-  /** The same, in the memory of JavaScript until the device wants it. */
+  /** The same, kept in JavaScript memory until the device needs it. */
   static keptCopyOf<Buffer extends DeviceBuffer>(
     memory: DeviceMemory<Buffer>,
     dtype: DataType,
@@ -109,29 +109,32 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return data;
   }
 
-  /** Bytes in the memory of JavaScript. */
+  /** Bytes in JavaScript memory. */
   get hostBytes(): number {
     return ArrayBuffer.isView(this.#values) && !this.#buffer ? this.#values.byteLength : 0;
   }
 
-  /** The elements, for tfjs's `cpu` kernels, which take no block types. */
+  /** The elements, for tfjs's `cpu` kernels, which do not support block types. */
   get values(): BackendValues | undefined {
     if (isBlockStorage(this.storage)) throw blockStorageError(this.storage);
     return this.#elements();
   }
 
-  /** The elements: where memory is shared, of float32, int32 and bool the memory itself, else a copy, widened. */
+  /**
+   * The elements. If memory is shared and the type is float32, int32 or bool, the memory itself; otherwise a copy,
+   * widened to float32.
+   */
   #elements(): BackendValues | undefined {
     const buffer = this.#buffer;
     if (!buffer) return this.#values;
-    const bytes = buffer.bytes(); // waits, which a view at hand does not spare
+    const bytes = buffer.bytes(); // waits for the device, which is necessary even if a view exists
     if (this.#values) return this.#values;
     const values = this.#decode(bytes);
     if (this.#memory.isShared && this.storage === 'float32') this.#values = values;
     return values;
   }
 
-  /** A copy of the elements in the array type of the dtype. */
+  /** A copy of the elements, in the dtype's array type. */
   copyValues(): BackendValues {
     const values = this.#elements();
     if (!isNumeric(this.dtype) || values === undefined) return values as unknown as BackendValues;
@@ -139,12 +142,12 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return isCopy ? values : new arrayTypes[this.dtype](values as NumericArray);
   }
 
-  /** The same, without blocking. Survives the disposal of the tensor. */
+  /** The same, without blocking. Stays valid if the tensor is disposed meanwhile. */
   async readValues(): Promise<BackendValues> {
     return this.#buffer ? this.#decode(await this.readBytes()) : this.copyValues();
   }
 
-  /** A copy of the bytes as they are stored, without blocking. Survives the disposal of the tensor. */
+  /** A copy of the stored bytes, without blocking. Stays valid if the tensor is disposed meanwhile. */
   async readBytes(): Promise<Uint8Array> {
     if (!this.#buffer) return bytesOf(this.#hostValues().slice());
     this.#holders++;
@@ -155,7 +158,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     }
   }
 
-  /** The elements where kernels of the device find them. */
+  /** The device buffer of the elements; uploads them if necessary. */
   buffer(): Buffer {
     if (!this.#buffer) {
       const bytes = bytesOf(this.#hostValues());
@@ -172,12 +175,12 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return this.#buffer;
   }
 
-  /** Whether the elements cannot be had without waiting for the device. */
+  /** Whether reading the elements would wait for the device. */
   get isPending(): boolean {
     return this.#buffer?.isPending ?? false;
   }
 
-  /** Frees the data when no read is under way any more. */
+  /** Frees the data once no read is in progress. */
   release(): void {
     if (--this.#holders > 0) return;
     this.#buffer?.free();
@@ -185,7 +188,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     this.#values = undefined;
   }
 
-  /** What is not in a buffer yet, in the array type of the dtype. */
+  /** The values not yet in a buffer, in the dtype's array type. */
   #hostValues(): NumericArray {
     const { dtype } = this;
     const values = this.#values as NumericArray | undefined;
@@ -198,7 +201,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
     return values instanceof arrayTypes[dtype] ? values : new arrayTypes[dtype](values);
   }
 
-  /** The elements in bytes as they are stored: of narrower storage types a widened copy, else a view. */
+  /** Decodes stored bytes: a widened copy for narrower storage types, otherwise a view. */
   #decode(bytes: Uint8Array): NumericArray {
     if (this.storage !== 'float32') return decodeStorageBytes(bytes, this.storage);
     const { [this.dtype as NumericType]: ArrayType } = arrayTypes;

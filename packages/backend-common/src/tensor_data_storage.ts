@@ -6,8 +6,8 @@ import type { TensorData } from './tensor_data.ts';
 type DataId = TensorInfo['dataId'];
 
 /**
- * Data by data id. Data that the backend makes is its own id, and is found without a map, of which each op would ask a
- * dozen times; only what tfjs moves here from another backend comes with an id.
+ * Maps data ids to data. Data made by the backend is its own id and needs no map lookup, of which each op would do a
+ * dozen; only data that tfjs moves here from another backend has a separate id.
  */
 export class TensorDataStorage<Buffer extends DeviceBuffer> extends DataStorage<TensorData<Buffer>> {
   #made = 0;

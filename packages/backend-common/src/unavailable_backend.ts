@@ -2,7 +2,7 @@ import { AttentionError } from '@attention-js/core';
 import { KernelBackend } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from './device_backend.ts';
 
-/** The methods and accessors of a class and those that it extends, by name. */
+/** The methods and accessors of a class and its base classes, by name. */
 function membersOf(type: object): Map<string, PropertyDescriptor> {
   const members = new Map<string, PropertyDescriptor>();
   for (let prototype = type; prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype)) {
@@ -13,7 +13,7 @@ function membersOf(type: object): Map<string, PropertyDescriptor> {
   return members;
 }
 
-/** Stands in for a backend of class `type` where it cannot be had: every method and accessor throws why. */
+/** A stand-in for a backend of class `type` that is unavailable: every method and accessor throws the reason. */
 export function unavailableBackend(error: AttentionError, type: { prototype: DeviceBackend }): KernelBackend {
   const backend = new KernelBackend();
   for (const [name, member] of membersOf(type.prototype)) {
@@ -23,6 +23,6 @@ export function unavailableBackend(error: AttentionError, type: { prototype: Dev
     };
     Object.defineProperty(backend, name, member.get ? { get: fail } : { value: fail });
   }
-  backend.dispose = () => {}; // tfjs's engine calls it when it is reset
+  backend.dispose = () => {}; // tfjs's engine calls this when it is reset
   return backend;
 }

@@ -4,7 +4,7 @@ import type { AddonCandidate } from '@attention-js/backend-common/node';
 import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
 
-/** Memory that CPU and GPU share. */
+/** Memory shared by CPU and GPU. */
 export interface NativeBuffer {
   readonly __buffer: unique symbol;
 }
@@ -19,28 +19,29 @@ export interface NativePipeline {
   readonly __pipeline: unique symbol;
 }
 
-/** The device, as native/metal/addon.cc exports it. Its errors have a `code` of AttentionError. */
+/** The device, exported by native/metal/addon.cc. Errors carry a `code` of AttentionError. */
 export interface NativeDevice {
-  /** What the device calls itself. */
+  /** The device's name. */
   readonly name: string;
   /** Whether this is the emulator, which runs shaders on the CPU. */
   readonly isEmulated: boolean;
-  /** Bytes that the process has allocated on the device, and that Metal recommends it to stay below. */
+  /** Bytes that this process has allocated on the device, and Metal's recommended limit. */
   memory(): { allocated: number; recommended: number };
-  /** Makes a buffer of undefined content. */
+  /** Allocates an uninitialized buffer. */
   makeBuffer(byteLength: number): NativeBuffer;
   /**
-   * The buffer's memory itself. One ArrayBuffer per buffer: it is detached when the buffer is freed. `ERR_UNSUPPORTED` for
-   * one that is longer than this version of Node allows (4 GiB before Node 22).
+   * The buffer's memory itself, as the same ArrayBuffer on every call, which is detached when the buffer is freed.
+   * Throws `ERR_UNSUPPORTED` if the buffer is longer than an ArrayBuffer may be in this version of Node (4 GiB before
+   * Node 22).
    */
   contents(buffer: NativeBuffer): ArrayBuffer;
-  /** Sets every byte of the buffer. Wait for the device before. */
+  /** Sets every byte of the buffer. Wait for the device first. */
   fillBuffer(buffer: NativeBuffer, byte: number): void;
-  /** Copies `bytes` to the beginning of the buffer. Wait for the device before. */
+  /** Copies `bytes` to the start of the buffer. Wait for the device first. */
   writeBuffer(buffer: NativeBuffer, bytes: Uint8Array): void;
-  /** Fills `bytes` from the beginning of the buffer. Wait for the device before. */
+  /** Fills `bytes` from the start of the buffer. Wait for the device first. */
   readBuffer(buffer: NativeBuffer, bytes: Uint8Array): void;
-  /** Frees the buffer as soon as nothing that was dispatched uses it; detaches its ArrayBuffer at once. */
+  /** Frees the buffer once no dispatched work uses it. Detaches its ArrayBuffer immediately. */
   freeBuffer(buffer: NativeBuffer): void;
   /** Compiles shader source; `name` appears in errors. */
   makeLibrary(name: string, source: string): NativeLibrary;
@@ -50,7 +51,7 @@ export interface NativeDevice {
     functionName: string,
     constants: Readonly<Record<string, boolean | number>>,
   ): NativePipeline;
-  /** Runs a pipeline after all that was dispatched before. `grid`: threadgroups x, y, z, then threads x, y, z. */
+  /** Runs a pipeline after all work dispatched before. `grid`: threadgroups x, y, z, then threads x, y, z. */
   dispatch(
     pipeline: NativePipeline,
     buffers: readonly NativeBuffer[],
@@ -58,13 +59,13 @@ export interface NativeDevice {
     grid: readonly number[],
     threadgroupBytes: number,
   ): void;
-  /** Blocks until all that was dispatched is done. */
+  /** Blocks until all dispatched work is complete. */
   wait(): void;
-  /** Resolves when all that was dispatched before the call is done. */
+  /** Resolves when all work dispatched before the call is complete. */
   waitAsync(): Promise<void>;
 }
 
-/** Where the emulator finds its headers and keeps compiled shaders; see emulator/metal/emulated_device.h. */
+/** The emulator's folders of headers and compiled shaders; see emulator/metal/emulated_device.h. */
 interface EmulatorOptions {
   cacheFolder: string;
   sourceFolder: string;
@@ -88,7 +89,7 @@ const candidates: readonly AddonCandidate[] = [
   { specifier: PLATFORM_PACKAGE, fix: `npm install ${PLATFORM_PACKAGE} (on a Mac with Apple silicon)` },
 ];
 
-/** The emulator exists for tests, where no Mac is at hand; nothing else shall run on it without being told to. */
+/** The emulator is for tests on machines other than Macs, so it must be requested explicitly. */
 const wantsEmulator = (): boolean => process.env.ATTENTION_METAL_EMULATOR === '1';
 
 /**

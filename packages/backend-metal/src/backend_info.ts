@@ -1,6 +1,6 @@
 import type { BackendInfo } from '@attention-js/backend-common';
 
-/** This backend, for tfjs and for messages. */
+/** Names of this backend, for tfjs and for messages. */
 export const backendInfo: BackendInfo = {
   name: 'metal',
   kernelTerm: 'Metal shader',

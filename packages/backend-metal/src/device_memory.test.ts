@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { NativeBuffer, NativeDevice } from './addon.ts';
 import { MetalMemory } from './device_memory.ts';
 
-/** A device whose work ends when the test says so. */
+/** A device whose work completes when the test says so. */
 function makeDevice() {
   const freed: NativeBuffer[] = [];
   let finish!: () => void;
@@ -18,7 +18,7 @@ function makeDevice() {
   return { memory: new MetalMemory(device), freed, finish };
 }
 
-test('a read that is under way outlives the disposal of all memory', async () => {
+test('a read in progress survives the disposal of all memory', async () => {
   const { memory, freed, finish } = makeDevice();
   const [read, other] = [memory.allocate(64), memory.allocate(64)];
   memory.use([read, other]);
@@ -29,7 +29,7 @@ test('a read that is under way outlives the disposal of all memory', async () =>
   expect(freed).toEqual([other.native, read.native]);
 });
 
-test('a read leaves the buffer alone while the memory is in use', async () => {
+test('a read does not free the buffer while the memory is in use', async () => {
   const { memory, freed, finish } = makeDevice();
   const buffer = memory.allocate(64);
   memory.use([buffer]);

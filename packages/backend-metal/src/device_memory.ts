@@ -1,16 +1,16 @@
 import type { DeviceBuffer, DeviceMemory } from '@attention-js/backend-common';
 import type { NativeBuffer, NativeDevice } from './addon.ts';
 
-/** ArrayBuffers that are a buffer's own memory: what is made of them is gone when the buffer is freed. */
+/** ArrayBuffers that are a device buffer's memory: views of them become invalid when the buffer is freed. */
 const sharedMemory = new WeakSet<object>();
 
-/** Memory that CPU and GPU share. */
+/** A buffer in memory shared by CPU and GPU. */
 export class MetalBuffer implements DeviceBuffer {
   readonly native: NativeBuffer;
   readonly byteLength: number;
   /** Number of the last dispatch that used the buffer. */
   lastUse = 0;
-  /** Reads that are under way. */
+  /** Number of reads in progress. */
   readers = 0;
   readonly #memory: MetalMemory;
   #contents: ArrayBuffer | undefined;
@@ -25,7 +25,7 @@ export class MetalBuffer implements DeviceBuffer {
     return this.#memory.isPending(this);
   }
 
-  /** The bytes themselves, once the device is done with them. */
+  /** The memory itself, after the device is done with it. */
   bytes(): Uint8Array {
     this.#memory.waitFor(this);
     if (!this.#contents) {
@@ -53,18 +53,18 @@ export class MetalBuffer implements DeviceBuffer {
     this.#memory.device.fillBuffer(this.native, byte);
   }
 
-  /** Frees the memory; what was dispatched with it still runs. */
+  /** Frees the memory. Work already dispatched with it still completes. */
   free(): void {
     this.#memory.free(this);
   }
 }
 
-/** The buffers of a device, and what was dispatched to it: the two that a read has to bring together. */
+/** Tracks the buffers of a device and the dispatches that use them, so that reads wait only if necessary. */
 export class MetalMemory implements DeviceMemory<MetalBuffer> {
   readonly backendName = 'metal';
   readonly isShared = true;
   readonly device: NativeDevice;
-  /** Bytes in buffers. */
+  /** Total bytes of all buffers. */
   byteLength = 0;
   #peak = 0;
   readonly #buffers = new Set<MetalBuffer>();
@@ -84,7 +84,7 @@ export class MetalMemory implements DeviceMemory<MetalBuffer> {
     return buffer;
   }
 
-  /** Bytes by which the most that was in buffers since the call before exceeds what is in them now. */
+  /** Bytes by which peak use since the previous call exceeds current use. */
   takeGrowth(): number {
     const growth = this.#peak - this.byteLength;
     this.#peak = this.byteLength;
@@ -105,14 +105,14 @@ export class MetalMemory implements DeviceMemory<MetalBuffer> {
     this.device.freeBuffer(buffer.native);
   }
 
-  /** Frees all buffers; those that are being read follow when they were. */
+  /** Frees all buffers; those being read are freed afterwards. */
   dispose(): void {
     this.wait();
     this.#isDisposed = true;
     for (const buffer of this.#buffers) if (buffer.readers === 0) this.free(buffer);
   }
 
-  /** What `read` returns once the device is done with `buffer`, which stays until then, whatever is disposed of. */
+  /** Calls `read` once the device is done with `buffer`, which is kept until then even if it is disposed. */
   async whenDone<T>(buffer: MetalBuffer, read: () => T): Promise<T> {
     buffer.readers++;
     try {
@@ -124,7 +124,7 @@ export class MetalMemory implements DeviceMemory<MetalBuffer> {
     }
   }
 
-  /** Notes that what is dispatched next uses these buffers. */
+  /** Records that the next dispatch uses these buffers. */
   use(buffers: readonly MetalBuffer[]): void {
     this.#dispatched++;
     for (const buffer of buffers) buffer.lastUse = this.#dispatched;

@@ -3,8 +3,8 @@ import type { Launch } from './launch.ts';
 const MAX_THREADS = 256;
 
 /**
- * A grid for shaders whose threads walk along x in strides of the grid: enough threads for `items` of work, of which a
- * thread takes about `itemsPerThread`, in each of `rows` along y.
+ * A grid for shaders with grid-stride loops along x: enough threads for `items`, about `itemsPerThread` each, in each
+ * of `rows` rows along y.
  */
 export function stridedGrid(
   items: number,
@@ -16,7 +16,7 @@ export function stridedGrid(
   return { threadgroups: [Math.ceil(wanted / threads), rows, 1], threads: [threads, 1, 1] };
 }
 
-/** Elements in one access of the shaders' vectorized paths; those need rows of a multiple of it. */
+/** Elements per access in the shaders' vectorized paths, which require row lengths that are a multiple of it. */
 export const PACK = 8;
 
 /** Whether all of `lengths` are multiples of {@link PACK}. */

@@ -4,16 +4,16 @@ export type FunctionConstants = Readonly<Record<string, boolean | number>>;
 /** Sizes in x, y and z. */
 export type Size3 = readonly [x: number, y: number, z: number];
 
-/** How a kernel is run. */
+/** The variant, function constants and grid of a launch. */
 export interface Launch {
-  /** What follows the function's name and `_` in its `[[host_name]]`: types, for instance. Left out: nothing. */
+  /** Suffix of the function's `[[host_name]]`, after `_`; for instance types. Default: none. */
   variant?: string;
-  /** Function constants; each set of values is compiled once. */
+  /** Function constants. Each set of values is compiled once. */
   constants?: FunctionConstants;
-  /** Threadgroups of the grid. If one of them is 0, nothing is run. */
+  /** Threadgroups in the grid. If one is 0, nothing is launched. */
   threadgroups: Size3;
-  /** Threads of a threadgroup. */
+  /** Threads per threadgroup. */
   threads: Size3;
-  /** Bytes of the argument `threadgroup T* [[threadgroup(0)]]`. */
+  /** Bytes of threadgroup memory for the argument `threadgroup T* [[threadgroup(0)]]`. */
   threadgroupBytes?: number;
 }

@@ -18,28 +18,28 @@ import type { ShaderKernel } from './shader_kernel.ts';
 import { ShaderLibrary } from './shader_library.ts';
 import { inlineHeaders, shaderSource } from './shader_source.ts';
 
-/** What a backend is made with. */
+/** Options of a backend, for tests. */
 export interface MetalOptions {
-  /** Parts into which attention splits the keys; left out, the grid decides. */
+  /** Number of splits of the keys in attention. Default: chosen by the grid. */
   splits?: number;
 }
 
 /**
- * tfjs on an Apple GPU. Tensors live in memory that CPU and GPU share: shaders and tfjs's own `cpu` kernels work on the
- * same bytes. Kernels reach it with {@link makeOutput} and {@link run}.
+ * tfjs on an Apple GPU. Tensors live in memory shared by CPU and GPU, so shaders and tfjs's `cpu` kernels use the same
+ * bytes. Kernels use {@link makeOutput} and {@link run}.
  */
 export class MetalBackend extends DeviceBackend<MetalBuffer> {
   /** @internal */
   readonly launches: Launches = launches;
-  /** @internal Parts into which attention splits the keys. */
+  /** @internal Number of splits of the keys in attention. */
   readonly splits: number | undefined;
   readonly #device: NativeDevice;
   readonly #memory: MetalMemory;
   readonly #libraries = new Map<string, ShaderLibrary>();
-  /** Bound in place of tensors that were left out. */
+  /** Bound in place of omitted tensors. */
   readonly #absentTensor: MetalBuffer;
 
-  /** @internal The package makes the one instance. */
+  /** @internal The package creates the instances. */
   constructor(device: NativeDevice, { splits }: MetalOptions = {}) {
     const memory = new MetalMemory(device);
     super(memory);
@@ -49,33 +49,33 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
     this.#absentTensor = memory.allocate(16);
   }
 
-  /** What the device calls itself. */
+  /** The device's name. */
   get deviceName(): string {
     return this.#device.name;
   }
 
-  /** The GPU's memory: of the working set that Metal recommends, what the process has not allocated. */
+  /** The GPU's memory: Metal's recommended working set, and the part of it that the process has not allocated. */
   memoryInfo(): DeviceMemoryInfo | undefined {
     if (this.#device.isEmulated) return undefined;
     const { allocated, recommended } = this.#device.memory();
     return { free: recommended - allocated - this.#memory.takeGrowth(), total: recommended };
   }
 
-  /** The name that a tensor's or a storage type's elements have in a shader: `float`, `half`, `bfloat` or `int`. */
+  /** The Metal type of a tensor's or a storage type's elements: `float`, `half`, `bfloat` or `int`. */
   mslType(of: TensorInfo | ElementStorage): string {
     if (typeof of === 'string') return MSL_TYPES[of];
     return of.dtype === 'float32' ? MSL_TYPES[this.elementStorageOf(of.dataId)] : 'int';
   }
 
   /**
-   * Runs a kernel on tensors, after all that was run before. Nothing waits for it but reads.
+   * Runs a kernel on tensors, after all work run before. Only reads wait for it.
    *
    * @param kernel The kernel, and the tables of its tensors and parameters.
    * @param tensors Inputs and outputs by name.
-   * @param params Its other parameters by name.
+   * @param params The other parameters by name.
    * @param launch Variant, function constants and grid.
-   * @throws AttentionError `ERR_RANGE`, `ERR_DTYPE` for parameters that the kernel cannot use, `ERR_DEVICE` for a shader that
-   * does not compile or declares something else, and for a launch that the device cannot do.
+   * @throws AttentionError `ERR_RANGE` or `ERR_DTYPE` for invalid parameters; `ERR_DEVICE` if the shader does not
+   * compile or does not match the tables, or the device does not support the launch.
    */
   run<Name extends string, Fields extends ParamFields>(
     kernel: ShaderKernel<Name, Fields>,
@@ -102,7 +102,7 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
     this.#memory.use(buffers);
   }
 
-  /** The library of a kernel: one for each file of ours, and for each source of others. */
+  /** The library of a kernel: one per file of this package, and per source of users' kernels. */
   #library({ place: { shader, source } }: ShaderKernel): ShaderLibrary {
     const key = source ?? shader;
     let library = this.#libraries.get(key);
@@ -116,7 +116,7 @@ export class MetalBackend extends DeviceBackend<MetalBuffer> {
 }
 
 /**
- * Gives an op its kernel for the backend `metal`. The kernel makes its outputs with {@link MetalBackend.makeOutput} and
- * fills them with {@link MetalBackend.run}.
+ * Registers an op's kernel for the backend `metal`. The kernel creates its outputs with {@link MetalBackend.makeOutput}
+ * and fills them with {@link MetalBackend.run}.
  */
 export const metalKernel: DeviceKernel<MetalBackend> = deviceKernel<MetalBackend>('metal');

@@ -1,6 +1,6 @@
 import type { ElementStorage } from '@attention-js/core';
 
-/** The type that a storage type has in the Metal Shading Language, and in the names of our functions. */
+/** The type of a storage type in the Metal Shading Language and in the names of our functions. */
 export const MSL_TYPES: Readonly<Record<ElementStorage, string>> = {
   float32: 'float',
   float16: 'half',

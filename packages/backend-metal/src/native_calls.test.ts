@@ -17,9 +17,9 @@ describeOnMetal('native calls', () => {
     expect(runNative('threads.js', 'metal', end)).toEqual({ signal: null, status: 0, lastLine: '6 workers' });
   });
 
-  test('memory that is longer than an ArrayBuffer may be is refused to JavaScript, and goes on to work', () => {
+  test('memory too long for an ArrayBuffer cannot be viewed in JavaScript, but shaders can use it', () => {
     const before = metal().memory().numBytesInGPU;
-    // Of undefined content: none of it takes memory.
+    // Uninitialized, so it takes no physical memory.
     const tensor = metal().makeOutput({ shape: [2 ** 30 + 1], dtype: 'float32' });
     const read = (): unknown => {
       try {

@@ -9,7 +9,7 @@ import { backend_util, registerBackend } from '@tensorflow/tfjs-core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import { openDevice } from './addon.ts';
 import { backendInfo } from './backend_info.ts';
-import { LEFT_TO_CPU } from './launches/index.ts';
+import { CPU_ONLY_KERNELS } from './launches/index.ts';
 import { MetalBackend } from './metal_backend.ts';
 import type { MetalOptions } from './metal_backend.ts';
 import { VERSION } from './version.ts';
@@ -21,7 +21,7 @@ function makeBackend(options: MetalOptions): KernelBackend {
       backend_util.warn('[metal] shaders run on the CPU, on the emulator, which is for tests only');
     return new MetalBackend(device, options);
   } catch (error) {
-    // tfjs would swallow what a factory throws, and go on with another backend.
+    // If a factory throws, tfjs silently continues with another backend, so return one that throws.
     if (error instanceof AttentionError) return unavailableBackend(error, MetalBackend);
     throw error;
   }
@@ -30,12 +30,12 @@ function makeBackend(options: MetalOptions): KernelBackend {
 /** @internal Registers the device under a name. */
 export function registerDevice(name: string, options: MetalOptions): void {
   const info = { ...backendInfo, name };
-  registerBackend(name, () => makeBackend(options), 0); // priority 0: never chosen without being asked for
+  registerBackend(name, () => makeBackend(options), 0); // priority 0: never chosen automatically
   registerCpuFallbacks(info);
-  registerTfjsKernels(info, { without: LEFT_TO_CPU });
+  registerTfjsKernels(info, { without: CPU_ONLY_KERNELS });
   registerDeviceKernels('metal', name);
 }
 
-// A second copy of this package would replace the kernels of the first one, whose backend tfjs keeps.
+// A second copy of this package would replace the kernels of the first, whose backend tfjs keeps.
 const copy = { name: '@attention-js/backend-metal', version: VERSION, format: 1, url: import.meta.url };
 if (sharedState(copy, () => ({})).isFirst) registerDevice('metal', {});

@@ -89,7 +89,7 @@ describeOnMetal('run', () => {
     expect(affine(x, false, 1)).toEqual([-0.5, 0, 0.5, 1, 1.5]);
   });
 
-  test('gives threadgroup memory, and orders one launch after another', () => {
+  test('provides threadgroup memory, and runs launches in order', () => {
     const x = tf.tensor1d([1, 2, 3, 4]);
     const [once, twice] = [0, 1].map(() => metal().makeOutput({ shape: [4], dtype: 'float32' }));
     metal().run(reverseKernel, { x, y: once }, {}, four);
@@ -98,7 +98,7 @@ describeOnMetal('run', () => {
     expect([...tf.engine().makeTensorFromTensorInfo(twice).dataSync()]).toEqual([1, 2, 3, 4]);
   });
 
-  test('takes what a kernel of cpu computed', () => {
+  test('accepts results of cpu kernels', () => {
     expect(affine(tf.sinh(tf.zeros([2])), false, 1)).toEqual([-1, -1]);
   });
 
@@ -106,7 +106,7 @@ describeOnMetal('run', () => {
     expect(reversing({ threadgroups: [0, 1, 1], variant: 'missing' })).not.toThrow();
   });
 
-  test('refuses what the device cannot do, and names the shader', () => {
+  test('rejects what the device does not support, and names the shader', () => {
     expect(reversing({ variant: 'missing' })).toThrow(refused(/^\[metal\] test shader.*reverse_missing/s));
     expect(reversing({ constants: { unknown: 1 } })).toThrow(refused(/test shader.*unknown/s));
     const brokenSource = source.replace('shared[i] = x[i]', 'shared[i] = z[i]');
@@ -132,12 +132,12 @@ describeOnMetal('run', () => {
     expect(metal().mslType('bfloat16')).toBe('bfloat');
   });
 
-  test('says what it runs on', () => {
+  test('reports its device', () => {
     expect(metal().deviceName).toEqual(expect.any(String));
   });
 });
 
-/** Runs a kernel with these tables on the shader above, or on a changed one. */
+/** Runs a kernel with these tables on the shader above, or on a modified one. */
 function running(
   tensors: readonly string[],
   table: ParamFields,
@@ -175,7 +175,7 @@ describeOnMetal('tables that a shader contradicts', () => {
 
   const names = ['x', 'bias', 'y'];
 
-  test('are found, and agreement is not', () => {
+  test('are detected, and matching declarations pass', () => {
     expect(running(names, fields)).not.toThrow();
   });
 
@@ -238,7 +238,7 @@ describeOnMetal('tables that a shader contradicts', () => {
     );
   });
 
-  test('in the length of an array, which a constant may give', () => {
+  test('in the length of an array, which may be a constant', () => {
     const table = { lengths: 'uint32[4]', count: 'uint32' } as const;
     const options = { name: 'ArrayParams', function: 'arrays', from: arrays(3) };
     expect(running(['y'], table, options)).toThrow(

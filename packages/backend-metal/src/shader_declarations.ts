@@ -10,9 +10,9 @@ const SCALARS: Readonly<Record<string, string>> = {
   ulong: 'uint64',
 };
 
-/** A declaration in a shader that a kernel's tables contradict. */
+/** A difference between a shader's declaration and a kernel's tables. */
 interface Mismatch {
-  /** Where: a struct's field, or the function. */
+  /** The struct's field, or the function. */
   what: string;
   expected: string;
   received: string;
@@ -20,7 +20,7 @@ interface Mismatch {
 
 const withoutComments = (source: string): string => source.replaceAll(/\/\/.*$|\/\*[\s\S]*?\*\//gm, '');
 
-/** The text between the parenthesis at `open` and the one that closes it. */
+/** The text between the parenthesis at `open` and its closing one. */
 function parenthesized(source: string, open: number): string {
   let depth = 0;
   for (let i = open; i < source.length; i++) {
@@ -30,7 +30,7 @@ function parenthesized(source: string, open: number): string {
   return source.slice(open + 1);
 }
 
-/** The names of a function's buffers by index, and the type of the last one if that is a parameter struct. */
+/** A function's buffers by index, with their names and types. */
 function declaredBuffers(source: string, functionName: string): { name: string; type: string }[] | undefined {
   const found = new RegExp(`\\bkernel\\b[\\s\\]]*\\bvoid\\s+${functionName}\\s*\\(`).exec(source);
   if (!found) return undefined;
@@ -44,13 +44,13 @@ function declaredBuffers(source: string, functionName: string): { name: string; 
   return buffers;
 }
 
-/** A number, or a constant that the source gives a number. */
+/** Resolves an array length: a number, or a constant defined in the source. */
 function lengthOf(text: string, source: string): string {
   if (/^\d+$/.test(text)) return text;
   return new RegExp(`\\bconstexpr\\s+\\w+\\s+${text}\\s*=\\s*(\\d+)`).exec(source)?.[1] ?? text;
 }
 
-/** The fields of a struct, `width:uint32`, `shape:uint32[6]`. */
+/** The fields of a struct, in the form `width:uint32` or `shape:uint32[6]`. */
 function declaredFields(source: string, structName: string): string[] | undefined {
   const body = new RegExp(`\\bstruct\\s+${structName}\\s*\\{([^}]*)\\}`).exec(source)?.[1];
   return body
@@ -64,7 +64,7 @@ function declaredFields(source: string, structName: string): string[] | undefine
     });
 }
 
-/** The first that differs of two lists. */
+/** The first difference between two lists. */
 function firstDifference(expected: readonly string[], received: readonly string[]) {
   const count = Math.max(expected.length, received.length);
   for (let i = 0; i < count; i++) {
@@ -79,7 +79,7 @@ function findMismatch(source: string, kernel: ShaderKernel): Mismatch | undefine
   const buffers = declaredBuffers(source, place.function);
   if (!buffers) return { what: place.function, expected: 'a kernel of this name', received: 'none' };
   const wanted = tensorNames.map(toSnakeCase);
-  // Without parameters none are bound.
+  // A kernel without parameters binds no struct.
   if (table.byteLength > 0) wanted.push(`constant ${table.structName}& params`);
   const declared = Array.from(buffers, (buffer) => {
     if (!buffer) return 'nothing';
@@ -99,12 +99,12 @@ function findMismatch(source: string, kernel: ShaderKernel): Mismatch | undefine
 }
 
 /**
- * Compares what a shader declares with a kernel's tables: names and order of its buffers, and names, types, sizes and order of
- * its parameters.
+ * Checks that a shader's declarations match a kernel's tables: names and order of buffers, and names, types, sizes and
+ * order of parameters.
  *
  * @param shader Name of the shader, for errors.
- * @param source Its source, with headers inlined.
- * @throws AttentionError `ERR_DEVICE`, naming shader, place, expected and received.
+ * @param source The shader's source, with headers inlined.
+ * @throws AttentionError `ERR_DEVICE` with the shader, the position, expected and received.
  */
 export function checkDeclarations(shader: string, source: string, kernel: ShaderKernel): void {
   const mismatch = findMismatch(withoutComments(source), kernel);

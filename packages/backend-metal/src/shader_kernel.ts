@@ -1,26 +1,28 @@
 import type { ParamFields, ParamsTable, ParamValues } from '@attention-js/backend-common';
 
-/** Where a kernel is. */
+/** The location of a kernel. */
 export interface ShaderPlace {
-  /** Stem of a file in a folder of kernels/metal, or what errors call `source`. */
+  /** Stem of a file in a folder of kernels/metal; with `source`, a name for errors. */
   shader: string;
   function: string;
-  /** Your own source: Metal Shading Language 3.1. `#include "common/pack.h"` finds the headers of this package. */
+  /**
+   * Your own source, in Metal Shading Language 3.1. It can include this package's headers: `#include "common/pack.h"`.
+   */
   source?: string;
 }
 
-/** A function of a shader, and the bytes of its parameter struct. */
+/** A function of a shader, with the bytes of its parameter struct. */
 export class ShaderKernel<Name extends string = string, Fields extends ParamFields = ParamFields> {
   readonly place: ShaderPlace;
   readonly tensorNames: readonly string[];
   readonly table: ParamsTable<Fields>;
   /** The packed parameters of the last call. */
   readonly block: Uint8Array;
-  /** Never set: tells types which tensors there are. */
+  /** Never set: carries the tensors' names in the type. */
   declare readonly tensors?: Name;
   readonly #view: DataView;
 
-  /** @internal Made by {@link shaderKernel}. */
+  /** @internal Use {@link shaderKernel}. */
   constructor(place: ShaderPlace, tensors: readonly Name[], table: ParamsTable<Fields>) {
     this.place = place;
     this.tensorNames = tensors.map((tensor) => tensor.replace(/\?$/, ''));
@@ -36,14 +38,15 @@ export class ShaderKernel<Name extends string = string, Fields extends ParamFiel
 }
 
 /**
- * Describes a kernel for {@link MetalBackend.run}; when it is first run, its declaration in the shader is compared with this.
+ * Describes a kernel for {@link MetalBackend.run}. Its declaration in the shader is checked against this at the first
+ * run.
  *
  * `shaderKernel('silu_and_mul', ['x', 'output'], paramsTable('GatedActivationParams', { width: 'uint32' }))`
  *
- * @param place Stem of the shader, whose function has the same name, or more of its place.
- * @param tensors Names of the tensors in the order of `[[buffer(0)]]` and up, in camelCase, with a `?` after those that may be
- * left out: a small buffer is bound in their place, which must not be read.
- * @param table The struct that is bound after them, as `constant Params& params`.
+ * @param place Stem of the shader, if its function has the same name; otherwise a {@link ShaderPlace}.
+ * @param tensors Names of the tensors in the order of `[[buffer(0)]]` and up, in camelCase, with `?` after optional
+ * ones. If one is omitted, a small buffer is bound in its place, which the shader must not read.
+ * @param table The struct that is bound after the tensors, as `constant Params& params`.
  */
 export function shaderKernel<const Name extends string, const Fields extends ParamFields>(
   place: string | ShaderPlace,

@@ -3,7 +3,7 @@ import type { FunctionConstants } from './launch.ts';
 import { checkDeclarations } from './shader_declarations.ts';
 import type { ShaderKernel } from './shader_kernel.ts';
 
-/** Shader source, compiled when it is first used; so is each set of function constants. */
+/** Shader source that is compiled at its first use, once per set of function constants. */
 export class ShaderLibrary {
   readonly #name: string;
   readonly #device: NativeDevice;
@@ -19,7 +19,7 @@ export class ShaderLibrary {
     this.#source = source;
   }
 
-  /** @throws AttentionError `ERR_DEVICE` for source that does not compile, or that declares another kernel. */
+  /** @throws AttentionError `ERR_DEVICE` if the source does not compile or does not match the kernel's tables. */
   pipeline(
     kernel: ShaderKernel,
     variant: string | undefined,

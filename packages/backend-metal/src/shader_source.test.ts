@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { inlineHeaders, shaderSource, shaderStems } from './shader_source.ts';
 
-test('puts a header in the place of the first line that includes it', () => {
+test('replaces the first include of a header with its text', () => {
   const header = 'common/pack.h';
   const source = inlineHeaders(`#include "${header}"\nint a;\n#include "${header}"\nint b;\n`);
   expect(source).not.toMatch(/#include "|#pragma once/);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
-/** The published package has the shaders inside; in the repository they lie at its root. */
+/** The published package contains the shaders; in the repository, they are at its root. */
 const folders = ['../kernels/metal/', '../../../kernels/metal/'].map(
   (path) => new URL(path, import.meta.url),
 );
@@ -12,20 +12,20 @@ function read(name: string): string | undefined {
   return file && existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-/** Names of the shaders, `norm/rms_norm.metal`, by stem. */
+/** Paths of the shaders by stem, such as `norm/rms_norm.metal`. */
 const shaders = new Map(
   (folder ? (readdirSync(folder, { recursive: true }) as string[]) : [])
     .filter((name) => name.endsWith('.metal'))
     .map((name) => [/([^/]+)\.metal$/.exec(name)![1], name]),
 );
 
-/** Puts in the place of each `#include "folder/x.h"` the text of our header of that name, each header once. */
+/** Replaces each `#include "folder/x.h"` with the text of that header, once per header. */
 export function inlineHeaders(source: string, included = new Set<string>()): string {
   return source.replace(/^[ \t]*#include[ \t]+"([^"]+)".*$/gm, (line, name: string) => {
     if (included.has(name)) return '';
     included.add(name);
     const header = read(name);
-    // An unknown header is left to the compiler, which names the line.
+    // Leave an unknown header to the compiler, whose error names the line.
     return header === undefined ? line : inlineHeaders(header.replace(/^#pragma once.*$/m, ''), included);
   });
 }
@@ -33,7 +33,7 @@ export function inlineHeaders(source: string, included = new Set<string>()): str
 /** The stems of all shaders in kernels/metal. */
 export const shaderStems: readonly string[] = [...shaders.keys()];
 
-/** The source of the shader STEM.metal in a folder of kernels/metal, with our headers inlined. */
+/** The source of STEM.metal, with our headers inlined. */
 export function shaderSource(stem: string): string {
   const source = read(shaders.get(stem) ?? '');
   if (!source) throw new Error(`no shader ${stem}.metal in ${folders.join(' or ')}`);

@@ -1,2 +1,2 @@
-/** Version of this package, as its package.json has it. */
+/** Version of this package, equal to the one in package.json. */
 export const VERSION = '0.1.0';

@@ -12,19 +12,19 @@ export interface Input {
   storage?: ElementStorage;
 }
 
-/** Largest error of an element beside 1, or beside the element where that is larger. */
+/** Largest error of an element, relative to the larger of 1 and its magnitude. */
 const BOUNDS: Readonly<Record<ElementStorage, number>> = { float32: 1e-5, float16: 2e-3, bfloat16: 1e-2 };
 
 export const STORAGES: readonly ElementStorage[] = ['float32', 'float16', 'bfloat16'];
 
 const random = new Random(7);
 
-/** Normal numbers. */
+/** Normally distributed values. */
 export function normal(shape: number[], storage: ElementStorage = 'float32', scale = 1): Input {
   return { values: random.normal(tf.util.sizeFromShape(shape), scale), shape, storage };
 }
 
-/** Whole numbers from `low` to `high`. */
+/** Integers from `low` to `high`. */
 export function integers(
   shape: number[],
   low: number,
@@ -40,7 +40,7 @@ function makeTensor({ values, shape, dtype = 'float32', storage = 'float32' }: I
   return tensorFromStorage(encodeStorageBytes(Float32Array.from(values), storage), shape, storage);
 }
 
-/** Runs `body` on a backend, and fails where a kernel of tfjs runs on the CPU. */
+/** Runs `body` on a backend, and fails if one of tfjs's kernels falls back to the CPU. */
 function withoutFallback<Result>(backendName: string, body: () => Result): Result {
   const flag = `${backendName.toUpperCase()}_CPU_FALLBACK`;
   tf.env().set(flag, 'error');
@@ -52,9 +52,8 @@ function withoutFallback<Result>(backendName: string, body: () => Result): Resul
 }
 
 /**
- * Runs `op` on `cpu`, which computes in float64 on the rounded inputs, and on the active backend, and expects the same
- * shapes, dtypes and values, and on the active backend the storage type `storage`
- * and no cpu fallback.
+ * Runs `op` on `cpu`, which computes in float64 on the rounded inputs, and on the active backend. Expects the same
+ * shapes, dtypes and values, and from the active backend the storage type `storage` and no cpu fallback.
  */
 export async function expectAsOnCpu(
   inputs: readonly Input[],

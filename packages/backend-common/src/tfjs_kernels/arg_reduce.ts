@@ -5,7 +5,7 @@ import { makeTensor } from './tensors.ts';
 import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 
-const positionOf = (kernelName: string, smallest: boolean): TfjsKernel =>
+const argReduceKernel = (kernelName: string, smallest: boolean): TfjsKernel =>
   tfjsKernel<{ x: TensorInfo }, ArgMaxAttrs>(kernelName, ({ inputs: { x }, attrs, backend }) => {
     const [axis] = util.parseAxisParam(attrs.axis, x.shape);
     return withRowsAlong(backend, x, axis, false, (source) => {
@@ -16,6 +16,6 @@ const positionOf = (kernelName: string, smallest: boolean): TfjsKernel =>
   });
 
 export const argReduceKernels: readonly TfjsKernel[] = [
-  positionOf('ArgMax', false),
-  positionOf('ArgMin', true),
+  argReduceKernel('ArgMax', false),
+  argReduceKernel('ArgMin', true),
 ];

@@ -15,7 +15,7 @@ const FLOATS: NumericType[] = ['float32'];
 
 type OperationName = keyof typeof BinaryOperation;
 
-/** What the operations take, and what they give if that is another type. */
+/** The dtypes that operations accept, and the output's dtype if it differs. */
 const OPERATIONS: Readonly<Record<OperationName, { inputs: NumericType[]; output?: NumericType }>> = {
   Add: { inputs: NUMBERS },
   Atan2: { inputs: FLOATS },
@@ -39,7 +39,10 @@ const OPERATIONS: Readonly<Record<OperationName, { inputs: NumericType[]; output
   Sub: { inputs: NUMBERS },
 };
 
-/** Applies one of the operations to every pair of elements, broadcast. `undefined` for what it does not serve. */
+/**
+ * Applies an operation to every pair of elements, broadcast. Returns `undefined` if the dtypes or shapes are not
+ * supported.
+ */
 export function binary(
   backend: DeviceBackend,
   name: OperationName,
@@ -60,8 +63,8 @@ export function binary(
   return output;
 }
 
-/** An operation as tfjs's kernel of its name. */
-const pairwise = (name: OperationName): TfjsKernel =>
+/** tfjs's kernel of an operation. */
+const binaryKernel = (name: OperationName): TfjsKernel =>
   name === 'Prelu'
     ? tfjsKernel<{ x: TensorInfo; alpha: TensorInfo }, object>(name, ({ inputs: { x, alpha }, backend }) =>
         binary(backend, name, x, alpha),
@@ -85,6 +88,6 @@ const addN = tfjsKernel<TensorInfo[], object>('AddN', ({ inputs: [first, ...othe
 });
 
 export const binaryKernels: readonly TfjsKernel[] = [
-  ...(Object.keys(BinaryOperation) as OperationName[]).map(pairwise),
+  ...(Object.keys(BinaryOperation) as OperationName[]).map(binaryKernel),
   addN,
 ];

@@ -5,7 +5,9 @@ import { isNumeric, isNumericType } from './tensors.ts';
 import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 
-/** On `cpu` a cast to a wider dtype shares its input's memory, of another dtype then. Here it never does. */
+/**
+ * tfjs's `cpu` kernel lets a cast to a wider dtype share its input's memory under another dtype. This one never does.
+ */
 const cast = tfjsKernel<{ x: TensorInfo }, CastAttrs>(
   'Cast',
   ({ inputs: { x }, attrs: { dtype }, backend }) => {

@@ -9,7 +9,7 @@ import { haveOneNumericType, promotedStorage } from './tensors.ts';
 import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 
-/** Joins tensors along `axis` of `shapes`, the shapes that they are taken to have. */
+/** Joins tensors along `axis`, each viewed with its shape in `shapes`. */
 function join(
   backend: DeviceBackend,
   tensors: readonly TensorInfo[],

@@ -6,7 +6,7 @@ import { describeOnDevices } from '../../../core/src/testing/backends.ts';
 
 type Rearrangement = (x: tf.Tensor) => tf.Tensor | tf.Tensor[];
 
-/** Of a tensor [6, 8, 10]. */
+/** Operations on a tensor [6, 8, 10]. */
 const rearrangements: Record<string, Rearrangement> = {
   'a slice': (x) => tf.slice(x, [1, 2, 3], [4, -1, 5]),
   'a slice of rows': (x) => tf.slice(x, 2, 3),
@@ -85,7 +85,7 @@ const rearrangements: Record<string, Rearrangement> = {
   ],
 };
 
-/** Copies, beside the `cpu` backend. */
+/** Compares copies with those of `cpu`. */
 describeOnDevices('copies', () => {
   describe.each(Object.entries(rearrangements))('%s', (_, rearrange) => {
     test.each(STORAGES)('%s', async (storage) => {
@@ -95,7 +95,7 @@ describeOnDevices('copies', () => {
     test('bool', () => expectAsOnCpu([integers([6, 8, 10], 0, 1, 'bool')], rearrange));
   });
 
-  test('large ones', async () => {
+  test('large tensors', async () => {
     await expectAsOnCpu([normal([700, 300])], (x) => [
       tf.transpose(x),
       tf.concat([x, x], 1),
@@ -109,19 +109,19 @@ describeOnDevices('copies', () => {
     });
   });
 
-  test('an index that is known to lie outside is an error', () => {
+  test('an index out of range throws if its value is known', () => {
     const x = tensorFromStorage(encodeStorageBytes(Float32Array.of(1, 2), 'float16'), [2], 'float16');
     expect(() => tf.gather(x, tf.tensor1d([2], 'int32'))).toThrow('2 is not in [0, 1]');
   });
 
-  test('several coordinates that are known to lie outside are an error', () => {
+  test('coordinates out of range throw if their values are known', () => {
     const indices = tf.tensor2d([1, 0, 2, 1], [2, 2], 'int32');
     expect(() => tf.gatherND(tf.ones([2, 3]), indices)).toThrow(
       'Invalid indices: 2,1 does not index into 2,3',
     );
   });
 
-  test('an index that the device computed and lies outside gives zero', () => {
+  test('an index out of range that the device computed gives zero', () => {
     const x = tf.tensor1d([1, 2]);
     const indices = tf.add(tf.tensor1d([0, 1, -3], 'int32'), tf.scalar(1, 'int32'));
     expect([...tf.gather(x, indices).dataSync()]).toEqual([2, 0, 0]);

@@ -6,21 +6,21 @@ import { sizeOf } from '../shapes.ts';
 import { collapse, rowMajorStrides } from './strides.ts';
 import { makeTensor } from './tensors.ts';
 
-/** A part of a tensor, element by element, for a part of another. */
+/** A part of a tensor that is copied to a part of the output. */
 export interface CopyPart {
   x: TensorInfo;
   /** Shape of the part. */
   shape: readonly number[];
   xStrides: number[];
   xOffset?: number;
-  /** Row-major strides of `shape` where left out. */
+  /** Default: row-major strides of `shape`. */
   outputStrides?: number[];
   outputOffset?: number;
 }
 
 /**
- * Makes a tensor of parts of others, on top of what `prepare` writes; `undefined` where a part has more axes than
- * kernels index.
+ * Makes a tensor, lets `prepare` write to it, and copies parts of other tensors into it. Returns `undefined` if a part
+ * exceeds the kernels' limits.
  */
 export function copyParts(
   backend: DeviceBackend,
@@ -42,7 +42,7 @@ export function copyParts(
   return output;
 }
 
-/** A float32 tensor in another storage type, or any tensor as another dtype. */
+/** Converts a float32 tensor to another storage type, or any tensor to another dtype. */
 export function converted(
   backend: DeviceBackend,
   x: TensorInfo,
@@ -59,7 +59,7 @@ export function converted(
   return { ...output, shape: x.shape };
 }
 
-/** Runs `body` with `tensors` in one storage type: converted where they have another. */
+/** Runs `body` with `tensors` in one storage type, converting those of another type. */
 export function withStorage<Result>(
   backend: DeviceBackend,
   tensors: readonly TensorInfo[],
@@ -78,7 +78,7 @@ export function withStorage<Result>(
   return result;
 }
 
-/** `x` with its axes in another order. */
+/** `x` with permuted axes. */
 export function transposed(
   backend: DeviceBackend,
   x: TensorInfo,

@@ -5,7 +5,7 @@ import { makeTensor } from './tensors.ts';
 import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 
-const cumulate = (kernelName: string, product: boolean): TfjsKernel =>
+const cumulateKernel = (kernelName: string, product: boolean): TfjsKernel =>
   tfjsKernel<{ x: TensorInfo }, CumsumAttrs>(kernelName, ({ inputs: { x }, attrs, backend }) => {
     const { exclusive, reverse } = attrs;
     const [axis] = util.parseAxisParam(attrs.axis, x.shape);
@@ -17,4 +17,7 @@ const cumulate = (kernelName: string, product: boolean): TfjsKernel =>
     });
   });
 
-export const cumulateKernels: readonly TfjsKernel[] = [cumulate('Cumsum', false), cumulate('Cumprod', true)];
+export const cumulateKernels: readonly TfjsKernel[] = [
+  cumulateKernel('Cumsum', false),
+  cumulateKernel('Cumprod', true),
+];

@@ -6,12 +6,12 @@ import { describeOnDevices } from '../../../core/src/testing/backends.ts';
 const lengths: Record<string, number> = { b: 3, h: 2, i: 4, j: 5, k: 6, q: 7, d: 8 };
 
 const equations = [
-  // One tensor: its axes in another order, summed over, and as they are.
+  // One tensor: transposed, summed, unchanged.
   'ij->ji',
   'bij->ib',
   'ij->',
   'ij->ij',
-  // Products of matrices, however they lie.
+  // Matrix products in all layouts.
   'ij,jk->ik',
   'ji,jk->ik',
   'ij,kj->ik',
@@ -23,17 +23,18 @@ const equations = [
   'ijk,jki->',
   'i,i->',
   'bi,bi->b',
-  // Products of elements.
+  // Elementwise products.
   'ij,ij->ij',
   'i,j->ji',
   'b,ibj->ibj',
   'ijk,jb->ib',
 ];
 
-/** Sums of products by equation, beside the `cpu` backend. */
+/** Compares einsum with that of `cpu`. */
 describeOnDevices('sums of products', () => {
-  test('an axis of one tensor alone that is summed over', () => {
-    // Of such an axis before the last, tfjs's kernel of `cpu` loses the last.
+  test('a summed axis that only one tensor has', () => {
+    // tfjs's `cpu` kernel gives wrong results if such an axis comes before the last, so the references are computed
+    // here.
     const a = tf.tensor2d([1, 2, 3, 4], [2, 2]);
     const product = tf.einsum('ij,k->ik', a, tf.tensor1d([1, 10, 100]));
     expect(product.arraySync()).toEqual([
@@ -52,7 +53,7 @@ describeOnDevices('sums of products', () => {
           0.3,
         ),
       );
-      const bound = storage === 'bfloat16' ? 2e-2 : undefined; // sums of one tensor are rounded on the way
+      const bound = storage === 'bfloat16' ? 2e-2 : undefined; // intermediate sums are rounded
       await expectAsOnCpu(inputs, (...tensors) => tf.einsum(equation, ...tensors), { storage, bound });
     });
   });

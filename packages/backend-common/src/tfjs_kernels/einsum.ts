@@ -10,13 +10,13 @@ import { haveType } from './tensors.ts';
 import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 
-/** A tensor whose axes have names: the numbers of an equation's letters, those of its output first. */
+/** A tensor whose axes are named by the numbers of the equation's letters; the output's letters come first. */
 interface Term {
   x: TensorInfo;
   axes: readonly number[];
 }
 
-/** What a kernel does with terms; each step returns `undefined` where no kernel of the device serves it. */
+/** The steps of a contraction. Each returns `undefined` if the device's kernels do not support it. */
 class Contraction {
   readonly #backend: DeviceBackend;
   readonly #temporaries: TensorInfo[] = [];
@@ -30,15 +30,17 @@ class Contraction {
     return x;
   }
 
-  /** The term without those of its axes that are not among `wanted`. */
+  /** The term summed over the axes not in `wanted`. */
   sum({ x, axes }: Term, wanted: readonly number[]): Term | undefined {
-    const places = axes.map((_, place) => place).filter((place) => !wanted.includes(axes[place]));
-    if (places.length === 0) return { x, axes };
-    const sum = this.#keep(reduce(this.#backend, 'Sum', x, places));
+    const positions = axes
+      .map((_, position) => position)
+      .filter((position) => !wanted.includes(axes[position]));
+    if (positions.length === 0) return { x, axes };
+    const sum = this.#keep(reduce(this.#backend, 'Sum', x, positions));
     return sum && { x: sum, axes: axes.filter((axis) => wanted.includes(axis)) };
   }
 
-  /** The term with its axes in another order. */
+  /** The term's tensor with its axes in the order of `wanted`. */
   order({ x, axes }: Term, wanted: readonly number[]): TensorInfo | undefined {
     if (util.arraysEqual([...axes], [...wanted])) return x;
     return this.#keep(
@@ -50,12 +52,12 @@ class Contraction {
     );
   }
 
-  /** Elementwise products, along axes that are not summed over. */
+  /** The elementwise product, for equations without summed axes. */
   multiply(terms: readonly Term[], wanted: readonly number[]): Term | undefined {
     const factors = terms.map((term) => {
       const own = wanted.filter((axis) => term.axes.includes(axis));
       const x = this.order(term, own);
-      const lengths = new Map(own.map((axis, place) => [axis, x?.shape[place] ?? 0]));
+      const lengths = new Map(own.map((axis, position) => [axis, x?.shape[position] ?? 0]));
       return x && { ...x, shape: wanted.map((axis) => lengths.get(axis) ?? 1) };
     });
     const [a, b] = factors;
@@ -63,7 +65,7 @@ class Contraction {
     return product && { x: product, axes: wanted };
   }
 
-  /** Sums of products as a product of matrices. */
+  /** The sum of products, as a matrix product. */
   matMul(left: Term, right: Term, summed: readonly number[]): Term | undefined {
     const batch = left.axes.filter((axis) => right.axes.includes(axis) && !summed.includes(axis));
     const rows = left.axes.filter((axis) => !right.axes.includes(axis));
@@ -85,7 +87,7 @@ class Contraction {
     return { x: { ...product, shape: axes.map(lengthOf) }, axes };
   }
 
-  /** A term as a batch of matrices, or of transposed ones where it lies so. */
+  /** A term as a batch of matrices, or of transposed ones if its axes are in that order. */
   #matrices(
     term: Term,
     batch: readonly number[],
@@ -99,7 +101,7 @@ class Contraction {
     return x && { x: { ...x, shape: groups.map((axes) => sizeOf(axes.map(lengthOf))) }, isTransposed };
   }
 
-  /** Frees what was made on the way, but for `result`. */
+  /** Frees all temporaries except `result`. */
   end(result: TensorInfo | undefined): void {
     for (const temporary of this.#temporaries) {
       if (temporary.dataId !== result?.dataId) this.#backend.disposeIntermediateTensorInfo(temporary);

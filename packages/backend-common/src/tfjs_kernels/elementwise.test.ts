@@ -28,7 +28,7 @@ const special = [
 
 type Unary = (x: tf.Tensor) => tf.Tensor;
 
-/** Operations by the numbers that they are defined for; the others are given too. */
+/** Operations grouped by the domain on which they are defined; they also get other numbers. */
 const unaryOperations: Record<string, Unary> = {
   abs: (x) => tf.abs(x),
   acos: (x) => tf.acos(x),
@@ -67,7 +67,7 @@ const unaryOperations: Record<string, Unary> = {
   tanh: (x) => tf.tanh(x),
 };
 
-/** Those that grow so fast, or turn so often, that special numbers leave float32's precision. */
+/** Operations that grow or oscillate so fast that large inputs exceed float32's precision. */
 const tame: Record<string, Unary> = {
   cosh: (x) => tf.cosh(x),
   sinh: (x) => tf.sinh(x),
@@ -126,7 +126,7 @@ const broadcasts = [
   [[0, 3], [3]],
 ];
 
-/** Operations on elements, beside the `cpu` backend. */
+/** Compares elementwise operations with those of `cpu`. */
 describeOnDevices('operations on elements', () => {
   describe.each(STORAGES)('%s', (storage) => {
     test.each(Object.entries(unaryOperations))('%s', async (_, operation) => {
@@ -158,7 +158,7 @@ describeOnDevices('operations on elements', () => {
       });
     });
 
-    test('a number or a scalar does not widen', () => {
+    test('a number or a scalar does not widen the result', () => {
       const x = tensorFromStorage(encodeStorageBytes(Float32Array.of(1, 2), storage), [2], storage);
       for (const result of [tf.mul(x, 2), tf.add(tf.scalar(1), x), tf.maximum(x, 0), tf.sub(1, x)]) {
         expect(storageOf(result)).toBe(storage);
@@ -183,7 +183,7 @@ describeOnDevices('operations on elements', () => {
     }
   });
 
-  test('remainders and quotients of whole numbers, of every pair of signs', async () => {
+  test('remainders and quotients of integers with every pair of signs', async () => {
     const a = integers([400], -50, 50);
     const b = integers([400], -7, 7);
     for (const operation of [tf.mod, tf.floorDiv] as Binary[]) {
@@ -199,7 +199,7 @@ describeOnDevices('operations on elements', () => {
     );
   });
 
-  test('whole numbers', async () => {
+  test('integers', async () => {
     const inputs = [integers([30, 40], -1000, 1000), integers([40], -1000, 1000)];
     for (const operation of [...Object.values(arithmetic), ...Object.values(comparisons)]) {
       await expectAsOnCpu(inputs, operation);
@@ -210,7 +210,7 @@ describeOnDevices('operations on elements', () => {
     }
   });
 
-  test('truth values', async () => {
+  test('booleans', async () => {
     const inputs = [integers([30, 40], 0, 1, 'bool'), integers([40], 0, 1, 'bool')];
     for (const operation of [tf.logicalAnd, tf.logicalOr, tf.logicalXor, tf.equal, tf.less] as Binary[]) {
       await expectAsOnCpu(inputs, operation);

@@ -20,7 +20,7 @@ import { topKKernels } from './top_k.ts';
 import { transposeKernels } from './transpose.ts';
 import { unaryKernels } from './unary.ts';
 
-/** Kernels of a device in the place of tfjs's `cpu` kernels. */
+/** The device kernels that replace tfjs's `cpu` kernels. */
 export const tfjsKernels: readonly TfjsKernel[] = [
   argReduceKernels,
   binaryKernels,

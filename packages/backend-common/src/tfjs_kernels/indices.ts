@@ -3,16 +3,16 @@ import type { DeviceBackend } from '../device_backend.ts';
 import { binary } from './binary.ts';
 import { reduce } from './reduce.ts';
 
-/** Where slices lie that indices [count, strides.length] name. */
+/** Slices selected by indices [count, strides.length]. */
 export interface SliceIndices {
   indices: TensorInfo;
-  /** Of an index, in slices. */
+  /** Strides of the coordinates of an index, in slices. */
   strides: readonly number[];
-  /** Slices that there are. */
+  /** Number of slices. */
   slices: number;
 }
 
-/** Hands `fail` the first index that lies outside, where that can be seen without waiting for the device. */
+/** Calls `fail` with the first index out of range, if the indices can be read without waiting for the device. */
 export function checkIndices(
   backend: DeviceBackend,
   { indices, strides, slices }: SliceIndices,
@@ -28,7 +28,7 @@ export function checkIndices(
   }
 }
 
-/** Positions of slices, int32 [count], of indices [count, strides.length]. */
+/** Converts indices [count, strides.length] to positions of slices, int32 [count]. */
 export function flatIndices(
   backend: DeviceBackend,
   indices: TensorInfo,

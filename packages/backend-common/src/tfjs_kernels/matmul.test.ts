@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { STORAGES, expectAsOnCpu, normal } from '../testing/expect_as_on_cpu.ts';
 import { describeOnDevices } from '../../../core/src/testing/backends.ts';
 
-/** Scales inputs so that sums of `depth` products have a variance near 1. */
+/** Scales inputs so that sums of `depth` products have variance near 1. */
 const scaleOf = (depth: number): number => 1 / Math.sqrt(depth);
 
 const transposes = [
@@ -18,9 +18,9 @@ const stored = (shape: number[], isTransposed: boolean): number[] =>
 
 const product = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.matMul(a, b);
 
-/** Matrix products, beside the `cpu` backend. */
+/** Compares matrix products with those of `cpu`. */
 describeOnDevices('matrix products', () => {
-  // Few rows and many, tiles filled and not, depths that are a multiple of an access and that are not.
+  // Few and many rows, full and partial tiles, aligned and unaligned depths.
   const sizes = [
     [1, 64, 40],
     [3, 37, 70],
@@ -31,7 +31,7 @@ describeOnDevices('matrix products', () => {
     [130, 136, 8],
   ];
   describe.each(STORAGES)('%s', (storage) => {
-    test.each(sizes)('%d rows, depth %d, %d columns, however they lie', async (rows, depth, columns) => {
+    test.each(sizes)('%d rows, depth %d, %d columns, in all layouts', async (rows, depth, columns) => {
       for (const [transposeA, transposeB] of transposes) {
         const a = normal(stored([rows, depth], transposeA), storage);
         const b = normal(stored([depth, columns], transposeB), storage, scaleOf(depth));
@@ -59,7 +59,7 @@ describeOnDevices('matrix products', () => {
               preluActivationWeights: activation === 'prelu' ? alpha : undefined,
               leakyreluAlpha: 0.3,
             });
-          // prelu comes after a rounding of the sum.
+          // prelu is applied after the sum was rounded.
           await expectAsOnCpu(inputs, fusedProduct, {
             storage,
             bound: storage === 'bfloat16' ? 2e-2 : undefined,
@@ -101,7 +101,7 @@ describeOnDevices('matrix products', () => {
     }
   });
 
-  test('a bias for every element', async () => {
+  test('a bias per element', async () => {
     await expectAsOnCpu([normal([10, 12]), normal([12, 6]), normal([10, 6])], (a, b, bias) =>
       tf.fused.matMul({ a, b, bias, activation: 'relu' }),
     );
@@ -114,13 +114,13 @@ describeOnDevices('matrix products', () => {
     await expectAsOnCpu([normal([4, 16], 'bfloat16'), float16], product);
   });
 
-  test('float32 is float32', async () => {
+  test('float32 is not rounded to TF32', async () => {
     await expectAsOnCpu([normal([33, 512]), normal([512, 65], 'float32', scaleOf(512))], product, {
       bound: 3e-6,
     });
   });
 
-  test('shapes that do not fit are an error', () => {
+  test('mismatched shapes throw', () => {
     const x = tf.ones([2, 3]);
     for (const [transposeA, transposeB] of [
       [false, false],
@@ -130,7 +130,7 @@ describeOnDevices('matrix products', () => {
     }
   });
 
-  test('nothing to sum, and nothing to give', async () => {
+  test('empty sums and empty outputs', async () => {
     await expectAsOnCpu([normal([3, 0]), normal([0, 4])], product);
     await expectAsOnCpu([normal([0, 3]), normal([3, 4])], product);
   });

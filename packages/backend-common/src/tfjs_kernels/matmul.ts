@@ -16,28 +16,28 @@ import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 import { unary } from './unary.ts';
 
-/** Whether the kernel of the product applies it. */
-const isOfProduct = (activation: string): activation is keyof typeof MatMulActivation =>
+/** Whether the product's kernel can apply this activation. */
+const isFusedActivation = (activation: string): activation is keyof typeof MatMulActivation =>
   Object.hasOwn(MatMulActivation, activation);
 
-/** What a product becomes. */
+/** The activation of a product. */
 export interface Activation {
   activation?: keyof typeof MatMulActivation;
   /** The slope of `leakyrelu`. */
   leakyreluAlpha?: number;
 }
 
-/** A matrix product, batched as tfjs does it. */
+/** A batched matrix product, with tfjs's semantics. */
 export interface Product {
   a: TensorInfo;
   b: TensorInfo;
-  /** One for every column, or one for all. */
+  /** One element per column, or one for all. */
   bias?: TensorInfo;
   transposeA: boolean;
   transposeB: boolean;
 }
 
-/** The order of axes in which the last two change places. */
+/** The permutation that swaps the last two axes. */
 function swapLast(rank: number): number[] {
   const axes = Array.from({ length: rank }, (_, axis) => axis);
   return [...axes.slice(0, -2), rank - 1, rank - 2];
@@ -47,7 +47,7 @@ function columnsOf({ shape }: TensorInfo, isTransposed: boolean): number {
   return shape[shape.length - (isTransposed ? 2 : 1)];
 }
 
-/** Throws as tfjs's `cpu` kernel does; its op checks nothing. */
+/** Throws the errors of tfjs's `cpu` kernel; tfjs's op checks nothing. */
 function checkShapes(a: number[], b: number[], transposeA: boolean, transposeB: boolean): void {
   util.assert(
     a.length >= 2 && b.length >= 2,
@@ -64,7 +64,7 @@ function checkShapes(a: number[], b: number[], transposeA: boolean, transposeB: 
   );
 }
 
-/** `a · b`, with a bias and an activation; `undefined` where no kernel of the device serves it. */
+/** Computes `a · b` with a bias and an activation. Returns `undefined` if the device's kernels do not support it. */
 export function matMul(
   backend: DeviceBackend,
   { a, b, bias, transposeA, transposeB }: Product,
@@ -93,7 +93,7 @@ export function matMul(
   const batchShape = backend_util.assertAndGetBroadcastShape(batchesOfA, batchesOfB);
   const shape = [...batchShape, rowsOfA, columns];
 
-  // Batches of rows that meet one and the same b are rows like others.
+  // If all batches multiply the same b, their rows form one matrix.
   const isOneMatrix = sizeOf(batchesOfB) === 1 && (!transposeA || sizeOf(batchesOfA) === 1);
   const rows = isOneMatrix ? sizeOf(batchesOfA) * rowsOfA : rowsOfA;
   const batch = isOneMatrix
@@ -131,7 +131,7 @@ export function matMul(
   });
 }
 
-/** What the epilogue of the product does not do is done after it. */
+/** Applies bias and activation after the product, if its kernel cannot. */
 function addAndActivate(
   backend: DeviceBackend,
   product: TensorInfo,
@@ -162,7 +162,7 @@ function addAndActivate(
   return current;
 }
 
-/** Whether `bias` adds one number a column, or one number. */
+/** Whether `bias` has one element per column, or one in all. */
 function isRow({ shape }: TensorInfo, columns: number): boolean {
   const size = sizeOf(shape);
   return size === (shape.at(-1) ?? 1) && (size === 1 || size === columns);
@@ -180,7 +180,7 @@ const fusedMatMul = tfjsKernel<_FusedMatMulInputs, _FusedMatMulAttrs>(
     const { transposeA, transposeB, activation, leakyreluAlpha } = attrs;
     const product = { a, b, transposeA, transposeB };
     const columns = columnsOf(b, transposeB);
-    if (isOfProduct(activation) && (!bias || isRow(bias, columns))) {
+    if (isFusedActivation(activation) && (!bias || isRow(bias, columns))) {
       return matMul(backend, { ...product, bias }, { activation, leakyreluAlpha });
     }
     const plain = matMul(backend, product);

@@ -6,7 +6,7 @@ import { describeOnDevices } from '../../../core/src/testing/backends.ts';
 
 const SAMPLES = 4000;
 
-/** How often each event was drawn. */
+/** Counts how often each event was drawn. */
 function frequencies(samples: tf.Tensor, events: number): number[][] {
   const rows = samples.arraySync() as number[][];
   return rows.map((row) =>
@@ -14,9 +14,9 @@ function frequencies(samples: tf.Tensor, events: number): number[][] {
   );
 }
 
-/** Draws of events by their probabilities. */
+/** Sampling from distributions. */
 describeOnDevices('draws', () => {
-  test.each([false, true])('events come as often as they should, normalized: %s', (isNormalized) => {
+  test.each([false, true])('frequencies match probabilities, normalized: %s', (isNormalized) => {
     const wanted = [
       [0.1, 0.6, 0.3],
       [0, 0, 1],
@@ -43,7 +43,7 @@ describeOnDevices('draws', () => {
     expect(Math.abs(mean / events - 0.5)).toBeLessThan(4 / Math.sqrt(12 * SAMPLES));
   });
 
-  test.each(STORAGES)('rows of one event that is possible, in %s', (storage) => {
+  test.each(STORAGES)('rows with one possible event, in %s', (storage) => {
     const events = 300;
     const certain = [0, 17, 299, 298];
     const probabilities = tf.oneHot(tf.tensor1d(certain, 'int32'), events);
@@ -59,7 +59,7 @@ describeOnDevices('draws', () => {
     }
   });
 
-  test('a seed decides', () => {
+  test('the seed determines the draws', () => {
     const logits = tf.zeros<tf.Rank.R2>([2, 50]);
     const draw = (seed: number): number[] => [...tf.multinomial(logits, 100, seed).dataSync()];
     expect(draw(1)).toEqual(draw(1));

@@ -38,7 +38,7 @@ const slices: [number[], number | number[] | undefined][] = [
   [[], undefined],
 ];
 
-/** Reductions, beside the `cpu` backend. */
+/** Compares reductions with those of `cpu`. */
 describeOnDevices('reductions', () => {
   describe.each(STORAGES)('%s', (storage) => {
     test.each(Object.entries(reductions))('%s', async (name, reduction) => {
@@ -72,7 +72,7 @@ describeOnDevices('reductions', () => {
       }
     });
 
-    test('positions of extremes', async () => {
+    test('argMax and argMin', async () => {
       for (const [shape, axis] of [
         [[9], 0],
         [[4, 3000], 1],
@@ -101,7 +101,7 @@ describeOnDevices('reductions', () => {
     await expectAsOnCpu([x], (t) => [tf.prod(t, 1), tf.prod(t, 0)]);
   });
 
-  test('whole numbers', async () => {
+  test('integers', async () => {
     for (const reduction of Object.values(reductions)) {
       await expectAsOnCpu([integers([30, 200], -9, 9)], (x) => [
         reduction(x, 1),
@@ -117,7 +117,7 @@ describeOnDevices('reductions', () => {
     await expectAsOnCpu([integers([3, 500], -9, 9)], (x) => Object.values(tf.topk(x, 20)));
   });
 
-  test('truth values', async () => {
+  test('booleans', async () => {
     for (const [low, high] of [
       [0, 1],
       [0, 0],
@@ -149,7 +149,7 @@ describeOnDevices('reductions', () => {
     await expectAsOnCpu([x], (t) => [tf.argMax(t, 1), tf.argMin(t, 1), tf.softmax(t)]);
   });
 
-  test('equal elements: the first', async () => {
+  test('the first of equal elements wins', async () => {
     const ties = integers([20, 400], 0, 3);
     const x: Input = { ...ties, dtype: 'float32' };
     await expectAsOnCpu([x], (t) => [tf.argMax(t, 1), tf.argMin(t, 1), ...Object.values(tf.topk(t, 30))]);

@@ -15,7 +15,7 @@ const SAME: Types = { float32: 'float32', int32: 'int32', bool: 'bool' };
 
 type OperationName = keyof typeof Reduction;
 
-/** The dtype that each operation gives for each it takes. */
+/** The output dtype per operation and input dtype. */
 const OUTPUT_TYPES: Readonly<Record<OperationName, Types>> = {
   Sum: NUMBERS,
   Mean: { float32: 'float32', int32: 'float32', bool: 'float32' },
@@ -26,7 +26,7 @@ const OUTPUT_TYPES: Readonly<Record<OperationName, Types>> = {
   Any: { bool: 'bool' },
 };
 
-/** Reduces axes by one of the operations. `undefined` for what it does not serve. */
+/** Reduces axes. Returns `undefined` if the dtype or shape is not supported. */
 export function reduce(
   backend: DeviceBackend,
   name: OperationName,
@@ -43,9 +43,9 @@ export function reduce(
   const axes = util.parseAxisParam(axis, x.shape).toSorted((a, b) => a - b);
   const [outputShape, reduceShape] = backend_util.computeOutAndReduceShapes(x.shape, axes);
   const strides = rowMajorStrides(x.shape);
-  const stays = x.shape.map((_, i) => !axes.includes(i));
-  const kept = collapse(outputShape, [strides.filter((_, i) => stays[i])], limits.rank);
-  const reduced = collapse(reduceShape, [strides.filter((_, i) => !stays[i])], limits.rank);
+  const isKept = x.shape.map((_, i) => !axes.includes(i));
+  const kept = collapse(outputShape, [strides.filter((_, i) => isKept[i])], limits.rank);
+  const reduced = collapse(reduceShape, [strides.filter((_, i) => !isKept[i])], limits.rank);
   if (!kept || !reduced) return undefined;
 
   const shape = keepDims ? backend_util.expandShapeToKeepDim(outputShape, axes) : outputShape;
@@ -57,7 +57,7 @@ export function reduce(
 
 interface ReduceAttributes {
   axis?: number | number[];
-  /** What Max calls its axes. */
+  /** The name of `axis` in Max. */
   reductionIndices?: number | number[];
   keepDims?: boolean;
 }

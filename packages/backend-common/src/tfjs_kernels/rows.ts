@@ -5,14 +5,14 @@ import { sizeOf } from '../shapes.ts';
 import { transposed } from './copy.ts';
 import { isNumeric } from './tensors.ts';
 
-/** A tensor as rows along its last axis. */
+/** A tensor viewed as rows along its last axis. */
 export interface Rows {
   x: TensorInfo;
   rows: number;
   length: number;
 }
 
-/** The rows of `x`; `undefined` where there are none for a kernel to work on. */
+/** The rows of `x`; `undefined` if it is empty, too large or not numeric. */
 export function rowsOf(backend: DeviceBackend, x: TensorInfo): Rows | undefined {
   const size = sizeOf(x.shape);
   const length = x.shape.at(-1);
@@ -20,7 +20,10 @@ export function rowsOf(backend: DeviceBackend, x: TensorInfo): Rows | undefined 
   return { x, rows: size / length, length };
 }
 
-/** Hands `body` the rows of `x` along any `axis`; a result with `x`'s axes is put back in their order. */
+/**
+ * Calls `body` with the rows of `x` along any axis, transposing if necessary. If the result keeps x's axes, their order
+ * is restored.
+ */
 export function withRowsAlong(
   backend: DeviceBackend,
   x: TensorInfo,
@@ -31,12 +34,12 @@ export function withRowsAlong(
   const permutation = backend_util.getAxesPermutation([axis], x.shape.length);
   const source = rowsOf(backend, x);
   if (!source || !permutation) return source && body(source);
-  const turned = transposed(backend, x, permutation);
-  if (!turned) return undefined;
-  const result = body({ ...rowsOf(backend, turned)!, x: turned });
-  backend.disposeIntermediateTensorInfo(turned);
+  const transposedX = transposed(backend, x, permutation);
+  if (!transposedX) return undefined;
+  const result = body({ ...rowsOf(backend, transposedX)!, x: transposedX });
+  backend.disposeIntermediateTensorInfo(transposedX);
   if (!keepsAxis) return result;
-  const back = transposed(backend, result, backend_util.getUndoAxesPermutation(permutation));
+  const restored = transposed(backend, result, backend_util.getUndoAxesPermutation(permutation));
   backend.disposeIntermediateTensorInfo(result);
-  return back;
+  return restored;
 }

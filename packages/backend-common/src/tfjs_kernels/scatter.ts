@@ -8,7 +8,7 @@ import { haveType, isNumeric, makeTensor, promotedStorage } from './tensors.ts';
 import { tfjsKernel } from './tfjs_kernel.ts';
 import type { TfjsKernel } from './tfjs_kernel.ts';
 
-/** Adds updates to zeros, or puts them into a copy of `tensor`; all of one dtype. */
+/** Adds updates to zeros, or writes them to a copy of `tensor`. All have the same dtype. */
 function scatter(
   backend: DeviceBackend,
   indices: TensorInfo,

@@ -17,14 +17,14 @@ import type { TfjsKernel } from './tfjs_kernel.ts';
 
 interface Part {
   begin: readonly number[];
-  /** Elements along each axis. */
+  /** Number of elements along each axis. */
   shape: readonly number[];
-  /** From one to the next, negative where it runs backwards; all 1 where left out. */
+  /** Steps between elements, negative to run backwards. Default: all 1. */
   steps?: readonly number[];
 }
 
-/** A part of `x` as a tensor of `outputShape`. */
-function part(
+/** Copies a part of `x` to a tensor of `outputShape`. */
+function copyPart(
   backend: DeviceBackend,
   x: TensorInfo,
   { begin, shape, steps }: Part,
@@ -46,8 +46,8 @@ function part(
   ]);
 }
 
-/** `x` cut along `axis` into parts of `lengths`. */
-function cut(
+/** Splits `x` along `axis` into tensors of `lengths`. */
+function splitAlong(
   backend: DeviceBackend,
   x: TensorInfo,
   axis: number,
@@ -59,8 +59,8 @@ function cut(
   for (const length of lengths) {
     const begin = x.shape.map((_, i) => (i === axis ? start : 0));
     const shape = x.shape.map((whole, i) => (i === axis ? length : whole));
-    const output = part(backend, x, { begin, shape }, outputShape);
-    if (!output) return undefined; // for the first part or for none: all have the same axes
+    const output = copyPart(backend, x, { begin, shape }, outputShape);
+    if (!output) return undefined; // at the first part or never
     outputs.push(output);
     start += length;
   }
@@ -71,7 +71,7 @@ const slice = tfjsKernel<{ x: TensorInfo }, SliceAttrs>('Slice', ({ inputs: { x 
   if (!isNumeric(x)) return undefined;
   const [begin, shape] = slice_util.parseSliceParams(x, attrs.begin, attrs.size);
   slice_util.assertParamsValid(x, begin, shape);
-  return part(backend, x, { begin, shape });
+  return copyPart(backend, x, { begin, shape });
 });
 
 const stridedSlice = tfjsKernel<{ x: TensorInfo }, StridedSliceAttrs>(
@@ -91,7 +91,7 @@ const stridedSlice = tfjsKernel<{ x: TensorInfo }, StridedSliceAttrs>(
       shrinkAxisMask,
     );
     const shape = slice_util.computeOutShape(info.begin, info.end, info.strides);
-    return part(backend, x, { begin: info.begin, shape, steps: info.strides }, info.finalShape);
+    return copyPart(backend, x, { begin: info.begin, shape, steps: info.strides }, info.finalShape);
   },
 );
 
@@ -102,14 +102,14 @@ const reverse = tfjsKernel<{ x: TensorInfo }, ReverseAttrs>(
     const axes = x.shape.length > 0 ? util.parseAxisParam(attrs.dims, x.shape) : [];
     const begin = x.shape.map((length, axis) => (axes.includes(axis) ? Math.max(0, length - 1) : 0));
     const steps = x.shape.map((_, axis) => (axes.includes(axis) ? -1 : 1));
-    return part(backend, x, { begin, shape: x.shape, steps });
+    return copyPart(backend, x, { begin, shape: x.shape, steps });
   },
 );
 
 const splitV = tfjsKernel<{ x: TensorInfo }, SplitVAttrs>('SplitV', ({ inputs: { x }, attrs, backend }) => {
   if (!isNumeric(x)) return undefined;
   const [axis] = util.parseAxisParam(attrs.axis, x.shape);
-  return cut(backend, x, axis, backend_util.prepareSplitSize(x, attrs.numOrSizeSplits, axis));
+  return splitAlong(backend, x, axis, backend_util.prepareSplitSize(x, attrs.numOrSizeSplits, axis));
 });
 
 const unpack = tfjsKernel<{ value: TensorInfo }, UnpackAttrs>(
@@ -118,7 +118,7 @@ const unpack = tfjsKernel<{ value: TensorInfo }, UnpackAttrs>(
     if (!isNumeric(value)) return undefined;
     const [axis] = util.parseAxisParam(attrs.axis, value.shape);
     const lengths = Array.from({ length: value.shape[axis] }, () => 1);
-    return cut(
+    return splitAlong(
       backend,
       value,
       axis,

@@ -8,7 +8,7 @@ export function rowMajorStrides(shape: readonly number[]): number[] {
   return strides;
 }
 
-/** Strides with which a tensor of `shape` is read as one of `outputShape`: 0 along axes that repeat. */
+/** Strides that broadcast a tensor of `shape` to `outputShape`: 0 along broadcast axes. */
 export function broadcastStrides(shape: readonly number[], outputShape: readonly number[]): number[] {
   const strides = rowMajorStrides(shape);
   const missing = outputShape.length - shape.length;
@@ -18,7 +18,7 @@ export function broadcastStrides(shape: readonly number[], outputShape: readonly
   });
 }
 
-/** Axes that several tensors are walked along together. */
+/** Axes shared by several tensors, with the strides of each. */
 export interface Walk {
   shape: number[];
   /** Strides of each tensor. */
@@ -26,8 +26,8 @@ export interface Walk {
 }
 
 /**
- * Joins neighbouring axes along which every tensor's elements follow each other evenly, and drops those of length 1.
- * `undefined` where more than `maxRank` are left.
+ * Joins adjacent axes that are contiguous in every tensor, and drops axes of length 1. Returns `undefined` if more than
+ * `maxRank` remain.
  */
 export function collapse(
   shape: readonly number[],

@@ -1,7 +1,7 @@
 import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { DeviceBackend } from '../device_backend.ts';
 
-/** What a kernel for one of tfjs's own ops is called with. */
+/** The arguments of a kernel for one of tfjs's ops. */
 export interface TfjsKernelCall<Inputs, Attributes> {
   inputs: Inputs;
   attrs: Attributes;
@@ -10,14 +10,14 @@ export interface TfjsKernelCall<Inputs, Attributes> {
 
 type TfjsKernelResult = TensorInfo | TensorInfo[] | undefined;
 
-/** A kernel for one of tfjs's own ops. */
+/** A device kernel for one of tfjs's ops. */
 export interface TfjsKernel {
   kernelName: string;
-  /** Returns `undefined` for what it does not serve, a dtype for instance; then the cpu fallback runs. */
+  /** Returns `undefined` if it does not support the call, for instance its dtype; then the cpu fallback runs. */
   run(this: void, call: TfjsKernelCall<NamedTensorInfoMap, NamedAttrMap | undefined>): TfjsKernelResult;
 }
 
-/** A kernel with the types of its op's inputs and attributes. */
+/** Makes a kernel with typed inputs and attributes. */
 export function tfjsKernel<Inputs, Attributes>(
   kernelName: string,
   kernel: (call: TfjsKernelCall<Inputs, Attributes>) => TfjsKernelResult,

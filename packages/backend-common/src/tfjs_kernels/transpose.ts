@@ -14,7 +14,7 @@ const tile = tfjsKernel<{ x: TensorInfo }, TileAttrs>(
   'Tile',
   ({ inputs: { x }, attrs: { reps }, backend }) => {
     if (!isNumeric(x)) return undefined;
-    // Each axis is an axis of repetitions, which stands still in x, and one of elements.
+    // Each axis becomes two: repetitions, with stride 0 in x, and elements.
     const strides = rowMajorStrides(x.shape);
     const part = {
       x,

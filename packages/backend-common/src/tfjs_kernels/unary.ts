@@ -15,18 +15,18 @@ interface UnaryAttributes {
 
 type OperationName = keyof typeof UnaryOperation;
 
-/** Those that int32 tensors have, too; the others run on the CPU for them, with float64 in between. */
-const OF_INT32 = new Set<OperationName>(['Abs', 'Neg', 'Relu', 'Relu6', 'Sign', 'Square']);
+/** Operations that also support int32. The others run on the CPU for int32, which computes them in float64. */
+const INT32_OPERATIONS = new Set<OperationName>(['Abs', 'Neg', 'Relu', 'Relu6', 'Sign', 'Square']);
 
-/** Those that give truth values. */
-const TO_BOOL = new Set<OperationName>(['IsFinite', 'IsInf', 'IsNan', 'LogicalNot']);
+/** Operations with a bool result. */
+const BOOL_OPERATIONS = new Set<OperationName>(['IsFinite', 'IsInf', 'IsNan', 'LogicalNot']);
 
 function inputTypes(name: OperationName): NumericType[] {
   if (name === 'LogicalNot') return ['bool'];
-  return OF_INT32.has(name) ? ['float32', 'int32'] : ['float32'];
+  return INT32_OPERATIONS.has(name) ? ['float32', 'int32'] : ['float32'];
 }
 
-/** Applies one of the operations to every element. `undefined` for a dtype that it does not serve. */
+/** Applies an operation to every element. Returns `undefined` if the dtype is not supported. */
 export function unary(
   backend: DeviceBackend,
   name: OperationName,
@@ -36,7 +36,7 @@ export function unary(
   const { launches } = backend;
   const size = sizeOf(x.shape);
   if (!haveType([x], ...inputTypes(name)) || size >= launches.limits.size) return undefined;
-  const dtype = TO_BOOL.has(name) ? 'bool' : (x.dtype as NumericType);
+  const dtype = BOOL_OPERATIONS.has(name) ? 'bool' : (x.dtype as NumericType);
   const output = makeTensor(backend, x.shape, dtype, backend.elementStorageOf(x.dataId));
   const operation = UnaryOperation[name];
   if (size > 0)

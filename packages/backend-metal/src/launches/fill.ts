@@ -21,7 +21,7 @@ export function fill(backend: MetalBackend, { output, size, start, step }: FillL
   backend.run(
     kernel,
     { output },
-    { start, step, intStart: start | 0, intStep: step | 0, size }, // modulo 2³², 0 for NaN and infinities
+    { start, step, intStart: start | 0, intStep: step | 0, size }, // | 0 converts like an Int32Array
     { constants: { output_type: elementTypeOf(backend, output) }, ...stridedGrid(size, 16) },
   );
 }

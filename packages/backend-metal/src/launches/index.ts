@@ -16,18 +16,18 @@ import { softmax } from './softmax.ts';
 import { MAX_K, topK } from './top_k.ts';
 import { unary } from './unary.ts';
 
-/** Most axes that shaders index; as in strides.h. */
+/** The most axes that shaders support, as in strides.h. */
 const MAX_RANK = 6;
 
-/** Tan, near whose poles float32 is too far from what tfjs's own tests ask for. */
-export const LEFT_TO_CPU: readonly string[] = ['Tan'];
+/** Kernels left on the CPU: near its poles, tan in float32 is less accurate than tfjs's tests allow. */
+export const CPU_ONLY_KERNELS: readonly string[] = ['Tan'];
 
-/** Shaders that tfjs's kernels are made of. */
+/** The launches from which backend-common builds tfjs's kernels. */
 export const launches: Launches<MetalBackend> = {
   limits: {
     rank: MAX_RANK,
     batchRank: MAX_BATCH_RANK,
-    size: 2 ** 31, // shaders count with 32 bits
+    size: 2 ** 31, // shaders use 32-bit indices
     topK: MAX_K,
     indexAxes: 1,
     transposeA: false,

@@ -11,7 +11,7 @@ const VECTOR_SIMDGROUPS = 2;
 const ROW_BLOCK = 4;
 const COLUMN_BLOCK = 4;
 
-/** At most so many rows are multiplied as vectors: it reads b once for every four of them. */
+/** The most rows for the vector kernels, which read b once per four rows. */
 const MAX_VECTOR_ROWS = 8;
 
 const table = paramsTable('MatmulParams', {
@@ -48,7 +48,7 @@ export function matMul(backend: MetalBackend, launch: MatMulLaunch): void {
   const { a, b, bias, output, batch, rows, columns, depth, transposeB } = launch;
   const pack = 16 / elementBytes(backend, output);
   const { kernel, ...grid } = chooseKernel(rows, columns, sizeOf(batch.shape), transposeB);
-  // Shapes and strides along all axes that the shader walks.
+  // The shader uses all MAX_BATCH_RANK axes.
   const batchShape = Array.from({ length: MAX_BATCH_RANK }, (_, axis) => batch.shape[axis] ?? 1);
   const [aBatchStrides, bBatchStrides] = batch.strides;
   backend.run(

@@ -36,7 +36,7 @@ export function multinomial(
     exclusive: false,
     reverse: false,
   });
-  // The seed may be any number: its bits are the key.
+  // The seed may be any number; its bits are the generator's key.
   const [key0, key1] = new Uint32Array(Float64Array.of(seed).buffer);
   const size = rows * samples;
   backend.run(

@@ -6,10 +6,10 @@ import { shaderKernel } from '../shader_kernel.ts';
 import { computeType, elementTypeOf } from './element_type.ts';
 import { groupThreads } from './group_threads.ts';
 
-/** Slices up to this length are for one thread each. */
+/** Slices up to this length are reduced by one thread each. */
 const SHORT_SLICE = 64;
 
-/** So many outputs, and a thread for each fills the device. */
+/** With this many outputs, one thread per output fills the device. */
 const MANY_OUTPUTS = 4096;
 
 const table = paramsTable('ReduceParams', {

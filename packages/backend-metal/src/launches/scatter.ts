@@ -8,7 +8,7 @@ import { copy } from './copy.ts';
 import { computeType, elementTypeOf } from './element_type.ts';
 import { fill } from './fill.ts';
 
-const LONGEST_RUN = 2048; // of keys, sorted in threadgroup memory; as in scatter.metal
+const MAX_RUN = 2048; // keys sorted in threadgroup memory; as in scatter.metal
 const THREADS = 256;
 const MAX_CHUNKS = 1024;
 
@@ -46,8 +46,8 @@ export function scatter(backend: MetalBackend, launch: ScatterLaunch): void {
 
   let numKeys = 2;
   while (numKeys < count) numKeys *= 2;
-  const run = Math.min(numKeys, LONGEST_RUN);
-  const keys = backend.makeOutput({ shape: [2 * numKeys], dtype: 'int32' }); // of 64 bits
+  const run = Math.min(numKeys, MAX_RUN);
+  const keys = backend.makeOutput({ shape: [2 * numKeys], dtype: 'int32' }); // 64 bits each
   const params = { strides, indexRank: strides.length, count, slices, sliceLength: sliceSize, run };
   backend.run(makeKeys, { indices, keys }, params, {
     threadgroups: [numKeys / run, 1, 1],
@@ -68,7 +68,7 @@ export function scatter(backend: MetalBackend, launch: ScatterLaunch): void {
   backend.disposeIntermediateTensorInfo(keys);
 }
 
-/** Sorts all keys, which are sorted in runs that alternate between up and down. */
+/** Sorts all keys, given that runs of `run` keys are sorted, alternately up and down. */
 function mergeRuns(backend: MetalBackend, keys: TensorInfo, numKeys: number, run: number): void {
   const pairs = numKeys / 2;
   for (let size = 2 * run; size <= numKeys; size *= 2) {

@@ -5,7 +5,7 @@ import { shaderKernel } from '../shader_kernel.ts';
 import { elementTypeOf } from './element_type.ts';
 import { groupThreads } from './group_threads.ts';
 
-/** The shader passes over a row once for each of the k; beyond this the CPU sorts. */
+/** The shader reads a row k times, so for larger k the CPU sorts. */
 export const MAX_K = 64;
 
 const kernel = shaderKernel(

@@ -17,10 +17,10 @@ import { Random } from '../../../core/src/testing/random.ts';
 import { randomTensor } from '../../../core/src/testing/tensors.ts';
 import { describeOnMetal, metal, useSplits } from '../testing/metal.ts';
 
-const KEYS_PER_TILE = 32; // splits start at multiples of it
+const KEYS_PER_TILE = 32; // splits start at multiples of this
 const SMALL = { kvHeads: 1, headSize: 32, blockSize: 16 };
 
-/** By kernel: heads and query length that choose it, given one sequence or several of about that length. */
+/** Kernels, with the heads and query length that select each. */
 const KERNELS = [
   { kernel: 'vector, a row', heads: 1, queryLength: 1 },
   { kernel: 'vector, 3 rows', heads: 3, queryLength: 1 },
@@ -66,7 +66,7 @@ describeOnMetal('attention kernels on metal', () => {
   }
 
   describe.each(ELEMENT_STORAGE_TYPES)('%s', (storage) => {
-    test.each([8, 120, 136, 248, 256, 512])('head size %d, in every kernel that it fits', (headSize) => {
+    test.each([8, 120, 136, 248, 256, 512])('head size %d, in every kernel that supports it', (headSize) => {
       for (const layout of ['flash', 'vllm'] as const) {
         for (const { heads, queryLength } of KERNELS) {
           const sequences = [45, 77].map((contextLength) => ({ contextLength, queryLength }));
@@ -166,7 +166,7 @@ describeOnMetal('attention kernels on metal', () => {
     }
   });
 
-  test.each(KERNELS)('$kernel: a query row of NaN harms no other row', ({ heads, queryLength }) => {
+  test.each(KERNELS)('$kernel: a query row of NaN does not affect other rows', ({ heads, queryLength }) => {
     const sequences = [{ contextLength: 70, queryLength }];
     const paged = makePagedCase(new Random(5), { ...SMALL, heads, sequences });
     const { keyCache, valueCache, metadata } = paged;
@@ -180,16 +180,19 @@ describeOnMetal('attention kernels on metal', () => {
     expect(output.slice(good).every(Number.isNaN)).toBe(true);
   });
 
-  test.each(KERNELS)('$kernel: other lengths than the grid was chosen for', ({ heads, queryLength }) => {
-    const sequences = [1, 0, 3 * queryLength, 0, 1, 2 * queryLength].map((length, i) => ({
-      queryLength: length,
-      contextLength: length + 9 * i,
-    }));
-    const paged = makePagedCase(new Random(6), { ...SMALL, heads, sequences, paddingRows: 5 });
-    expectAgreesWithOracle(paged);
-    paged.metadata.maxSeqlenQ = queryLength;
-    expectAgreesWithOracle(paged);
-  });
+  test.each(KERNELS)(
+    '$kernel: lengths other than those the grid was chosen for',
+    ({ heads, queryLength }) => {
+      const sequences = [1, 0, 3 * queryLength, 0, 1, 2 * queryLength].map((length, i) => ({
+        queryLength: length,
+        contextLength: length + 9 * i,
+      }));
+      const paged = makePagedCase(new Random(6), { ...SMALL, heads, sequences, paddingRows: 5 });
+      expectAgreesWithOracle(paged);
+      paged.metadata.maxSeqlenQ = queryLength;
+      expectAgreesWithOracle(paged);
+    },
+  );
 
   test.each([0, 1, 9, 2 ** 31, Number.MAX_SAFE_INTEGER])('hints of %d leave no row unwritten', (hint) => {
     for (const queryLength of [1, 10]) {
@@ -201,7 +204,7 @@ describeOnMetal('attention kernels on metal', () => {
     }
   });
 
-  test.each(['flash', 'vllm'] as const)('a block behind the 2^31st element, layout %s', (layout) => {
+  test.each(['flash', 'vllm'] as const)('a block beyond 2^31 elements, layout %s', (layout) => {
     const [kvHeads, headSize] = [4, 512];
     const shapes = {
       flash: [0, 1].map(() => [4098, 256, kvHeads, headSize]),
@@ -210,7 +213,7 @@ describeOnMetal('attention kernels on metal', () => {
         [16386, kvHeads, headSize, 64],
       ],
     };
-    // Not initialised, so that no more of it takes memory than is touched.
+    // Uninitialized, so that only the touched part takes physical memory.
     const [keyCache, valueCache] = shapes[layout].map((shape) =>
       tf
         .engine()

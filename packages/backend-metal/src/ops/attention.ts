@@ -6,11 +6,11 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { MetalBackend } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
 import type { ShaderKernel } from '../shader_kernel.ts';
-import { mergeParts } from './merge_attention_states.ts';
+import { mergeStates } from './merge_attention_states.ts';
 
-/** Threadgroups that are enough for every Apple GPU: those of a small grid split the keys to come near it. */
+/** Enough threadgroups to fill any Apple GPU; smaller grids split the keys to approach this number. */
 const WANTED_THREADGROUPS = 128;
-/** Keys that are worth a split of their own. */
+/** The fewest keys per split. */
 const MIN_KEYS_PER_SPLIT = 256;
 
 // As in kernels/metal/attention/attention.h, attention_vector.h and attention_matrix.h.
@@ -40,13 +40,13 @@ const table = paramsTable('AttentionParams', {
 
 type TableFields = typeof table extends ParamsTable<infer Fields> ? Fields : never;
 
-/** Tensors that both attention shaders bind last. */
+/** Tensors that both attention shaders bind in the same way. */
 type SharedTensor = 'query' | 'alibiSlopes?' | 'sinks?' | 'output?' | 'partialOutput?' | 'lse?';
 
 /**
- * Kernels of one of the two attention shaders, which differ in their tensors for keys.
+ * Describes the kernel of an attention shader. The two differ in their tensors for keys.
  *
- * @param keyTensors What the shader binds between the query and the slopes.
+ * @param keyTensors The tensors that the shader binds between the query and the slopes.
  */
 export const attentionKernel = <const Name extends string>(
   shader: 'paged_attention' | 'varlen_attention',
@@ -58,36 +58,36 @@ export const attentionKernel = <const Name extends string>(
     table,
   );
 
-/** A call of one of the attentions. */
+/** A call of an attention op. */
 export interface AttentionCall<Name extends string> {
   kernel: ReturnType<typeof attentionKernel<Name>>;
   /** `[tokens, heads, headSize]`. */
   query: TensorInfo;
-  /** What the shader binds between the query and the slopes. */
+  /** The tensors that the shader binds between the query and the slopes. */
   keyTensors: NamedTensors<Name>;
-  /** Slopes and sinks. */
+  /** ALiBi slopes and sinks. */
   heads: HeadInputs;
   /** Scale, causality, softcap, window. */
   attrs: AttentionAttributes;
-  /** The output and, where there are two, the log-sum-exp. */
+  /** The output and, if there are two, the log-sum-exp. */
   outputs: OutputSpec[];
   /** Number of KV heads. */
   kvHeads: number;
   /** Number of sequences. */
   sequences: number;
-  /** Whether cuSeqlensQ tells the query lengths; else one token per sequence. */
+  /** Whether cuSeqlensQ gives the query lengths; otherwise each sequence has one token. */
   hasCuSeqlensQ: boolean;
-  /** Hints: they choose kernel and grid, never the result. */
+  /** Hints. They affect the choice of kernel and grid, never the result. */
   longest: { query: number | undefined; context: number | undefined };
   /** Upper bound on keys per sequence. */
   maxKeys: number;
-  /** A paged cache's sizes. */
+  /** Sizes of a paged cache, if there is one. */
   cache?: { layout: 'flash' | 'vllm'; numBlocks: number; blockSize: number; maxBlocks: number };
-  /** Rows of contiguous keys, and the shape of the mask that is added, all three dimensions of it. */
+  /** Number of contiguous keys, and the three-dimensional shape of the additive mask. */
   contiguous?: { keys: number; maskShape?: readonly number[] };
 }
 
-/** Which kernel serves a batch, and how many rows a threadgroup takes. */
+/** The kernel for a batch, and its rows per threadgroup. */
 interface Tiling {
   algorithm: string;
   rows: number;
@@ -109,18 +109,18 @@ function chooseTiling(headSize: number, bytes: number, rowsPerSequence: number, 
   return { algorithm: `matrix_${rows}`, rows, lanesPerKey, threadgroupBytes };
 }
 
-/** How many parts the keys are split into. */
+/** Chooses the number of splits of the keys. */
 function chooseSplits(threadgroups: number, keys: number): number {
   const wanted = Math.floor(WANTED_THREADGROUPS / Math.max(1, threadgroups));
   return Math.max(1, Math.min(wanted, Math.floor(keys / MIN_KEYS_PER_SPLIT)));
 }
 
-/** A hint as an upper bound that a grid can count on: an integer from 1 to `most`, which what is no number of at least 1 gives. */
+/** Clamps a hint to an integer from 1 to `most`; `most` if there is no usable hint. */
 function upperBound(hint: number | undefined, most: number): number {
   return hint !== undefined && hint >= 1 ? Math.min(Math.ceil(hint), Math.max(1, most)) : Math.max(1, most);
 }
 
-/** Runs attention, and the merge of its splits where there are several. */
+/** Runs attention, and merges its splits if there are several. */
 export function attend<Name extends string>(backend: MetalBackend, call: AttentionCall<Name>): TensorInfo[] {
   const { kernel, query, keyTensors, attrs, outputs, kvHeads, sequences, hasCuSeqlensQ, longest, maxKeys } =
     call;
@@ -138,7 +138,7 @@ export function attend<Name extends string>(backend: MetalBackend, call: Attenti
     queryLength * group,
     isVllm,
   );
-  // With cuSeqlensQ the tiles that find_tile sets aside, the padding's included; some of them find nothing to do.
+  // With cuSeqlensQ, the tiles that find_tile reserves, including the padding's; some of them are empty.
   const tiles = hasCuSeqlensQ
     ? Math.floor((tokens * group) / rows) + sequences + 1
     : sequences * Math.ceil(group / rows);
@@ -150,11 +150,11 @@ export function attend<Name extends string>(backend: MetalBackend, call: Attenti
   const splits = backend.splits ?? chooseSplits(busyTiles * kvHeads, keys);
   const isSplit = splits > 1;
 
-  const partSpecs: OutputSpec[] = [
+  const partialSpecs: OutputSpec[] = [
     { shape: [splits, tokens, heads, headSize], dtype: 'float32' },
     { shape: [splits, tokens, heads], dtype: 'float32' },
   ];
-  const made = (isSplit ? partSpecs : outputs).map((spec) => backend.makeOutput(spec));
+  const made = (isSplit ? partialSpecs : outputs).map((spec) => backend.makeOutput(spec));
   const [output, lse] = made;
   const maskShape = call.contiguous?.maskShape;
   const tensors = {
@@ -189,8 +189,8 @@ export function attend<Name extends string>(backend: MetalBackend, call: Attenti
     threadgroupBytes,
   });
   if (!isSplit) return made;
-  const merged = mergeParts(backend, { outputs: output, lses: lse, sinks }, outputs);
-  for (const part of made) backend.disposeIntermediateTensorInfo(part);
+  const merged = mergeStates(backend, { outputs: output, lses: lse, sinks }, outputs);
+  for (const partial of made) backend.disposeIntermediateTensorInfo(partial);
   return merged;
 }
 

@@ -4,13 +4,13 @@ import { stridedGrid } from '../grid.ts';
 import type { Launch } from '../launch.ts';
 import type { MetalBackend } from '../metal_backend.ts';
 
-/** Of kernels that copy blocks. */
+/** Parameters of kernels that copy blocks. */
 export const blockPairsParams = paramsTable('BlockPairsParams', { blockWords: 'uint32' });
 
 /**
- * Uploads pairs of blocks, source, destination, source, …, and copies all of them in one launch.
+ * Uploads pairs of blocks (source, destination, source, …) and copies all of them in one launch.
  *
- * @param blockWords Words of a block, in the word that the kernel copies.
+ * @param blockWords Words per block, in the word size of the kernel.
  * @param run Runs the kernel.
  */
 export function copyBlockPairs(

@@ -3,10 +3,10 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { PACK, stridedGrid } from '../grid.ts';
 import type { MetalBackend } from '../metal_backend.ts';
 
-/** Of kernels that convert elements, one for each pair of types. */
+/** Parameters of kernels that convert elements, one per pair of types. */
 export const convertElementsParams = paramsTable('ConvertElementsParams', { count: 'uint64' });
 
-/** How such a kernel is run on tensors of one shape. */
+/** Parameters and launch of such a kernel for tensors of the same shape. */
 export function convertLaunch(backend: MetalBackend, from: TensorInfo, to: TensorInfo) {
   const count = sizeOf(from.shape);
   return {

@@ -4,7 +4,7 @@ import { metalKernel } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
 import { blockPairsParams, copyBlockPairs } from './block_pairs.ts';
 
-const WORD_BYTES = 16; // a block of at least 8 slots of 8 elements is a multiple of it
+const WORD_BYTES = 16; // divides every block, which has at least 8 slots of 8 elements
 
 const kernel = shaderKernel('copy_blocks', ['keyCache', 'valueCache', 'pairs'], blockPairsParams);
 

@@ -7,7 +7,7 @@ import type { MetalBackend } from '../metal_backend.ts';
 import { metalKernel } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
 import { moeGemmTiles } from './moe_gemm.ts';
-import { goesByRows, isAligned, makeTiles, rowsGrid, tilesGrid } from './moe_tiles.ts';
+import { useRowKernels, isAligned, makeTiles, rowsGrid, tilesGrid } from './moe_tiles.ts';
 import { sortPairsByExpert } from './sort_tokens_by_expert.ts';
 
 const table = paramsTable('FusedMoeParams', {
@@ -47,7 +47,7 @@ metalKernel(fusedMoeOp, ({ inputs, attrs: { activation }, outputs: [spec], backe
     dtype: 'float32',
     storage: storageOf(x),
   });
-  const run = goesByRows(pairs, experts) ? runByRows : runByTiles;
+  const run = useRowKernels(pairs, experts) ? runByRows : runByTiles;
   run(backend, inputs, MoeActivation[activation], sizes, activated, output);
   backend.disposeIntermediateTensorInfo(activated);
   return [output];
@@ -61,7 +61,7 @@ interface Sizes {
   intermediate: number;
 }
 
-/** Few pairs: two launches. */
+/** For few pairs: two launches. */
 function runByRows(
   backend: MetalBackend,
   { x, gateUpWeights, downWeights, topkWeights, topkIds }: FusedMoeInputs,
@@ -84,7 +84,7 @@ function runByRows(
   });
 }
 
-/** Many pairs: sorted by expert, both products by tiles, then the sums of each token's rows. */
+/** For many pairs: sorts them by expert, computes both products in tiles, then sums each token's rows. */
 function runByTiles(
   backend: MetalBackend,
   { x, gateUpWeights, downWeights, topkWeights, topkIds }: FusedMoeInputs,
@@ -103,7 +103,7 @@ function runByTiles(
   backend.run(gateUpTiles, { x, weights: gateUpWeights, sortedTokenIds, tiles, output: activated }, sizes, {
     variant,
     constants: { aligned: isAligned(x, hidden), activation },
-    ...tilesGrid(2 * intermediate, tiles), // half of a tile's columns are the gate's, half the up projection's
+    ...tilesGrid(2 * intermediate, tiles), // half of a tile's columns are gates, half ups
   });
   const products = backend.makeOutput({ shape: [pairs, hidden], dtype: 'float32' });
   backend.run(

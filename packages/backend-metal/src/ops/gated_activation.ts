@@ -8,10 +8,10 @@ import { shaderKernel } from '../shader_kernel.ts';
 
 const table = paramsTable('GatedActivationParams', { width: 'uint32' });
 
-/** A kernel over rows `[gate | up]`. */
+/** Describes a kernel over rows `[gate | up]`. */
 export const gatedActivationKernel = (shader: string) => shaderKernel(shader, ['x', 'output'], table);
 
-/** Runs such a kernel over rows of `x`, which is `spec` with its last dimension twice as long. */
+/** Runs such a kernel. `x` has the shape of `spec` with its last dimension doubled. */
 export function gatedActivation(
   backend: MetalBackend,
   kernel: ReturnType<typeof gatedActivationKernel>,

@@ -1,4 +1,4 @@
-// One line an op: the file gives it its kernel.
+// Each file registers the kernel of one op.
 import './assign_storage.ts';
 import './cast_storage.ts';
 import './copy_blocks.ts';

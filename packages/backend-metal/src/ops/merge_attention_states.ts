@@ -14,20 +14,20 @@ const kernel = shaderKernel(
   paramsTable('MergeParams', { parts: 'int32', rows: 'int32', heads: 'int32', headSize: 'int32' }),
 );
 
-/** Parts of attention to be merged. */
-export interface AttentionParts {
+/** Attention over disjoint parts of the keys, to be merged. */
+export interface AttentionStates {
   /** `[parts, tokens, heads, headSize]`. */
   outputs: TensorInfo;
   /** `[parts, tokens, heads]` float32. */
   lses: TensorInfo;
-  /** `[heads]` float32: sinks that no part has counted. */
+  /** `[heads]` float32: sinks not yet included in any part. */
   sinks?: TensorInfo;
 }
 
-/** Merges parts into tensors of `specs`: the output and, where there are two, the log-sum-exp. */
-export function mergeParts(
+/** Merges states into tensors of `specs`: the output and, if there are two, the log-sum-exp. */
+export function mergeStates(
   backend: MetalBackend,
-  { outputs, lses, sinks }: AttentionParts,
+  { outputs, lses, sinks }: AttentionStates,
   specs: OutputSpec[],
 ): TensorInfo[] {
   const merged = specs.map((spec) => backend.makeOutput(spec));
@@ -48,4 +48,4 @@ export function mergeParts(
   return merged;
 }
 
-metalKernel(mergeAttentionStatesOp, ({ inputs, outputs, backend }) => mergeParts(backend, inputs, outputs));
+metalKernel(mergeAttentionStatesOp, ({ inputs, outputs, backend }) => mergeStates(backend, inputs, outputs));

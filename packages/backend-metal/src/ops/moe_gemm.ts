@@ -2,7 +2,7 @@ import { paramsTable } from '@attention-js/backend-common';
 import { moeGemmOp } from '@attention-js/core';
 import { metalKernel } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
-import { goesByRows, isAligned, makeTiles, rowsGrid, tilesGrid } from './moe_tiles.ts';
+import { useRowKernels, isAligned, makeTiles, rowsGrid, tilesGrid } from './moe_tiles.ts';
 
 const table = paramsTable('MoeGemmParams', {
   pairs: 'uint32',
@@ -16,7 +16,7 @@ const moeGemmRows = shaderKernel(
   ['x', 'weights', 'sortedTokenIds', 'expertIds', 'topkWeights?', 'output'],
   table,
 );
-/** Products by tiles. */
+/** The tiled product, also used by fusedMoe. */
 export const moeGemmTiles = shaderKernel(
   'moe_gemm',
   ['x', 'weights', 'sortedTokenIds', 'tiles', 'topkWeights?', 'output'],
@@ -35,7 +35,7 @@ metalKernel(moeGemmOp, ({ inputs, attrs: { topk, input }, outputs: [spec], backe
     by_position: false,
   };
   const params = { pairs, experts, width, depth, pairsPerRow: input === 'tokens' ? topk : 1 };
-  if (goesByRows(pairs, experts)) {
+  if (useRowKernels(pairs, experts)) {
     backend.run(moeGemmRows, { x, weights, sortedTokenIds, expertIds, topkWeights, output }, params, {
       variant: type,
       constants,

@@ -22,19 +22,19 @@ const kernel = shaderKernel(
 );
 
 /**
- * Whether pairs are so few that an expert's weights are read for one or two of them: then shaders that go by rows are
- * quicker than tiles that would be nearly empty.
+ * Whether there are so few pairs per expert that nearly empty tiles would be slower than the kernels that work row by
+ * row.
  */
-export function goesByRows(pairs: number, numExperts: number): boolean {
+export function useRowKernels(pairs: number, numExperts: number): boolean {
   return pairs <= 16 || pairs <= 2 * numExperts;
 }
 
-/** Whether rows of `length` elements of the storage type of `x` are a multiple of 16 bytes long. */
+/** Whether rows of `length` elements in the storage type of `x` are a multiple of 16 bytes. */
 export function isAligned(x: TensorInfo, length: number): boolean {
   return (length * BYTES_PER_ELEMENT[elementStorageOf(x)]) % 16 === 0;
 }
 
-/** Grid of the shaders that go by rows: `count` rows of `columns` elements. */
+/** Grid of the row kernels: `count` rows of `columns` elements. */
 export function rowsGrid(columns: number, count: number) {
   return {
     threadgroups: [Math.ceil(columns / (ROWS_PER_SIMDGROUP * ROWS_SIMDGROUPS)), count, 1],
@@ -42,7 +42,7 @@ export function rowsGrid(columns: number, count: number) {
   } as const;
 }
 
-/** Grid of the shaders that go by tiles, whose rows have `columns` elements. */
+/** Grid of the tiled kernels, whose output rows have `columns` elements. */
 export function tilesGrid(columns: number, tiles: TensorInfo) {
   return {
     threadgroups: [Math.ceil(columns / TILE_COLUMNS), tiles.shape[0], 1],
@@ -50,10 +50,10 @@ export function tilesGrid(columns: number, tiles: TensorInfo) {
   } as const;
 }
 
-/** Cuts sorted pairs into tiles of one expert each, on the device. The caller disposes of them. */
+/** Divides sorted pairs into tiles of one expert each, on the device. The caller disposes the tiles. */
 export function makeTiles(backend: MetalBackend, expertIds: TensorInfo, numExperts: number): TensorInfo {
   const [pairs] = expertIds.shape;
-  // Every expert, and the pairs that have none, may end with a tile that is not full.
+  // Each expert, and the pairs without one, may end with a partial tile.
   const count = Math.floor(pairs / TILE_ROWS) + Math.min(pairs, numExperts + 1);
   const tiles = backend.makeOutput({ shape: [count, TILE_INTS], dtype: 'int32' });
   const planners = Math.min(MAX_PLANNERS, Math.ceil((numExperts + 1) / SIMD_WIDTH) * SIMD_WIDTH);

@@ -6,7 +6,7 @@ import { metalKernel } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
 
 const SIMD_WIDTH = 32;
-const SIMDGROUPS = 4; // each takes the pairs of an expert
+const SIMDGROUPS = 4; // one expert each
 
 const kernel = shaderKernel(
   'sort_tokens_by_expert',
@@ -20,7 +20,7 @@ metalKernel(sortTokensByExpertOp, ({ inputs: { ids }, attrs: { numExperts }, out
   return [sortedTokenIds, expertIds];
 });
 
-/** Sorts the pairs of `ids` into `sortedTokenIds`, and their experts into `expertIds`, both of as many elements. */
+/** Writes the pairs of `ids`, sorted by expert, to `sortedTokenIds`, and their experts to `expertIds`. */
 export function sortPairsByExpert(
   backend: MetalBackend,
   ids: TensorInfo,
@@ -29,7 +29,7 @@ export function sortPairsByExpert(
   expertIds: TensorInfo,
 ): void {
   const [pairs] = sortedTokenIds.shape;
-  const sorters = numExperts + 1; // the last one for ids that are no expert's
+  const sorters = numExperts + 1; // the last one handles invalid ids
   backend.run(
     kernel,
     { ids, sortedTokenIds, expertIds },

@@ -4,7 +4,7 @@ import { metalKernel } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
 import { blockPairsParams, copyBlockPairs } from './block_pairs.ts';
 
-/** Words that a block may be copied in, widest first. */
+/** Word types for copying blocks, widest first. */
 const WORDS = [
   { type: 'uint4', bytes: 16 },
   { type: 'uint', bytes: 4 },

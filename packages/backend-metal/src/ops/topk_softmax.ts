@@ -4,7 +4,7 @@ import { metalKernel } from '../metal_backend.ts';
 import { shaderKernel } from '../shader_kernel.ts';
 
 const SIMD_WIDTH = 32;
-const SIMDGROUPS = 4; // each routes a token
+const SIMDGROUPS = 4; // one token each
 
 const kernel = shaderKernel(
   'topk_softmax',

@@ -10,12 +10,12 @@ const objects = path.join(root, 'packages/backend-metal/build');
 
 /** The folder of the emulator's headers. */
 export const emulatorFolder: string = path.dirname(tests);
-/** Where it keeps compiled shaders. */
+/** The folder of compiled shaders. */
 export const cacheFolder: string = path.join(root, 'node_modules/.cache/attention-js/metal');
 
 const modified = (file: string): number => (existsSync(file) ? statSync(file).mtimeMs : 0);
 
-/** Links emulator/metal/tests with what the addon was built from; returns the program. */
+/** Links emulator/metal/tests with the addon's objects; returns the path of the program. */
 export function buildEmulatorTest(): string {
   const sources = readdirSync(tests)
     .filter((file) => /\.(cc|h)$/.test(file))
@@ -44,7 +44,7 @@ export function buildEmulatorTest(): string {
   return program;
 }
 
-/** Runs the program: its lines of output. */
+/** Runs the program and returns its lines of output. */
 export function runEmulatorTest(program: string): string[] {
   const { stdout, stderr } = spawnSync(program, [cacheFolder, emulatorFolder], { encoding: 'utf8' });
   return `${stdout}${stderr}`.split('\n').filter((line) => line !== '');

@@ -12,7 +12,7 @@ const hasAddon = existsSync(new URL('../../build/attention_metal.node', import.m
 /** The backend under test. */
 export const metal = (): MetalBackend => tf.engine().backend as MetalBackend;
 
-/** Goes on with a backend that splits the keys of attention into so many parts; 0: as the grid decides. */
+/** Switches to a backend in which attention uses this number of splits; 0: chosen by the grid. */
 export async function useSplits(splits: number): Promise<void> {
   const name = splits === 0 ? 'metal' : `metal, ${splits} splits`;
   if (!tf.findBackendFactory(name)) registerDevice(name, { splits });
@@ -21,7 +21,7 @@ export async function useSplits(splits: number): Promise<void> {
 
 const [suite, note] = hasAddon ? [describe, ''] : [describe.skip, ' (left out: npm run build:native)'];
 
-/** A suite on the backend `metal`; left out, by a name that says how to get it, where the addon was not built. */
+/** A suite on the backend `metal`. If the addon is not built, it is skipped and its title says how to build it. */
 export function describeOnMetal(title: string, body: () => void): void {
   suite(title + note, () => {
     beforeAll(() => tf.setBackend('metal'));

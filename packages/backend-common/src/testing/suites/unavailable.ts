@@ -2,12 +2,12 @@ import * as tf from '@attention-js/core/tf';
 import { expect, test } from '@jest/globals';
 
 /**
- * What becomes of a backend that cannot be used on this machine.
+ * Tests a backend that cannot be used on this machine.
  *
- * @param error Properties of the AttentionError that says so.
+ * @param error Properties of the expected AttentionError.
  */
 export function unavailableSuite(name: string, error: object): void {
-  test('is never chosen by itself', async () => {
+  test('is never chosen automatically', async () => {
     await tf.ready();
     expect(tf.getBackend()).toBe('cpu');
   });
@@ -21,7 +21,7 @@ export function unavailableSuite(name: string, error: object): void {
     expect(() => tf.memory()).toThrow(expected);
     expect(() => tf.zerosWithStorage([2], 'float16')).toThrow(expected);
     expect(() => (tf.engine().backend as unknown as { deviceName: string }).deviceName).toThrow(expected);
-    expect(tf.storageOf(x)).toBe('float32'); // it lives on `cpu`
+    expect(tf.storageOf(x)).toBe('float32'); // x is on `cpu`
 
     await tf.setBackend('cpu');
     expect([...x.add(1).dataSync()]).toEqual([2, 3]);
