@@ -4,7 +4,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 
 // tfjs-core's own register_all_chained_ops is written for bundlers and does not load in Node's ESM. Its types do.
 
-/** Methods that call the function of their name: `x.add(y)` is `tf.add(x, y)`. */
+/** Methods that call the function of the same name: `x.add(y)` is `tf.add(x, y)`. */
 const sameNamed = [
   'abs',
   'acos',

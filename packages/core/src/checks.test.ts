@@ -27,7 +27,7 @@ test.each([
   [floats, 'float32 tensor of shape [2, 3]'],
 ])('describes %p', (value, text) => expect(describe(value)).toBe(text));
 
-test('counts things', () => {
+test('formats counts', () => {
   expect([0, 1, 2].map((count) => countOf(count, 'token'))).toEqual(['0 tokens', '1 token', '2 tokens']);
 });
 
@@ -46,7 +46,7 @@ group('accepts', () => {
     notRecorded: () => checks.notRecorded('x'),
     'shape of numbers': () => checks.shape('x', floats, [2, 3]),
     'shape of names': () => checks.shape('x', floats, ['rows', 3]),
-    shapeThat: () => checks.shapeThat(true, 'x', floats, 'y'),
+    expectShape: () => checks.expectShape(true, 'x', floats, 'y'),
     dtype: () => checks.dtype('x', floats, 'int32', 'float32'),
     storage: () => checks.storage('x', halves, 'float32', 'float16'),
     sameStorage: () => checks.sameStorage('x', halves, 'y', halves),
@@ -108,8 +108,8 @@ group('rejects', () => {
       'expected shape [rows], received [2, 3]',
     ],
     [
-      'shapeThat',
-      () => checks.shapeThat(false, 'x', floats, 'y'),
+      'expectShape',
+      () => checks.expectShape(false, 'x', floats, 'y'),
       'ERR_SHAPE',
       'expected y, received [2, 3]',
     ],

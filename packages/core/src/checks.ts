@@ -6,12 +6,12 @@ import { storageOf } from './storage/storage_backend.ts';
 import { ELEMENT_STORAGE_TYPES, STORAGE_FORMATS, isBlockStorage } from './storage/storage_types.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
-/** What `describe` shows of nested, long or endless values. */
+/** Limits on what `describe` shows of nested or long values. */
 const [MAX_DEPTH, MAX_ELEMENTS, MAX_CHARACTERS] = [3, 8, 100];
 
 /**
- * Writes a received value the way error messages show it: `[7, 30, 128]`, `"text"`, `float32 tensor of shape [2]`. An
- * ellipsis stands for the rest of what is long or deeply nested.
+ * Formats a received value for error messages: `[7, 30, 128]`, `"text"`, `float32 tensor of shape [2]`. An ellipsis
+ * replaces the rest of long or deeply nested values.
  */
 export function describe(value: unknown): string {
   return describeAt(0, value);
@@ -33,23 +33,23 @@ function describeAt(depth: number, value: unknown): string {
   return String(value);
 }
 
-/** A number of things in words: `1 token`, `2 tokens`. */
+/** A count with its noun: `1 token`, `2 tokens`. */
 export function countOf(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** The names of an object's properties. `table` names each of them, so that the compiler finds one that is forgotten. */
+/** The names of an object's properties. `table` lists each of them, so that the compiler detects a missing one. */
 export function keysOf<T extends object>(table: Readonly<Record<keyof T & string, true>>): readonly string[] {
   return Object.keys(table);
 }
 
-/** Whether `value`, if it is not 0, stays a finite number other than 0 when it is rounded to float32. */
+/** Whether `value` stays finite, and nonzero if it is nonzero, when rounded to float32. */
 export function fitsFloat32(value: number): boolean {
   const rounded = Math.fround(value);
   return Number.isFinite(rounded) && (rounded !== 0 || value === 0);
 }
 
-/** Whether the memory of an array was transferred to another thread; its length is 0 then. */
+/** Whether an array's memory was transferred to another thread, which leaves its length at 0. */
 export function isDetached({ buffer, length }: Int32Array | Uint8Array | Float32Array): boolean {
   if (length > 0) return false;
   try {
@@ -60,12 +60,12 @@ export function isDetached({ buffer, length }: Int32Array | Uint8Array | Float32
   }
 }
 
-/** A dimension that a shape must have: a fixed size, or a name for a size that is free. */
+/** An expected dimension: a fixed size, or a name for any size. */
 export type ExpectedDimension = number | string;
 
 /**
- * The input rules that ops share. Every method throws an {@link AttentionError} of the form
- * `[op] argument: expected …, received …` and otherwise returns nothing.
+ * Input checks shared by ops. Every method throws an {@link AttentionError} of the form `[op] argument: expected …,
+ * received …` or returns.
  */
 export class Checks {
   readonly op: string;
@@ -75,7 +75,7 @@ export class Checks {
     this.op = op;
   }
 
-  /** Throws the error for `argument`. `received` is shown as `describe` does, but a string as it stands. */
+  /** Throws the error for `argument`. `received` is formatted by `describe`, unless it is a string. */
   fail(code: AttentionErrorCode, argument: string, expected: string, received: unknown): never {
     const text = typeof received === 'string' ? received : describe(received);
     throw new AttentionError(code, `[${this.op}] ${argument}: expected ${expected}, received ${text}`);
@@ -92,22 +92,22 @@ export class Checks {
     if (!valid) this.fail(code, argument, expected, received);
   }
 
-  /** `value` is a tensor that was not disposed. */
+  /** Throws unless `value` is a tensor that is not disposed. */
   tensor(argument: string, value: unknown): void {
     if (!(value instanceof Tensor)) this.fail('ERR_DTYPE', argument, 'a Tensor', describe(value));
     if (value.isDisposed) this.fail('ERR_DISPOSED', argument, 'a live tensor', 'a disposed one');
-    // tfjs takes any object with the fields of a tensor for one.
+    // tfjs accepts any object with the fields of a tensor.
     if (engine().state.tensorInfo.has(value.dataId)) return;
     this.fail('ERR_DTYPE', argument, 'a Tensor', 'one whose data tfjs does not hold');
   }
 
-  /** `value` is an object, whose properties are checked one by one. */
+  /** Throws unless `value` is an object. Its properties are checked one by one elsewhere. */
   object(argument: string, value: unknown): void {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
     this.fail('ERR_DTYPE', argument, 'an object', describe(value));
   }
 
-  /** `value` is an object without other properties than `known`: a misspelt option must not be ignored. */
+  /** Throws if `value` has properties other than `known`, so that a misspelt option is not ignored. */
   keys(argument: string, value: object, known: readonly string[]): void {
     this.object(argument, value);
     for (const key in value) {
@@ -116,7 +116,7 @@ export class Checks {
     }
   }
 
-  /** No gradient is recorded: gradients through data that is overwritten in place would be wrong. */
+  /** Throws while a gradient is recorded: gradients through data that is overwritten in place would be wrong. */
   notRecorded(argument: string): void {
     if (!engine().isTapeOn()) return;
     this.fail(
@@ -127,7 +127,7 @@ export class Checks {
     );
   }
 
-  /** `tensor` has the dimensions of `expected`; a named dimension may have any size. */
+  /** Throws unless `tensor` has the dimensions in `expected`. A named dimension may have any size. */
   shape(argument: string, tensor: TensorInfo, expected: readonly ExpectedDimension[], condition = ''): void {
     const { shape } = tensor;
     let fits = shape.length === expected.length;
@@ -137,19 +137,19 @@ export class Checks {
     if (!fits) this.fail('ERR_SHAPE', argument, `shape [${expected.join(', ')}]${condition}`, shape);
   }
 
-  /** The shape of `tensor` satisfies a rule that sizes alone do not express. */
-  shapeThat(valid: boolean, argument: string, tensor: TensorInfo, expected: string): void {
+  /** Throws `ERR_SHAPE` unless `valid`, for rules on the shape of `tensor` that fixed sizes cannot express. */
+  expectShape(valid: boolean, argument: string, tensor: TensorInfo, expected: string): void {
     if (!valid) this.fail('ERR_SHAPE', argument, expected, tensor.shape);
   }
 
-  /** `tensor` is of one of the given dtypes. */
+  /** Throws unless `tensor` has one of the given dtypes. */
   dtype(argument: string, tensor: TensorInfo, ...expected: DataType[]): void {
     if (!expected.includes(tensor.dtype)) {
       this.fail('ERR_DTYPE', argument, expected.join(' or '), tensor.dtype);
     }
   }
 
-  /** `tensor` is float32 in dtype and of one of the given storage types. */
+  /** Throws unless `tensor` has dtype float32 and one of the given storage types. */
   storage(argument: string, tensor: TensorInfo, ...expected: StorageType[]): void {
     this.dtype(argument, tensor, 'float32');
     const storage = storageOf(tensor);
@@ -158,7 +158,7 @@ export class Checks {
     }
   }
 
-  /** `tensor` is float32 in dtype and has the storage type of `like`. */
+  /** Throws unless `tensor` has dtype float32 and the storage type of `like`. */
   sameStorage(argument: string, tensor: TensorInfo, likeArgument: string, like: TensorInfo): void {
     this.dtype(argument, tensor, 'float32');
     const storage = storageOf(tensor);
@@ -168,21 +168,21 @@ export class Checks {
     }
   }
 
-  /** `tensor` has an element type: it is no quantized weight. */
+  /** Throws if `tensor` is a quantized weight. */
   noBlocks(argument: string, tensor: TensorInfo): void {
     const storage = storageOf(tensor);
     if (!isBlockStorage(storage)) return;
     this.fail('ERR_DTYPE', argument, `storage ${ELEMENT_STORAGE_TYPES.join(' or ')}`, storage);
   }
 
-  /** `tensor`, a weight, has a block type, or is float32 in dtype and has the storage type of `like`. */
+  /** Throws unless `tensor`, a weight, has a block type or has dtype float32 and the storage type of `like`. */
   weightStorage(argument: string, tensor: TensorInfo, likeArgument: string, like: TensorInfo): void {
     const storage = storageOf(tensor);
     if (!isBlockStorage(storage)) this.sameStorage(argument, tensor, likeArgument, like);
     else this.wholeBlocks(argument, tensor.shape, storage);
   }
 
-  /** Rows of `shape` are whole blocks of `storage`. */
+  /** Throws unless rows of `shape` are whole blocks of `storage`. */
   wholeBlocks(argument: string, shape: readonly number[], storage: StorageType): void {
     const { blockLength } = STORAGE_FORMATS[storage];
     const columns = shape.at(-1) ?? 1;
@@ -191,7 +191,7 @@ export class Checks {
     this.fail('ERR_SHAPE', argument, expected, shape);
   }
 
-  /** `value` is an integer of at least `minimum`. */
+  /** Throws unless `value` is an integer from `minimum` to `maximum`. */
   integer(argument: string, value: number, minimum: number, maximum = Number.MAX_SAFE_INTEGER): void {
     if (Number.isInteger(value) && value >= minimum && value <= maximum) return;
     const upper = maximum === Number.MAX_SAFE_INTEGER ? '' : ` and <= ${maximum}`;
@@ -199,8 +199,8 @@ export class Checks {
   }
 
   /**
-   * `value` is a finite number, and greater than `above` if that is given; in float32 too, since kernels compute in it: 1e39
-   * would be infinite there and 1e-46 zero.
+   * Throws unless `value` is a finite number, and greater than `above` if given. This also holds after rounding to
+   * float32, in which kernels compute: there 1e39 would be infinite and 1e-46 zero.
    */
   finite(argument: string, value: number, above = Number.NEGATIVE_INFINITY): void {
     const bound = above === Number.NEGATIVE_INFINITY ? '' : ` > ${above}`;
@@ -209,12 +209,12 @@ export class Checks {
     if (!fitsFloat32(value)) this.fail('ERR_RANGE', argument, `a number${bound} that fits float32`, value);
   }
 
-  /** `value`, a hint that sizes grids, is `undefined` or an integer of at least 0. */
+  /** Throws unless `value`, a hint that sizes grids, is `undefined` or an integer of at least 0. */
   hint(argument: string, value: number | undefined): void {
     if (value !== undefined) this.integer(argument, value, 0);
   }
 
-  /** `value` is one of `allowed`. */
+  /** Throws unless `value` is one of `allowed`. */
   oneOf(argument: string, value: unknown, allowed: readonly unknown[]): void {
     if (allowed.includes(value)) return;
     const expected = `one of ${allowed.map((item) => describe(item)).join(', ')}`;

@@ -5,15 +5,20 @@ import { VERSION } from './version.ts';
 
 type DataId = TensorInfo['dataId'];
 
-/** What all copies of this package share. A change to it, or to what kernels are called with, takes a new `format`. */
+/**
+ * The state shared by all copies of this package. A change to it, or to the arguments of kernels, requires a new
+ * `format`.
+ */
 interface CoreState {
-  /** Storage types of data on `cpu`. Values of half types are float32 that were rounded when they were written. */
+  /**
+   * Storage types of data on `cpu`. Values of half types are float32 values that were rounded when they were written.
+   */
   cpuStorageTypes: WeakMap<DataId, StorageType>;
-  /** Whether there has been a tensor in a block type: without any, ops need not look for one. */
+  /** Whether a tensor in a block type has ever been made; if not, ops need not check for one. */
   hasBlockTensors: boolean;
   /** Data that must stay on its backend. */
   pinned: WeakSet<DataId>;
-  /** Engines of tfjs that were told to. */
+  /** Engines of tfjs on which moves are guarded. */
   guardedEngines: WeakSet<object>;
   /** Kernel names of all ops, and whether the op is one of this package. */
   ops: Map<string, { isOurs: boolean }>;

@@ -9,13 +9,13 @@ import { encodeStorageBytes } from './storage/storage_bytes.ts';
 import { isBlockStorage } from './storage/storage_types.ts';
 import type { BlockStorage } from './storage/storage_types.ts';
 
-/** A tensor as a reference kernel sees it. `values` is the tensor's own memory, not a copy. */
+/** A tensor as reference kernels receive it. `values` is the tensor's own memory, not a copy. */
 export interface CpuTensor {
   /** Shape of the tensor. */
   shape: number[];
-  /** Elements in row-major order; none for a tensor in a block type. */
+  /** Elements in row-major order; empty for a tensor in a block type. */
   values: Float32Array | Int32Array;
-  /** What a tensor in a block type holds instead. */
+  /** The data of a tensor in a block type. */
   blocks?: { bytes: Uint8Array; storage: BlockStorage };
   /** Identity of the data; storage type: `storageOf(tensor)`. */
   dataId: TensorInfo['dataId'];
@@ -26,7 +26,7 @@ export type CpuTensors<Inputs> = {
   [Name in keyof Inputs]: undefined extends Inputs[Name] ? CpuTensor | undefined : CpuTensor;
 };
 
-/** Computes an op on typed arrays: reads `inputs`, fills each of `outputs`, which start out as zeros. */
+/** Computes an op on typed arrays: reads `inputs` and fills each of `outputs`, which are initially zero. */
 export type CpuKernelBody<Inputs, Attributes> = (
   inputs: CpuTensors<Inputs>,
   attrs: Attributes,
@@ -34,8 +34,8 @@ export type CpuKernelBody<Inputs, Attributes> = (
 ) => void;
 
 /**
- * Makes an op's kernel for tfjs's `cpu` backend out of a function on typed arrays. Outputs are rounded to their
- * storage type afterwards; inputs that the op mutates the body writes (and rounds) itself.
+ * Makes an op's kernel for tfjs's `cpu` backend from a function on typed arrays. Outputs are then rounded to their
+ * storage type; `body` itself writes and rounds inputs that the op mutates.
  */
 export function cpuKernel<Inputs extends object, Attributes>(
   body: CpuKernelBody<Inputs, Attributes>,

@@ -80,13 +80,13 @@ test('runs the kernel of the active backend', () => {
   expect(scaleShift.kernelName).toBe('ScaleShift');
 });
 
-test('an optional input may be undefined or left out', () => {
+test('an optional input may be undefined or omitted', () => {
   const x = tf.tensor1d([1, 2]);
   expect([...scaleShift({ x, shift: undefined }, { scale: 2 })[0].dataSync()]).toEqual([2, 4]);
   expect([...tf.tidy(() => scaleShift({ x, shift: undefined }, { scale: 2 })[0]).dataSync()]).toEqual([2, 4]);
 });
 
-test('gives several outputs with dtype and storage type of their own', () => {
+test('returns several outputs, each with its dtype and storage type', () => {
   const x = tf.tensor1d([7, 1026], 'int32');
   const [quotient, remainder] = divideWithRemainder({ x }, { divisor: 513 });
   expect([quotient.dtype, quotient.shape, [...quotient.dataSync()]]).toEqual(['int32', [2], [0, 2]]);
@@ -99,26 +99,26 @@ test('rounds outputs to their storage type', () => {
   expect([storageOf(y), y.dataSync()[0]]).toEqual(['bfloat16', 0.333984375]);
 });
 
-test('an op that writes in place returns nothing and shows through what shares the data', () => {
+test('an op that writes in place returns nothing, and its writes show in tensors that share the data', () => {
   const target = tf.zeros([2]);
   const shared = tf.reshape(target, [1, 2]);
   expect(fillOnes({ target }, {})).toEqual([]);
   expect([...shared.dataSync()]).toEqual([1, 1]);
 });
 
-test('leaks nothing, inside tf.tidy neither', () => {
+test('leaks nothing, also inside tf.tidy', () => {
   const x = tf.ones([2]);
   expectNoLeak(() => scaleShift({ x }, { scale: 2 }));
   expectNoLeak(() => tf.tidy(() => void scaleShift({ x }, { scale: 2 })));
   expectNoLeak(() => fillOnes({ target: x }, {}));
 });
 
-test('shows in tf.profile', async () => {
+test('appears in tf.profile', async () => {
   const profile = await tf.profile(() => scaleShift({ x: tf.ones([1]) }, { scale: 1 }));
   expect(profile.kernelNames).toContain('ScaleShift');
 });
 
-test('a backend without a kernel is an error', async () => {
+test('throws on a backend without a kernel', async () => {
   const x = tf.ones([1]);
   await tf.setBackend('bare');
   expectAttentionError(
@@ -128,7 +128,7 @@ test('a backend without a kernel is an error', async () => {
   );
 });
 
-test('a kernel does not run on a backend that tf.copyRegisteredKernels took it to', async () => {
+test('a kernel does not run on a backend to which tf.copyRegisteredKernels copied it', async () => {
   tf.copyRegisteredKernels('cpu', 'bare');
   const target = tf.zeros([1]);
   await tf.setBackend('bare');
@@ -148,7 +148,7 @@ test('checks come before the kernel', () => {
   );
 });
 
-test('inputs have to be live tensors', () => {
+test('inputs must be live tensors', () => {
   const gone = tf.ones([1]);
   gone.dispose();
   expectAttentionError(
@@ -173,7 +173,7 @@ test('inputs have to be live tensors', () => {
   );
 });
 
-test('an op that writes in place refuses to be recorded', () => {
+test('an op that writes in place throws while a gradient is recorded', () => {
   const target = tf.zeros([1]);
   const call = () => tf.grad((x: Tensor) => (fillOnes({ target }, {}), tf.square(x)))(tf.scalar(1));
   expectAttentionError(
@@ -185,13 +185,13 @@ test('an op that writes in place refuses to be recorded', () => {
   expect([...target.dataSync()]).toEqual([0]);
 });
 
-test('a gradient through an op without one says so', () => {
+test('a gradient through an op without one throws', () => {
   const gradient = tf.grad((x: Tensor) => scaleShift({ x, shift: undefined }, { scale: 1 })[0]);
   expect(() => gradient(tf.ones([1]))).toThrow('gradient function not found for ScaleShift');
 });
 
 test('kernel() adds a kernel, and replaces one without a warning', async () => {
-  tf.env().set('IS_TEST', false); // in which tfjs does not warn
+  tf.env().set('IS_TEST', false); // tfjs warns only outside tests
   const warn = jest.spyOn(console, 'warn').mockImplementation(() => undefined);
   await tf.setBackend('bare');
   for (const value of [5, 6]) {
@@ -215,7 +215,7 @@ test('kernel() adds a kernel, and replaces one without a warning', async () => {
 
 const outputs = ({ x }: { x: TensorInfo }) => [{ shape: x.shape, dtype: 'float32' as const }];
 
-test('a name that tfjs, we or another definition has is refused, and nothing is replaced', () => {
+test('a name in use by tfjs, us or another definition is rejected, and nothing is replaced', () => {
   const taken: [string, string][] = [
     ['Linear', 'an op of @attention-js/core'],
     ['Add', 'a kernel of tfjs backend cpu'],
@@ -266,7 +266,7 @@ test('a definition is checked', () => {
   );
 });
 
-test('inputs and attributes have to be objects', () => {
+test('inputs and attributes must be objects', () => {
   expectAttentionError(
     () => scaleShift(null as never, { scale: 1 }),
     'ERR_DTYPE',
@@ -279,13 +279,13 @@ test('inputs and attributes have to be objects', () => {
   );
 });
 
-test('what is written in place shares no data with another input', () => {
+test('an input that is overwritten must not share data with another input', () => {
   const target = tf.zeros([2]);
   const message = '[addInto] x: expected its own data, received the data of target';
   for (const x of [target, tf.reshape(target, [1, 2]), tf.clone(target)]) {
     expectAttentionError(() => addInto({ target, x }, {}), 'ERR_UNSUPPORTED', message);
   }
-  // On `cpu`, tensors made from one typed array, or from parts of it, have data ids of their own and one memory.
+  // On `cpu`, tensors made from one typed array, or from parts of it, have separate data ids but share memory.
   const memory = new Float32Array(3);
   const overlapping = () =>
     addInto({ target: tf.tensor1d(memory.subarray(0, 2)), x: tf.tensor1d(memory.subarray(1)) }, {});
@@ -294,7 +294,7 @@ test('what is written in place shares no data with another input', () => {
   expect([...target.dataSync()]).toEqual([0, 0]);
 });
 
-test('check() throws what a call would throw, and runs no kernel', () => {
+test('check() throws the same errors as a call, and runs no kernel', () => {
   const target = tf.zeros([1]);
   fillOnes.check({ target }, {});
   expect([...target.dataSync()]).toEqual([0]);

@@ -16,77 +16,80 @@ import type { CpuBackend } from './storage/cpu_storage.ts';
 import { checkUsable, guardMoves } from './storage/storage_backend.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
-/** The named inputs of an op, `TensorInfo`s for its kernels, as the tensors that a caller passes. */
+/** The tensors that a caller passes for an op's inputs, which are `TensorInfo`s for its kernels. */
 export type OpTensors<Inputs> = {
   [Name in keyof Inputs]: undefined extends Inputs[Name] ? Tensor | undefined : Tensor;
 };
 
-/** Shape, dtype and storage type of a tensor that an op gives back. */
+/** Shape, dtype and storage type of an output. */
 export interface OutputSpec {
   /** Shape of the output. */
   shape: number[];
   /** tfjs dtype of the output. */
   dtype: Extract<DataType, 'float32' | 'int32'>;
-  /** Storage type of a float32 output; `float32` where it is left out. */
+  /** Storage type of a float32 output. Default `float32`. */
   storage?: StorageType;
 }
 
-/** What a kernel is called with. */
+/** The arguments of a kernel. */
 export interface KernelCall<Inputs, Attributes> {
   /** The op's inputs: shapes, dtypes and data ids. */
   inputs: Inputs;
   /** The op's attributes. */
   attrs: Attributes;
-  /** What the kernel has to return, in order. */
+  /** The outputs that the kernel must return, in order. */
   outputs: OutputSpec[];
-  /** The tfjs backend the kernel was registered for. */
+  /** The tfjs backend for which the kernel was registered. */
   backend: KernelBackend;
 }
 
-/** Computes an op on one backend. Its arguments were checked; it returns a tensor for each of `outputs`. */
+/** Computes an op on one backend. Its arguments have been checked; it returns one tensor per element of `outputs`. */
 export type OpKernel<Inputs, Attributes> = (call: KernelCall<Inputs, Attributes>) => TensorInfo[];
 
-/** An op: what it is called, what it accepts, what it returns, and the kernels it starts out with. */
+/** Defines an op: its name, the inputs it accepts, its outputs, and its initial kernels. */
 export interface OpDefinition<Inputs extends object, Attributes extends object> {
-  /** UpperCamel name; the tfjs kernel name. Error messages use its lowerCamel form. */
+  /** UpperCamel name, which is also the tfjs kernel name. Error messages use its lowerCamel form. */
   name: string;
-  /** Throws an {@link AttentionError} for inputs or attributes that the op does not accept. */
+  /** Throws an {@link AttentionError} for invalid inputs or attributes. */
   check?(inputs: Inputs, attrs: Attributes): void;
   /**
-   * Throws an {@link AttentionError} for elements of the inputs that the op does not accept: ids, positions, lengths. A
-   * reference kernel calls it each time; a device, which would have to wait for the elements, only on request
+   * Throws an {@link AttentionError} for invalid elements of the inputs: ids, positions, lengths. A reference kernel
+   * calls it every time. A device kernel, which would have to wait for the elements, calls it only on request
    * (`ATTENTION_CHECK_BOUNDS=1`).
    */
   checkValues?(this: void, inputs: CpuTensors<Inputs>, attrs: Attributes): void;
-  /** Specs of the outputs, from checked inputs and attributes; `[]` for an op that only writes in place. */
+  /** Specs of the outputs, given checked inputs and attributes; `[]` for an op that only writes in place. */
   outputs(inputs: Inputs, attrs: Attributes): OutputSpec[];
   /** Names of the inputs that may be `undefined`. */
   optional?: readonly (keyof Inputs & string)[];
-  /** Names of the inputs that may have a block type; no other may. */
+  /** Names of the inputs that may have a block type. */
   blockInputs?: readonly (keyof Inputs & string)[];
-  /** Names of the inputs that the kernel overwrites. None of them may share its data with another input. */
+  /** Names of the inputs that the kernel overwrites. They must not share data with other inputs. */
   mutates?: readonly (keyof Inputs & string)[];
   /** Kernels by tfjs backend name. */
   kernels?: Record<string, OpKernel<Inputs, Attributes>>;
 }
 
-/** An op that can be called, and that any package can give a kernel for its backend. */
+/** A callable op, to which any package can add a kernel for its backend. */
 export interface Op<Inputs extends object, Attributes extends object> {
   /**
    * Runs the op on the active tfjs backend.
    *
-   * @throws AttentionError of the op's own checks; `ERR_DTYPE` for an input that is no tensor and `ERR_DISPOSED` for a
+   * @throws AttentionError of the op's own checks; `ERR_DTYPE` for an input that is not a tensor and `ERR_DISPOSED` for a
    * disposed one; `ERR_UNSUPPORTED` when the active backend has no kernel for the op, or when the op writes in place while
    * a gradient is recorded or into data that another input shares.
    */
   (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[];
-  /** Throws what a call would throw before its kernel runs. For what makes several calls, all of them or none. */
+  /**
+   * Throws the errors that a call would throw before its kernel runs. For code that makes several calls, all of them or
+   * none.
+   */
   check(this: void, inputs: OpTensors<Inputs>, attrs: Attributes): void;
-  /** UpperCamel name; the tfjs kernel name. */
+  /** UpperCamel name, which is also the tfjs kernel name. */
   readonly kernelName: string;
   /** See {@link OpDefinition.checkValues}. */
   readonly checkValues?: OpDefinition<Inputs, Attributes>['checkValues'];
-  /** Gives the op a kernel for the tfjs backend `backendName`; replaces an earlier one. */
+  /** Registers a kernel for the tfjs backend `backendName`, replacing an earlier one. */
   kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>): void;
 }
 
@@ -130,7 +133,7 @@ function checkDefinition(definition: OpDefinition<never, never>): void {
   }
 }
 
-/** Throws if the name is that of another op, or of a kernel of tfjs: the later one would replace the earlier one everywhere. */
+/** Throws if another op or a kernel of tfjs has this name: the later one would replace the earlier one everywhere. */
 function checkNameIsFree(name: string): void {
   const fail = (what: string): never =>
     definitionChecks.fail('ERR_UNSUPPORTED', 'name', 'one that nothing has yet', `"${name}", ${what}`);
@@ -142,7 +145,7 @@ function checkNameIsFree(name: string): void {
 }
 
 /**
- * Defines an op once; each backend gives it a kernel. The pattern is candle's `CustomOp`.
+ * Defines an op; each backend registers a kernel for it. The pattern is candle's `CustomOp`.
  *
  * @throws AttentionError `ERR_UNSUPPORTED` for a name that another op or a kernel of tfjs has and for unknown keys;
  * `ERR_DTYPE`, `ERR_RANGE` for a definition that is none.
@@ -165,7 +168,10 @@ export function defineOp<Inputs extends object, Attributes extends object>(
   return makeOp(definition, definition.kernels);
 }
 
-/** {@link defineOp} for the ops of this package. A second copy of it uses the kernels that the first one registered. */
+/**
+ * {@link defineOp} for the ops of this package. A second copy of the package uses the kernels that the first one
+ * registered.
+ */
 export function defineCoreOp<Inputs extends object, Attributes extends object>(
   definition: OpDefinition<Inputs, Attributes>,
 ): Op<Inputs, Attributes> {
@@ -191,14 +197,14 @@ function makeOp<Inputs extends object, Attributes extends object>(
     throw new AttentionError('ERR_UNSUPPORTED', `[${opName}] no ${backendName} kernel`);
   };
 
-  /** Checks a call, and gives its inputs without those that are left out. */
+  /** Checks a call, and returns its inputs without the omitted ones. */
   const checkCall = (inputs: OpTensors<Inputs>, attrs: Attributes): NamedTensorMap => {
     checks.object('inputs', inputs);
     checks.object('attrs', attrs);
     const given: NamedTensorMap = {};
     for (const argument of Object.keys(inputs)) {
       const tensor = (inputs as Record<string, Tensor | undefined>)[argument];
-      // tfjs walks all inputs while it records a gradient: none may be undefined.
+      // tfjs visits all inputs while it records a gradient, so none may be undefined.
       if (tensor === undefined && mayBeMissing.has(argument)) continue;
       checks.tensor(argument, tensor);
       if (coreState.hasBlockTensors && !mayBeBlocks.has(argument))
@@ -213,12 +219,12 @@ function makeOp<Inputs extends object, Attributes extends object>(
 
   const run = (inputs: OpTensors<Inputs>, attrs: Attributes): Tensor[] => {
     const given = checkCall(inputs, attrs);
-    const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
+    const { backend, backendName } = engine(); // the getter of `backend` initializes the backend if necessary
     if (!backend) failWithoutKernel(backendName);
     try {
       return engine().runKernel<Tensor[]>(kernelName, given, attrs as NamedAttrMap);
     } catch (error) {
-      if (!getKernel(kernelName, backendName)) failWithoutKernel(backendName); // tfjs looked for it, too
+      if (!getKernel(kernelName, backendName)) failWithoutKernel(backendName); // tfjs has not found it either
       throw error;
     }
   };
@@ -234,7 +240,8 @@ function makeOp<Inputs extends object, Attributes extends object>(
         kernelName,
         backendName,
         kernelFunc: ({ inputs, attrs, backend }) => {
-          // tf.copyRegisteredKernels takes our kernels along. Elsewhere one may write in place into a copy of the memory.
+          // tf.copyRegisteredKernels also copies our kernels. On another backend, one might write in place to a copy of
+          // the memory.
           const active = engine().backendName;
           if (active !== backendName) failWithoutKernel(active);
           return kernel({
@@ -251,7 +258,7 @@ function makeOp<Inputs extends object, Attributes extends object>(
   return op;
 }
 
-/** What is written in place can be written to where it lies, and nothing else of the call changes with it. */
+/** Throws unless the inputs that are overwritten can be written in place without changing any other input. */
 function checkWritten(checks: Checks, mutates: readonly string[], inputs: NamedTensorMap): void {
   const { backend, backendName } = engine();
   for (const argument of Object.keys(inputs)) checkUsable(inputs[argument]);

@@ -1,5 +1,5 @@
 /**
- * What went wrong, for programs:
+ * Error codes:
  *
  * - `ERR_SHAPE`: a rank, shape or size does not fit.
  * - `ERR_DTYPE`: a dtype or storage type does not fit, or a value is of the wrong kind.

@@ -4,7 +4,7 @@ import * as core from './index.ts';
 import { describeOnBackends } from './testing/backends.ts';
 import { expectAttentionError } from './testing/compare.ts';
 
-/** Calls that are valid with the object `given` in the place that `argument` names. */
+/** Valid calls, in which `given` replaces the object that `argument` names. */
 interface OptionsCase {
   op: string;
   argument: string;
@@ -120,8 +120,8 @@ function optionCases(): OptionsCase[] {
   ];
 }
 
-describeOnBackends('objects that users give', () => {
-  test('are refused if they are none, or have a key that nothing reads', () => {
+describeOnBackends('objects passed by users', () => {
+  test('are rejected if they are not objects, or have an unknown key', () => {
     for (const { op, argument, given, call } of optionCases()) {
       expect(() => call(given as never)).not.toThrow();
       const pattern = (received: string): RegExp =>
@@ -142,7 +142,7 @@ describeOnBackends('objects that users give', () => {
     }
   });
 
-  test('a key of the prototype counts as well, one of Object not', () => {
+  test('keys of a prototype count too, those of Object.prototype do not', () => {
     const inherited = Object.create({ softCap: 1 }) as object;
     const x = tf.ones([2, 4]);
     expectAttentionError(
@@ -158,7 +158,7 @@ describeOnBackends('objects that users give', () => {
     );
   });
 
-  test('metadata of a step serves ops that read a part of it', () => {
+  test('metadata of a step is accepted by ops that read a part of it', () => {
     const rows = tf.ones([2, 1, 8]);
     const [keyCache, valueCache] = [tf.zeros([1, 8, 1, 8]), tf.zeros([1, 8, 1, 8])];
     const metadata = core.buildInputMetadata([

@@ -7,7 +7,7 @@ import { sharedState } from './shared_state.ts';
 import { expectAttentionError } from './testing/compare.ts';
 import { VERSION } from './version.ts';
 
-/** Loads this package once more, as a second installed copy of it would be. */
+/** Loads this package again, like a second installed copy. */
 async function secondCopy(): Promise<typeof core> {
   jest.resetModules();
   return import('./index.ts');
@@ -20,7 +20,7 @@ test('the version is that of package.json', () => {
   expect(manifest).toMatchObject({ name: '@attention-js/core', version: VERSION });
 });
 
-test('copies of one format share what the first one made', () => {
+test('copies with the same format share the state of the first one', () => {
   const copy = { name: '@attention-js/one', version: '1.0.0', format: 1, url: 'file:///a' };
   const first = sharedState(copy, () => ({ owner: 'a' }));
   const second = sharedState({ ...copy, version: '1.0.1', url: 'file:///b' }, () => ({ owner: 'b' }));
@@ -39,7 +39,7 @@ test('a copy of another format names both versions and places', () => {
   );
 });
 
-test('two copies of core know the storage types and caches of each other, and their ops are the same', async () => {
+test('two copies of core share storage types, caches and ops', async () => {
   await tf.setBackend('cpu');
   const other = await secondCopy();
   expect(other.siluAndMul).not.toBe(core.siluAndMul);

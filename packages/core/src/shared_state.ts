@@ -1,18 +1,18 @@
 import { AttentionError } from './errors.ts';
 
-/** One of the copies of a package that a process may have loaded. */
+/** A copy of a package, of which a process may load several. */
 export interface PackageCopy {
   /** Name of the package. */
   name: string;
   /** Its version. */
   version: string;
-  /** Number of the format of what copies share; copies of one format can use each other's state. */
+  /** Version of the format of the shared state; copies with the same format can use each other's state. */
   format: number;
   /** Where this copy was loaded from. */
   url: string;
 }
 
-/** What {@link sharedState} found or made. */
+/** The result of {@link sharedState}. */
 export interface SharedState<State> {
   /** The same object for all copies. */
   state: State;
@@ -29,11 +29,11 @@ const describeCopy = ({ version, format, url }: PackageCopy): string =>
   `version ${version} (format ${format}) at ${url}`;
 
 /**
- * Gives all copies of a package in this process one state. tfjs has one engine and one registry of kernels per process, however
- * many copies of a package npm installed; so what a package keeps beside them must be one as well.
+ * Gives all copies of a package in this process one state. tfjs has one engine and one registry of kernels per process,
+ * however many copies of a package npm installed, so the package's own state must also be unique.
  *
- * @param copy The copy that calls.
- * @param make Makes the state, if no copy has yet.
+ * @param copy The calling copy.
+ * @param make Makes the state if no copy has made it yet.
  * @throws AttentionError `ERR_UNSUPPORTED` if a copy of another format was loaded before; the message names both.
  */
 export function sharedState<State extends object>(copy: PackageCopy, make: () => State): SharedState<State> {

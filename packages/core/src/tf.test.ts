@@ -20,7 +20,7 @@ test('has every export of tfjs-core and of ours', () => {
   for (const [name, value] of actual) expect(Object.is(value, expected.get(name))).toBe(true);
 });
 
-test('brings the cpu backend and the methods of tensors', async () => {
+test('includes the cpu backend and tensor methods', async () => {
   expect(await tf.setBackend('cpu')).toBe(true);
   const gated = tf.siluAndMul(tf.tensor2d([[0, 40, 5, 2]])).add(1);
   expect([...gated.dataSync()]).toEqual([1, 81]);

@@ -1,6 +1,6 @@
 /**
- * TensorFlow.js with attention.js in it: all of tfjs-core, its `cpu` backend, the methods of tensors (`x.add(y)`), and
- * every export of `@attention-js/core`, in one namespace.
+ * TensorFlow.js including attention.js: all of tfjs-core, its `cpu` backend, tensor methods (`x.add(y)`), and every
+ * export of `@attention-js/core`, in one namespace.
  *
  * @example
  * ```ts
@@ -20,6 +20,6 @@ export * from './index.ts';
 // oxlint-disable-next-line import/no-self-import, import/no-cycle
 import * as self from './tf.ts';
 
-// tfjs is CommonJS, and `export *` brings a 'module.exports' of its own along: what require() gives on Node 24.
+// tfjs is CommonJS, and `export *` adds its own 'module.exports', which require() returns on Node 24.
 const namespace: typeof self = self;
 export { namespace as 'module.exports' };

@@ -19,7 +19,7 @@ test('differentiates through tfjs ops', () => {
   expect([...derivative(tf.tensor1d([1, -2, 0.5])).dataSync()]).toEqual([6, -12, 3]);
 });
 
-test('trains a layer on what our op gives', async () => {
+test('trains a layer on the output of our op', async () => {
   const features = tf.siluAndMul(
     tf.tensor2d([
       [1, 2, 3, 4],
@@ -36,7 +36,7 @@ test('trains a layer on what our op gives', async () => {
   expect(Number(history.loss.at(-1))).toBeLessThan(Number(history.loss[0]) / 2);
 });
 
-test('our ops have no gradient, and say so rather than give zeros', () => {
+test('our ops have no gradient, and throw instead of returning zeros', () => {
   const derivative = tf.grad((x) => tf.siluAndMul(x).sum());
   expect(() => derivative(tf.ones([1, 4]))).toThrow(/gradient function not found for SiluAndMul/);
 });

@@ -10,6 +10,6 @@ export * from './index.ts';
 // oxlint-disable-next-line import/no-self-import, import/no-cycle
 import * as self from './tfjs.ts';
 
-// tfjs is CommonJS, and `export *` brings a 'module.exports' of its own along: what require() gives on Node 24.
+// tfjs is CommonJS, and `export *` adds its own 'module.exports', which require() returns on Node 24.
 const namespace: typeof self = self;
 export { namespace as 'module.exports' };

@@ -5,13 +5,13 @@ import { AttentionError } from '../errors.ts';
 import { BlockManager } from './block_manager.ts';
 import type { BlockHash } from './prefix_index.ts';
 
-/** A sequence as the model knows it. */
+/** A sequence in the model. */
 interface ModelSequence {
   tokens: number[];
   salt: string;
   length: number;
   committed: number;
-  /** Leading tokens whose ids the manager was told. */
+  /** Leading tokens whose ids the manager knows. */
   known: number;
   swappedOut: boolean;
 }
@@ -28,9 +28,9 @@ const NUM_BLOCKS = 12;
 const NUM_HOST_BLOCKS = 5;
 
 /**
- * A BlockManager beside the memory it manages. Each slot of that memory holds what keys and values depend on: the salt
- * and all tokens up to this one, as a number. Whatever the manager does, each committed token of each sequence has to find its
- * own.
+ * A BlockManager with a model of the memory that it manages. Each slot of the memory holds a number that represents
+ * what keys and values depend on: the salt and all tokens up to this one. Whatever the manager does, each committed
+ * token of each sequence must find its own number.
  */
 class Simulation {
   readonly manager: BlockManager;
@@ -87,7 +87,7 @@ class Simulation {
   #append(id: number, sequence: ModelSequence, operation: Extract<Operation, { kind: 'append' }>): void {
     const { length } = sequence;
     const given = operation.tokens;
-    // Where a prompt was allocated in part, its own tokens come next.
+    // If a prompt was allocated in part, its remaining tokens come next.
     const all = length < sequence.tokens.length ? sequence.tokens : [...sequence.tokens, ...given];
     const added = all.slice(length, length + given.length);
     const table = this.manager.blockTable(id).slice();
@@ -115,7 +115,7 @@ class Simulation {
     const owners = this.#owners();
     const contents = contentsOf(sequence);
     slots.forEach((slot, i) => {
-      assert.equal(owners.get(Math.floor(slot / BLOCK_SIZE)), 1); // nobody else reads what is written
+      assert.equal(owners.get(Math.floor(slot / BLOCK_SIZE)), 1); // no other sequence reads what is written
       this.memory[slot] = contents[committed + i];
     });
     this.manager.commit(id, operation.withIds ? tokens.slice(committed, committed + count) : count);
@@ -163,7 +163,7 @@ class Simulation {
     sequence.swappedOut = false;
   }
 
-  /** Runs a call that may find no block; checks that it then changed nothing. */
+  /** Runs a call that may run out of blocks, and checks that it then changed nothing. */
   #unlessOutOfBlocks<T>(call: () => T): T | undefined {
     const before = this.#snapshot();
     try {
@@ -228,7 +228,7 @@ class Simulation {
     assert.equal(hostTotal - hostFree, hostUsed);
   }
 
-  /** Frees everything; the whole cache can be used again. */
+  /** Frees everything, and checks that the whole cache is available again. */
   finish(): void {
     for (const id of this.sequences.keys()) this.manager.free(id);
     const { total, free, cached, used, hostTotal, hostFree } = this.manager.stats();
@@ -244,7 +244,7 @@ class Simulation {
 
 const contentNumbers = new Map<string, number>();
 
-/** For each token a number that stands for the salt and all tokens up to it: equal exactly where these are. */
+/** For each token, a number that represents the salt and all tokens up to it: equal if and only if these are equal. */
 function contentsOf({ salt, tokens }: ModelSequence): number[] {
   let content = salt === '' ? -1 : -2;
   return tokens.map((id) => {
@@ -263,7 +263,7 @@ function copyBlocks(source: Int32Array, destination: Int32Array, pairs: Int32Arr
   }
 }
 
-// Few tokens and salts, so that prefixes meet often.
+// Few tokens and salts, so that prefixes often match.
 const token = fc.constantFrom(0, 0, 0, 1);
 const of = fc.nat(100);
 const share = fc.constantFrom(0, 0.5, 1, 1, 1, 1);
@@ -321,7 +321,7 @@ test.each<[string, BlockHash | undefined]>([
   );
 });
 
-test('without the prefix cache nothing is cached and nothing hit', () => {
+test('without the prefix cache, nothing is cached or hit', () => {
   fc.assert(
     fc.property(operations, (sequence) => {
       const simulation = new Simulation(undefined, 0, false);

@@ -17,7 +17,7 @@ function addComputed(manager: BlockManager, id: string, tokens: number[], salt =
 }
 
 describe('BlockManager, the life of a sequence', () => {
-  test('gives a prompt its blocks, slots to its chunks and to what is generated', () => {
+  test('allocates blocks for a prompt, and slots for its chunks and generated tokens', () => {
     const manager = makeManager();
     expect(manager.allocate('a', prompt(6))).toEqual({ cachedTokens: 0 });
     const table = [...manager.blockTable('a')];
@@ -38,7 +38,7 @@ describe('BlockManager, the life of a sequence', () => {
     expect(manager.stats()).toMatchObject({ total: 8, free: 7, used: 0, cached: 1, sequences: 0 });
   });
 
-  test('gives blocks chunk by chunk where asked to', () => {
+  test('allocates blocks chunk by chunk with reserve', () => {
     const manager = makeManager();
     addComputed(manager, 'before', prompt(8));
     manager.free('before');
@@ -51,7 +51,7 @@ describe('BlockManager, the life of a sequence', () => {
     expect(addComputed(manager, 'b', prompt(17))).toBe(16); // the chunks were indexed as one prompt
   });
 
-  test('takes slots of rejected draft tokens back', () => {
+  test('releases slots of rejected draft tokens', () => {
     const manager = makeManager();
     addComputed(manager, 'a', prompt(6));
     manager.append('a', 5);
@@ -64,7 +64,7 @@ describe('BlockManager, the life of a sequence', () => {
     expect(addComputed(manager, 'b', [...prompt(6), 60, 70, 0])).toBe(8);
   });
 
-  test('forgets the ids of tokens that were taken back', () => {
+  test('forgets the ids of released tokens', () => {
     const manager = makeManager();
     addComputed(manager, 'a', prompt(6));
     manager.append('a', [60, 61]);
@@ -98,7 +98,7 @@ describe('BlockManager, the prefix cache', () => {
     expect(manager.stats()).toMatchObject({ queries: 12 + 12 + 12 + 13 + 9 + 12, hits: 8 + 12 + 4 });
   });
 
-  test('tells equal blocks after different beginnings apart', () => {
+  test('distinguishes equal blocks after different prefixes', () => {
     const manager = makeManager();
     addComputed(manager, 'a', [...prompt(4), ...prompt(4, 50)]);
     expect(addComputed(manager, 'b', [...prompt(4, 20), ...prompt(5, 50)])).toBe(0);
@@ -126,7 +126,7 @@ describe('BlockManager, the prefix cache', () => {
     expect(manager.allocate('f', prompt(5))).toEqual({ cachedTokens: 4 });
   });
 
-  test('computes equal prompts that came together each for itself, and keeps one', () => {
+  test('computes equal concurrent prompts separately, and keeps one', () => {
     const manager = makeManager();
     manager.allocate('a', prompt(8));
     manager.allocate('b', prompt(8));
@@ -139,7 +139,7 @@ describe('BlockManager, the prefix cache', () => {
     expect(addComputed(manager, 'c', prompt(9))).toBe(8);
   });
 
-  test('evicts what was used longest ago, and a prefix from its end', () => {
+  test('evicts the least recently used, and a prefix from its end', () => {
     const manager = makeManager({ numBlocks: 5 });
     addComputed(manager, 'old', prompt(8));
     addComputed(manager, 'new', prompt(8, 100));
@@ -162,7 +162,7 @@ describe('BlockManager, the prefix cache', () => {
     expect(addComputed(manager, 'c', prompt(5))).toBe(4);
   });
 
-  test('does not find a child of an evicted block whose number another block took, even where hashes collide', () => {
+  test('does not find a child of an evicted block whose number another block took, even if hashes collide', () => {
     const manager = makeManager({ numBlocks: 3, hash: () => 1 });
     manager.allocate('a', prompt(4));
     manager.allocate('b', prompt(4));
@@ -188,7 +188,7 @@ describe('BlockManager, the prefix cache', () => {
     expect(manager.stats()).toMatchObject({ free: 8, cached: 0, hits: 0, queries: 0 });
   });
 
-  test('needs ids: tokens given by number are not found, ids at commit are', () => {
+  test('needs ids: tokens given by number are not found, those with ids at commit are', () => {
     const manager = makeManager({ numBlocks: 16 });
     manager.allocate('a', prompt(2));
     manager.append('a', 2);
@@ -203,7 +203,7 @@ describe('BlockManager, the prefix cache', () => {
 });
 
 describe('BlockManager, fork and swap', () => {
-  test('shares blocks until somebody writes, then copies', () => {
+  test('shares blocks until one side writes, then copies', () => {
     const manager = makeManager();
     addComputed(manager, 'a', prompt(6));
     manager.fork('a', 'b');
@@ -220,7 +220,7 @@ describe('BlockManager, fork and swap', () => {
     expect(manager.stats().used).toBe(3);
   });
 
-  test('both sides of a fork are found by what they went on with', () => {
+  test('both sides of a fork are found by their continuation', () => {
     const manager = makeManager({ numBlocks: 32 });
     addComputed(manager, 'a', prompt(6));
     manager.fork('a', 'b');
@@ -249,7 +249,7 @@ describe('BlockManager, fork and swap', () => {
     manager.append('a', [6, 7, 8]);
     const before = [...manager.blockTable('a')];
     const out = manager.swapOut('a');
-    expect([out[0], out[2]]).toEqual(before.slice(0, 2)); // the third block holds nothing yet
+    expect([out[0], out[2]]).toEqual(before.slice(0, 2)); // the third block is still empty
     expect(manager.stats()).toMatchObject({ used: 0, sequences: 1, hostTotal: 3, hostFree: 1 });
     expect(manager.sequence('a')).toEqual({ length: 9, committed: 6, swappedOut: true });
     manager.allocate('b', 3);
@@ -260,7 +260,7 @@ describe('BlockManager, fork and swap', () => {
     expect(manager.stats()).toMatchObject({ used: 4, hostFree: 3 });
   });
 
-  test('copies back only what the prefix cache has lost', () => {
+  test('copies back only blocks that the prefix cache has evicted', () => {
     const manager = makeManager({ numHostBlocks: 3 });
     addComputed(manager, 'a', prompt(10));
     const [first] = manager.blockTable('a');
@@ -276,7 +276,7 @@ describe('BlockManager, fork and swap', () => {
 });
 
 describe('BlockManager, exhaustion', () => {
-  test('says what is needed, what there is, and what would help', () => {
+  test('reports what is needed, what is available, and what would help', () => {
     const manager = makeManager();
     addComputed(manager, 'a', prompt(20));
     addComputed(manager, 'b', prompt(4, 50));
@@ -319,7 +319,7 @@ describe('BlockManager, exhaustion', () => {
     expect(manager.canAppend('a')).toBe(true);
   });
 
-  test('a prompt of cached blocks needs only the others', () => {
+  test('a prompt with cached blocks needs only the others', () => {
     const manager = makeManager({ numBlocks: 3 });
     addComputed(manager, 'a', prompt(9));
     expect(manager.canAllocate(prompt(9))).toBe(false);
@@ -327,7 +327,7 @@ describe('BlockManager, exhaustion', () => {
     expect(addComputed(manager, 'b', prompt(9))).toBe(8);
   });
 
-  test('keeps the watermark for those that run, except from a lone sequence', () => {
+  test('reserves the watermark for running sequences, but not from a lone sequence', () => {
     const manager = makeManager({ watermark: 0.25, numHostBlocks: 8 });
     manager.allocate('a', 4);
     expect(manager.canAllocate(24)).toBe(false);
@@ -371,7 +371,7 @@ describe('BlockManager, input rules', () => {
     expectAttentionError(() => makeManager(options), 'ERR_RANGE', `[BlockManager] ${message}`);
   });
 
-  test('no options, and options of other names', () => {
+  test('missing and unknown options', () => {
     expectAttentionError(
       () => new BlockManager(undefined as unknown as BlockManagerOptions),
       'ERR_DTYPE',
@@ -450,7 +450,7 @@ describe('BlockManager, input rules', () => {
     }
   });
 
-  test('rejects token ids whose memory was given away', () => {
+  test('rejects token ids whose memory was transferred', () => {
     const tokens = Int32Array.of(1, 2, 3);
     structuredClone(tokens.buffer, { transfer: [tokens.buffer] });
     expectAttentionError(

@@ -6,55 +6,63 @@ import { NO_BLOCK, PrefixIndex, hashBlock } from './prefix_index.ts';
 import type { BlockHash } from './prefix_index.ts';
 import { SequenceBlocks } from './sequence_blocks.ts';
 
-/** Names a sequence; the caller chooses it. */
+/** Identifies a sequence; chosen by the caller. */
 export type SequenceId = string | number;
 
-/** Token ids, or only their number. Tokens without ids take part in everything but the prefix cache. */
+/** Token ids, or only their number. Tokens without ids do not take part in the prefix cache. */
 export type TokenIds = ArrayLike<number> | number;
 
-/** How a {@link BlockManager} is made. */
+/** Options of {@link BlockManager}. */
 export interface BlockManagerOptions {
-  /** Blocks of the cache it manages, `PagedKVCache.numBlocks`. */
+  /** Blocks in the cache, `PagedKVCache.numBlocks`. */
   numBlocks: number;
-  /** Tokens per block, `PagedKVCache.blockSize`. Any size from 1 will do here; caches take powers of two from 8 on. */
+  /**
+   * Tokens per block, `PagedKVCache.blockSize`. The manager accepts any size from 1; caches need a power of two from 8
+   * on.
+   */
   blockSize: number;
-  /** Whether full blocks are found again by the token ids they hold. Default `true`. */
+  /** Whether prompts can reuse full blocks that hold the same token ids. Default `true`. */
   prefixCache?: boolean;
   /**
-   * Share of the blocks, 0 to 1, that `allocate` and `swapIn` leave for the sequences that already run, so that a new
-   * sequence does not take the blocks that the next decode steps need. Not kept when nobody else holds a block. Default 0.
+   * Share of the blocks, from 0 to below 1, that `allocate` and `swapIn` leave free for running sequences, so that a
+   * new sequence does not take the blocks that the next decode steps need. Ignored while no sequence holds a block.
+   * Default 0.
    */
   watermark?: number;
-  /** Blocks of the host cache that sequences are swapped out to. Default 0. */
+  /** Blocks in the host cache to which sequences are swapped out. Default 0. */
   numHostBlocks?: number;
-  /** Hash of the prefix cache; any function is correct, a poor one is slow. */
+  /** Hash function of the prefix cache. Any function gives correct results; a poor one is slow. */
   hash?: BlockHash;
 }
 
 /** Options of {@link BlockManager.allocate} and {@link BlockManager.canAllocate}. */
 export interface AllocateOptions {
-  /** Prompts share cached blocks only with prompts of the same salt, e.g. one per customer. Default: none. */
+  /**
+   * Prompts share cached blocks only with prompts of the same salt, for example one salt per customer. Default: none.
+   */
   salt?: string;
   /**
-   * How many of the tokens after the cached ones get slots now, e.g. those of the first prefill chunk. The others are
-   * given to `append` later. Default: all.
+   * How many tokens after the cached ones get slots now, for example the first prefill chunk. `append` adds the others
+   * later. Default: all.
    */
   reserve?: number;
 }
 
-/** What {@link BlockManager.append} gives back. */
+/** The result of {@link BlockManager.append}. */
 export interface AppendResult {
   /** `[n]` slots of the appended tokens, for `reshapeAndCache`. */
   slots: Int32Array;
-  /** Pairs source, destination of blocks to copy before this step's writes: `PagedKVCache.apply`. Mostly empty. */
+  /**
+   * Pairs of blocks (source, destination) to copy before this step's writes, for `PagedKVCache.apply`. Usually empty.
+   */
   copies: Int32Array;
 }
 
-/** Where a sequence stands, see {@link BlockManager.sequence}. */
+/** The state of a sequence, see {@link BlockManager.sequence}. */
 export interface SequenceState {
   /** Tokens that have slots. */
   length: number;
-  /** Tokens whose keys and values were written, or are cached. */
+  /** Tokens whose keys and values are written or cached. */
   committed: number;
   /** Whether its blocks are in the host cache. */
   swappedOut: boolean;
@@ -64,23 +72,23 @@ export interface SequenceState {
 export interface BlockManagerStats {
   /** Blocks of the cache. */
   total: number;
-  /** Blocks that hold nothing. */
+  /** Blocks without content. */
   free: number;
-  /** Blocks that sequences hold; one that several share counts once. */
+  /** Blocks held by sequences; a shared block counts once. */
   used: number;
-  /** Blocks that no sequence holds and that the prefix cache keeps until somebody needs them. */
+  /** Blocks held by no sequence that the prefix cache keeps until they are needed. */
   cached: number;
-  /** Sequences, those swapped out included. */
+  /** Sequences, including those swapped out. */
   sequences: number;
   /** Tokens of prompts that were looked up in the prefix cache. */
   queries: number;
-  /** Tokens of `queries` that were found; `hits / queries` is the hit rate. */
+  /** Tokens of `queries` that were found. The hit rate is `hits / queries`. */
   hits: number;
-  /** Cached blocks that were given up because a block was needed. */
+  /** Cached blocks that were evicted because a block was needed. */
   evictions: number;
   /** Blocks of the host cache. */
   hostTotal: number;
-  /** Blocks of the host cache that hold nothing. */
+  /** Free blocks in the host cache. */
   hostFree: number;
 }
 
@@ -117,19 +125,19 @@ const checksOf = Object.fromEntries(
 
 const NO_PAIRS = new Int32Array(0);
 
-/** What it takes to place the first tokens of a sequence: cached blocks, then new ones. */
+/** The placement of a sequence's first tokens: cached blocks, then new ones. */
 interface Placement {
   hits: number[];
   length: number;
 }
 
 /**
- * Decides which block of a paged KV cache holds what: it gives sequences blocks, finds prompts that share a prefix,
- * shares blocks between forks, and evicts what nobody uses. It holds no tensors and knows no backend; it hands out
- * slots, block tables and pairs of blocks to copy, each an `Int32Array`. O(1) per block in every operation.
+ * Manages the blocks of a paged KV cache: allocates blocks to sequences, finds prompts that share a prefix, shares
+ * blocks between forks, and evicts unused blocks. It holds no tensors and knows no backend; it returns slots, block
+ * tables and pairs of blocks to copy, each as an `Int32Array`. Every operation is O(1) per block.
  *
- * A call that throws changes nothing. Pairs of blocks must be carried out in the order in which the calls gave them,
- * before the writes of the step.
+ * A call that throws changes nothing. Copy pairs of blocks in the order in which the calls returned them, before the
+ * writes of the step.
  *
  * @example
  * ```ts
@@ -186,14 +194,14 @@ export class BlockManager {
   }
 
   /**
-   * Starts a sequence: finds the prompt's cached blocks and takes blocks for the rest.
+   * Starts a sequence: finds the prompt's cached blocks and allocates blocks for the rest.
    *
-   * @param tokens Ids of the whole prompt, or (without prefix cache for it) their number. After preemption by recompute
-   * the prompt is all that the sequence had, generated tokens included.
-   * @returns `cachedTokens`: how many leading tokens need no computing. Never the last token of the prompt: its logits
-   * are needed. They count as committed.
-   * @throws AttentionError `ERR_OUT_OF_BLOCKS`; `ERR_RANGE` for an id that is taken or a token id that is no int32 >= 0;
-   * `ERR_DTYPE` for an id or tokens of another kind; `ERR_UNSUPPORTED` for an unknown option.
+   * @param tokens Ids of the whole prompt, or their number if it does not use the prefix cache. After preemption by
+   * recompute, the prompt consists of all tokens that the sequence had, including generated ones.
+   * @returns `cachedTokens`: how many leading tokens need no computation. It never includes the prompt's last token,
+   * whose logits are needed. These tokens count as committed.
+   * @throws AttentionError `ERR_OUT_OF_BLOCKS`; `ERR_RANGE` if the id is in use or a token id is not an int32 >= 0;
+   * `ERR_DTYPE` if the id or the tokens have the wrong type; `ERR_UNSUPPORTED` for an unknown option.
    */
   allocate(id: SequenceId, tokens: TokenIds, options: AllocateOptions = {}): { cachedTokens: number } {
     const checks = checksOf.allocate;
@@ -215,17 +223,17 @@ export class BlockManager {
     return { cachedTokens };
   }
 
-  /** Whether {@link allocate} with these arguments has the blocks it needs now. */
+  /** Whether the blocks for {@link allocate} with these arguments are available now. */
   canAllocate(tokens: TokenIds, options: AllocateOptions = {}): boolean {
     const placement = this.#placePrompt(checksOf.canAllocate, tokens, options);
     return this.#blocksToTake(placement) + this.#reserved() <= this.#pool.available;
   }
 
   /**
-   * Gives a sequence slots for more tokens: the next prefill chunk, generated tokens, or tokens to verify. A last block
-   * that is shared with a fork is replaced by a copy of its own first.
+   * Allocates slots for more tokens of a sequence: the next prefill chunk, generated tokens, or tokens to verify. If
+   * the last block is shared with a fork, it is first replaced by a copy.
    *
-   * @param tokens Their ids; or their number, where the ids follow at {@link commit} or nobody needs the prefix cache.
+   * @param tokens Their ids, or their number if the ids follow in {@link commit} or the prefix cache is not needed.
    * @throws AttentionError `ERR_OUT_OF_BLOCKS`; `ERR_RANGE` for an unknown or swapped-out sequence.
    */
   append(id: SequenceId, tokens: TokenIds): AppendResult {
@@ -241,7 +249,7 @@ export class BlockManager {
     return { slots: this.#slots(sequence, from, from + count), copies };
   }
 
-  /** Whether {@link append} of `count` tokens to the sequence has the blocks it needs now. */
+  /** Whether the blocks for {@link append} of `count` tokens are available now. */
   canAppend(id: SequenceId, count = 1): boolean {
     const sequence = this.#resident(checksOf.canAppend, id);
     checksOf.canAppend.integer('count', count, 0);
@@ -249,11 +257,11 @@ export class BlockManager {
   }
 
   /**
-   * Records that keys and values of the next tokens were written, i.e. that the ops which write them were enqueued.
-   * Blocks that this fills are prefix hits from now on.
+   * Records that keys and values of the next tokens were written, that is, that the ops that write them were enqueued.
+   * Blocks that become full can be prefix hits from now on.
    *
-   * @param tokens Number of tokens; or their ids, where {@link append} was given only a number.
-   * @throws AttentionError `ERR_RANGE` when more tokens are committed than have slots.
+   * @param tokens Number of tokens, or their ids if {@link append} was given only a number.
+   * @throws AttentionError `ERR_RANGE` if more tokens are committed than have slots.
    */
   commit(id: SequenceId, tokens: TokenIds): void {
     const checks = checksOf.commit;
@@ -269,9 +277,9 @@ export class BlockManager {
   }
 
   /**
-   * Takes back slots of tokens that were not committed, e.g. draft tokens that verification rejected.
+   * Releases slots of tokens that were not committed, for example rejected draft tokens.
    *
-   * @param length Tokens that keep their slots, at least the committed ones.
+   * @param length Number of tokens that keep their slots, at least the committed ones.
    */
   truncate(id: SequenceId, length: number): void {
     const checks = checksOf.truncate;
@@ -283,10 +291,10 @@ export class BlockManager {
   }
 
   /**
-   * Starts a sequence with everything that another one has, in the same blocks. Whichever of them writes to a shared
-   * block first gets a copy of it from {@link append}. Costs no blocks.
+   * Starts a sequence as a copy of another that shares its blocks. The first of them to write to a shared block gets a
+   * copy of it from {@link append}. Takes no blocks.
    *
-   * @throws AttentionError `ERR_RANGE` when the sequence has tokens that are not committed: both would write them.
+   * @throws AttentionError `ERR_RANGE` if the sequence has uncommitted tokens, which both would write.
    */
   fork(id: SequenceId, newId: SequenceId): void {
     const checks = checksOf.fork;
@@ -300,7 +308,7 @@ export class BlockManager {
     this.#sequences.set(newId, fork);
   }
 
-  /** Ends a sequence, wherever its blocks are. What it committed stays in the prefix cache until evicted. */
+  /** Ends a sequence, swapped out or not. Its committed tokens stay in the prefix cache until evicted. */
   free(id: SequenceId): void {
     const sequence = this.#known(checksOf.free, id);
     this.#releaseAll(sequence.swappedTokens ? this.#hostPool : this.#pool, sequence);
@@ -308,15 +316,15 @@ export class BlockManager {
   }
 
   /**
-   * Moves a sequence to the host cache and gives up its blocks. Forks do not share host blocks.
+   * Moves a sequence to the host cache and releases its blocks. Forks do not share host blocks.
    *
-   * @returns Pairs block, host block to copy: `PagedKVCache.swapOut`.
-   * @throws AttentionError `ERR_OUT_OF_BLOCKS` when the host cache is full.
+   * @returns Pairs (block, host block) to copy with `PagedKVCache.swapOut`.
+   * @throws AttentionError `ERR_OUT_OF_BLOCKS` if the host cache is full.
    */
   swapOut(id: SequenceId): Int32Array {
     const checks = checksOf.swapOut;
     const sequence = this.#resident(checks, id);
-    const count = this.#blocksFor(sequence.committed); // the others hold nothing yet
+    const count = this.#blocksFor(sequence.committed); // the others are still empty
     const { available, size } = this.#hostPool;
     if (count > available) {
       throw new AttentionError(
@@ -341,11 +349,11 @@ export class BlockManager {
   }
 
   /**
-   * Brings a swapped-out sequence back, with the slots it had appended and not committed. Blocks that the prefix cache
-   * still has are taken from there.
+   * Moves a swapped-out sequence back, including the slots it had appended but not committed. Blocks that the prefix
+   * cache still has are reused.
    *
-   * @returns Pairs host block, block to copy: `PagedKVCache.swapIn`.
-   * @throws AttentionError `ERR_OUT_OF_BLOCKS`; `ERR_RANGE` when the sequence is not swapped out.
+   * @returns Pairs (host block, block) to copy with `PagedKVCache.swapIn`.
+   * @throws AttentionError `ERR_OUT_OF_BLOCKS`; `ERR_RANGE` if the sequence is not swapped out.
    */
   swapIn(id: SequenceId): Int32Array {
     const checks = checksOf.swapIn;
@@ -372,14 +380,14 @@ export class BlockManager {
   }
 
   /**
-   * The blocks of a sequence, in order: slot of token t = `blockTable[floor(t / blockSize)] * blockSize + t % blockSize`.
-   * It is the manager's own memory: read it before the next call, and do not write to it.
+   * The blocks of a sequence, in order: slot of token t = `blockTable[floor(t / blockSize)] * blockSize + t %
+   * blockSize`. This is the manager's own memory: read it before the next call, and do not write to it.
    */
   blockTable(id: SequenceId): Int32Array {
     return this.#resident(checksOf.blockTable, id).blockTable;
   }
 
-  /** Slots of the tokens `from` to `to` (not included) of a sequence, e.g. of a prefill chunk. */
+  /** Slots of the tokens from `from` up to but excluding `to`, for example of a prefill chunk. */
   slots(id: SequenceId, from: number, to: number): Int32Array {
     const checks = checksOf.slots;
     const sequence = this.#resident(checks, id);
@@ -388,12 +396,12 @@ export class BlockManager {
     return this.#slots(sequence, from, to);
   }
 
-  /** Whether there is a sequence of that id. */
+  /** Whether a sequence with this id exists. */
   has(id: SequenceId): boolean {
     return this.#sequences.has(id);
   }
 
-  /** Where a sequence stands. */
+  /** The state of a sequence. */
   sequence(id: SequenceId): SequenceState {
     const { length, committed, swappedTokens } = this.#known(checksOf.sequence, id);
     return { length, committed, swappedOut: swappedTokens !== undefined };
@@ -440,7 +448,7 @@ export class BlockManager {
     return Math.ceil(tokens / this.blockSize);
   }
 
-  /** Where the prompt's first tokens would lie; throws for tokens and options that `allocate` does not take. */
+  /** The placement of the prompt's first tokens; throws for tokens and options that `allocate` does not accept. */
   #placePrompt(checks: Checks, tokens: TokenIds, options: AllocateOptions): Placement {
     const count = checkTokens(checks, tokens);
     checks.keys('options', options, ALLOCATE_OPTIONS);
@@ -464,7 +472,7 @@ export class BlockManager {
     return hits;
   }
 
-  /** Available blocks that a placement uses up: new ones, and hits that nobody references now. */
+  /** Available blocks that a placement takes: new ones, and hits that are not referenced now. */
   #blocksToTake({ hits, length }: Placement): number {
     const unreferenced = hits.filter((block) => this.#pool.references(block) === 0).length;
     return this.#blocksFor(length) - hits.length + unreferenced;
@@ -475,13 +483,13 @@ export class BlockManager {
     return this.#blocksFor(sequence.length + count) - sequence.numBlocks + copied;
   }
 
-  /** Whether the sequence's next token would go to a block that a fork holds, too. */
+  /** Whether the sequence's next token would be written to a block that a fork also holds. */
   #lastBlockIsShared(sequence: SequenceBlocks): boolean {
     const { length, numBlocks } = sequence;
     return length % this.blockSize !== 0 && this.#pool.references(sequence.block(numBlocks - 1)) > 1;
   }
 
-  /** Blocks that a newcomer must leave available. */
+  /** Blocks that a new sequence must leave available. */
   #reserved(): number {
     return this.#pool.available === this.#pool.size ? 0 : this.#watermarkBlocks;
   }
@@ -526,7 +534,7 @@ export class BlockManager {
     return Int32Array.of(source, copy);
   }
 
-  /** Notes ids of `count` tokens of the sequence, from position `from` on. Ids after a gap are of no use. */
+  /** Records ids of `count` tokens of the sequence, starting at position `from`. Ids after a gap are ignored. */
   #learn(sequence: SequenceBlocks, from: number, ids: ArrayLike<number>, start: number, count: number): void {
     if (!this.#index || from > sequence.known) return;
     const { tokens } = this.#index;
@@ -534,7 +542,7 @@ export class BlockManager {
     sequence.known = Math.max(sequence.known, from + count);
   }
 
-  /** Lets the prefix cache find the sequence's blocks that are full of committed tokens of known ids. */
+  /** Adds to the prefix cache the sequence's blocks that are full of committed tokens with known ids. */
   #indexFullBlocks(sequence: SequenceBlocks): void {
     if (!this.#index) return;
     const numFull = Math.floor(Math.min(sequence.committed, sequence.known) / this.blockSize);
@@ -546,7 +554,7 @@ export class BlockManager {
     }
   }
 
-  /** Releases all blocks, the last first: a prefix is evicted from its end. */
+  /** Releases all blocks, the last first, so that prefixes are evicted from their end. */
   #releaseAll(pool: BlockPool, sequence: SequenceBlocks): void {
     while (sequence.numBlocks > 0) pool.release(sequence.popBlock());
   }
@@ -563,7 +571,7 @@ export class BlockManager {
   }
 }
 
-/** Checks token ids or their number, and gives the number. */
+/** Checks token ids or their number, and returns the number. */
 function checkTokens(checks: Checks, tokens: TokenIds): number {
   if (typeof tokens === 'number') {
     checks.integer('tokens', tokens, 0);

@@ -1,11 +1,11 @@
 /**
- * The blocks of one cache, by number: who is free, who is referenced how often, and which unreferenced ones still hold
- * cached content, in the order they were released (LRU). Every method is O(1) and allocates nothing.
+ * The blocks of one cache, by number: which are free, their reference counts, and the unreferenced ones that still hold
+ * cached content, in the order of their release (LRU). Every method is O(1) and allocates nothing.
  */
 export class BlockPool {
   /** Number of blocks. */
   readonly size: number;
-  /** Blocks that lost cached content so that they could be taken. */
+  /** Number of blocks whose cached content was evicted. */
   evictions = 0;
 
   readonly #onEvict: (block: number) => void;
@@ -18,7 +18,7 @@ export class BlockPool {
   readonly #newer: Int32Array;
   #cached = 0;
 
-  /** @param onEvict Called before a block with cached content is taken for something else. */
+  /** @param onEvict Called before a block with cached content is reused. */
   constructor(size: number, onEvict: (block: number) => void = () => {}) {
     this.size = size;
     this.#onEvict = onEvict;
@@ -40,7 +40,7 @@ export class BlockPool {
     return this.#cached;
   }
 
-  /** Blocks that {@link take} can give: free ones, then cached ones. */
+  /** Blocks that {@link take} can return: free ones, then cached ones. */
   get available(): number {
     return this.#free + this.#cached;
   }
@@ -50,7 +50,7 @@ export class BlockPool {
     return this.#references[block];
   }
 
-  /** Takes a block, with one reference: a free one, else the cached one that was released longest ago. */
+  /** Takes a block, with one reference: a free one, otherwise the least recently released cached one. */
   take(): number {
     let block: number;
     if (this.#free > 0) {
@@ -71,14 +71,14 @@ export class BlockPool {
     if (this.#references[block]++ === 0) this.#unlink(block);
   }
 
-  /** Drops a reference; the last one makes the block free, or cached where it holds content. */
+  /** Drops a reference. After the last one, the block becomes cached if it holds content, otherwise free. */
   release(block: number): void {
     if (--this.#references[block] > 0) return;
     if (this.#holdsContent[block]) this.#append(block);
     else this.#freeStack[this.#free++] = block;
   }
 
-  /** Marks a referenced block as worth keeping after its last reference is gone. */
+  /** Marks the content of a referenced block to be kept after its last reference is gone. */
   holdContent(block: number): void {
     this.#holdsContent[block] = 1;
   }

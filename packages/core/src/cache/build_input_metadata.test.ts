@@ -26,7 +26,7 @@ const sequenceArbitrary: fc.Arbitrary<ScheduledSequence> = fc
   );
 const scheduledArbitrary = fc.array(sequenceArbitrary, { maxLength: 6 });
 
-/** What the metadata says, read token by token and sequence by sequence. */
+/** Reads the metadata token by token and sequence by sequence. */
 function expectDescribes(metadata: StepMetadata, scheduled: ScheduledSequence[], shape: MetadataShape): void {
   const { tokens, sequences, maxBlocks } = shape;
   expect(metadata.slotMapping.shape).toEqual([tokens]);
@@ -79,7 +79,7 @@ const decode = (length: number): ScheduledSequence => ({
   queryLength: 1,
 });
 
-/** A value that types rule out. */
+/** A value that the types forbid. */
 const bad = (value: unknown) => value as never;
 
 function sizeOf(scheduled: ScheduledSequence[], extra = 0): MetadataShape {
@@ -150,7 +150,7 @@ describeOnBackends('buildInputMetadata', () => {
     disposeInputMetadata(into);
   });
 
-  test('leaks nothing, made new or refilled', () => {
+  test('leaks nothing, new or refilled', () => {
     const scheduled = [{ slots: [4, 5], blockTable: [1], contextLength: 2, queryLength: 2 }];
     const into = buildInputMetadata(scheduled);
     expectNoLeak(() =>

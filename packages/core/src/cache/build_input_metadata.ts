@@ -5,11 +5,11 @@ import { METADATA_TENSORS } from './input_metadata.ts';
 import type { MetadataTensorName, StepMetadata, StepTensors } from './input_metadata.ts';
 import { checkIntegerList } from './integer_list.ts';
 
-/** What one sequence does in a step. */
+/** The work of one sequence in a step. */
 export interface ScheduledSequence {
-  /** `[queryLength]` slots of this step's tokens, of `BlockManager.slots` or `append`; −1 stores nothing. */
+  /** `[queryLength]` slots of this step's tokens, from `BlockManager.slots` or `append`; −1 stores nothing. */
   slots: ArrayLike<number>;
-  /** The sequence's blocks, `BlockManager.blockTable`; those past the context may be left out. */
+  /** The sequence's blocks, from `BlockManager.blockTable`; those past the context may be omitted. */
   blockTable: ArrayLike<number>;
   /** Tokens in the cache after this step's writes. */
   contextLength: number;
@@ -19,19 +19,19 @@ export interface ScheduledSequence {
 
 /** Sizes of a step's metadata. */
 export interface MetadataShape {
-  /** Tokens of the step, T. As many as sequences: a step of decodes. */
+  /** Tokens of the step, T. If it equals `sequences`, the step consists of decodes. */
   tokens: number;
   /** Sequences, S. */
   sequences: number;
-  /** Blocks per sequence: columns of the block tables. */
+  /** Blocks per sequence, the columns of the block tables. */
   maxBlocks: number;
 }
 
 /** Options of {@link buildInputMetadata}. */
 export interface BuildInputMetadataOptions {
-  /** Metadata of an earlier step to refill in place, its shapes kept, instead of making new tensors. */
+  /** Metadata of an earlier step, to refill in place instead of making new tensors. Its shapes stay. */
   into?: StepMetadata;
-  /** Makes tensors of these sizes, so that they can be refilled by other steps. Default: what the step needs. */
+  /** Sizes of the tensors, so that other steps can refill them. Default: what the step needs. */
   shape?: MetadataShape;
 }
 
@@ -45,26 +45,28 @@ const SCHEDULED = [
 ] as const satisfies readonly (keyof ScheduledSequence)[];
 
 const MAX_INT32 = 2 ** 31 - 1;
-/** Elements per tensor: far more than any step has, and less than what exhausts the process's memory. */
+/** Maximum elements per tensor: far more than any step needs, and not enough to exhaust memory. */
 const MAX_ELEMENTS = 2 ** 28;
 
 const checks = new Checks('buildInputMetadata');
 
 /**
- * Makes the metadata of one step out of what is scheduled. The caller disposes it: `disposeInputMetadata`.
+ * Makes the metadata of one step from its scheduled sequences. The caller disposes it: `disposeInputMetadata`.
  *
- * A step of decodes, where every sequence has one query token, has no `cuSeqlensQ`: backends launch no prefill for it.
+ * A step of decodes, in which every sequence has one query token, has no `cuSeqlensQ`: backends launch no prefill for
+ * it.
  *
- * With `into` or `shape` the tensors may be larger than the step needs. Padding sequences have context length 0, padding
- * tokens slot −1 and position 0. In a step of decodes (`shape` with as many tokens as sequences) each padding
- * sequence has one padding token. In other steps padding sequences have none, and padding tokens lie past the last
- * entry of `cuSeqlensQ`.
+ * With `into` or `shape`, the tensors may be larger than the step needs. Padding sequences have context length 0;
+ * padding tokens have slot −1 and position 0. In a step of decodes (`shape` with as many tokens as sequences), each
+ * padding sequence has one padding token. In other steps, padding sequences have none, and padding tokens lie past the
+ * last entry of `cuSeqlensQ`.
  *
- * @param scheduled Sequences in the order in which their tokens are in the step.
- * @returns New metadata; or that of `into`, refilled.
- * @throws AttentionError `ERR_SHAPE` if numbers of slots and query tokens differ, the step is larger than `into` or
- * `shape`, or `into` is of a step of decodes and `scheduled` is not; `ERR_RANGE` for a slot below −1, a length that is negative or larger than the context; `ERR_DTYPE` for a value
- * of the wrong kind; `ERR_UNSUPPORTED` for an unknown option. Nothing is written then.
+ * @param scheduled Sequences, in the order of their tokens in the step.
+ * @returns New metadata, or `into`, refilled.
+ * @throws AttentionError `ERR_SHAPE` if the numbers of slots and query tokens differ, the step is larger than `into` or
+ * `shape`, or `into` is for a step of decodes and `scheduled` is not; `ERR_RANGE` for a slot below −1 or a length that
+ * is negative or larger than the context; `ERR_DTYPE` for a value of the wrong type; `ERR_UNSUPPORTED` for an unknown
+ * option. Then nothing is written.
  */
 export function buildInputMetadata(
   scheduled: readonly ScheduledSequence[],
@@ -104,7 +106,7 @@ interface NeededShape extends MetadataShape {
   maxContext: number;
 }
 
-/** What the step needs at least; throws for sequences that cannot be scheduled. */
+/** The smallest sizes for the step; throws for invalid sequences. */
 function neededShape(scheduled: readonly ScheduledSequence[]): NeededShape {
   const isList = Array.isArray(scheduled);
   checks.expect(isList, 'ERR_DTYPE', 'scheduled', 'an array of sequences', describe(scheduled));
@@ -168,7 +170,7 @@ type MetadataValues = Record<Exclude<MetadataTensorName, 'cuSeqlensQ'>, Int32Arr
   cuSeqlensQ?: Int32Array;
 };
 
-/** The step's numbers by tensor. */
+/** The step's values, by tensor. */
 function fill(
   scheduled: readonly ScheduledSequence[],
   { tokens, sequences, maxBlocks }: MetadataShape,

@@ -2,23 +2,27 @@ import { dispose } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 
 /**
- * Which tokens of a step belong to which sequence, where they are stored, and what they see. Made once a step by
- * {@link buildInputMetadata} and shared by all layers; or by hand, with what the layer's call needs.
+ * Describes the tokens of a step: which sequence they belong to, where they are stored, and which keys they attend to.
+ * Made once per step by {@link buildInputMetadata} and shared by all layers; or made by hand, with the fields that the
+ * layer's call needs.
  *
  * All tensors are int32. T = tokens of the step, S = sequences.
  */
 export interface InputMetadata {
-  /** Whether sequences may have several query tokens where `cuSeqlensQ` does not say how many. */
+  /** Whether sequences may have several query tokens if there is no `cuSeqlensQ`. */
   isPrefill: boolean;
-  /** `[T]` slots that keys and values are written to; −1 stores nothing. Needed with a cache. */
+  /** `[T]` slots to which keys and values are written; −1 stores nothing. Needed with a cache. */
   slotMapping?: Tensor;
   /** `[S, maxBlocks]` cache blocks of each sequence. Needed with a cache. */
   blockTables?: Tensor;
-  /** `[S]` tokens of each sequence in the cache, this step's included. Needed with a cache. */
+  /** `[S]` tokens of each sequence in the cache, including this step's. Needed with a cache. */
   contextLens?: Tensor;
-  /** `[S + 1]` where each sequence's query tokens start, from 0; tokens past the last are padding. A step of decodes has none. */
+  /**
+   * `[S + 1]` start of each sequence's query tokens, from 0; tokens past the last entry are padding. Absent in a step
+   * of decodes.
+   */
   cuSeqlensQ?: Tensor;
-  /** `[S + 1]` where each sequence's keys start when they are packed, without a cache. */
+  /** `[S + 1]` start of each sequence's packed keys, without a cache. */
   cuSeqlensK?: Tensor;
   /** Hint: the longest query. */
   maxSeqlenQ?: number;
@@ -59,7 +63,7 @@ export interface StepTensors {
   blockTables: Tensor2D;
 }
 
-/** {@link InputMetadata} of a step over a paged cache: all of it, but for the `cuSeqlensQ` of a step of decodes. */
+/** {@link InputMetadata} of a step with a paged cache: everything except, in a step of decodes, `cuSeqlensQ`. */
 export type StepMetadata = Required<Omit<InputMetadata, MetadataTensorName>> & StepTensors;
 
 /** Every property of {@link InputMetadata}. */

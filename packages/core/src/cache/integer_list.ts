@@ -4,9 +4,9 @@ import type { Checks } from '../checks.ts';
 const MAX_INT32 = 2 ** 31 - 1;
 
 /**
- * Checks that `values` is an array or a typed array of int32 of at least `minimum`.
+ * Throws unless `values` is an array or typed array of int32 values of at least `minimum`.
  *
- * @param expected What the error says is expected of a value that is no list.
+ * @param expected What the error expects if the value is not a list.
  */
 export function checkIntegerList(
   checks: Checks,
@@ -35,7 +35,7 @@ export function checkIntegerList(
 function isDetached(values: ArrayLike<number>): boolean {
   if (values.length > 0 || !ArrayBuffer.isView(values)) return false;
   try {
-    values.buffer.slice(0, 0); // throws for a detached buffer; its `detached` came with Node 22
+    values.buffer.slice(0, 0); // throws for a detached buffer; the property `detached` needs Node 22
     return false;
   } catch {
     return true;

@@ -30,7 +30,7 @@ function fillBlocks(cache: PagedKVCache): void {
   }
 }
 
-/** What {@link fillBlocks} left in each block of a layer; every element of the block has to have it. */
+/** Reads what {@link fillBlocks} wrote to each block of a layer; every element of the block must have it. */
 function blocksOf(cache: PagedKVCache, layer: number): number[] {
   const { keyCache, valueCache } = cache.layer(layer);
   const [keys, values] = [keyCache.dataSync(), valueCache.dataSync()];
@@ -63,7 +63,7 @@ describeOnBackends('PagedKVCache', () => {
     expect(cache.byteLength).toBe(2 * 2 * 4 * 8 * 2 * 16 * bytes);
   });
 
-  test('outlives tf.tidy, and leaves nothing after disposal', () => {
+  test('survives tf.tidy, and leaks nothing after disposal', () => {
     const before = [tf.memory().numTensors, tf.engine().backend.numDataIds()];
     tf.engine().startScope();
     const cache = makeCache();

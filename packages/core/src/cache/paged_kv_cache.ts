@@ -11,7 +11,7 @@ import { zerosWithStorage } from '../storage/storage_functions.ts';
 import { BYTES_PER_ELEMENT, ELEMENT_STORAGE_TYPES } from '../storage/storage_types.ts';
 import type { StorageMemory, ElementStorage } from '../storage/storage_types.ts';
 
-/** How a {@link PagedKVCache} is made. */
+/** Options of {@link PagedKVCache}. */
 export interface PagedKVCacheOptions {
   /** Layers of the model. */
   numLayers: number;
@@ -23,7 +23,7 @@ export interface PagedKVCacheOptions {
   numKvHeads: number;
   /** Elements per head: a multiple of 8 up to 256, or 512. */
   headSize: number;
-  /** Storage type of keys and values, the one that queries have. Default `float32`. */
+  /** Storage type of keys and values, the same as that of queries. Default `float32`. */
   storage?: ElementStorage;
   /**
    * `flash` (default): keys and values `[numBlocks, blockSize, numKvHeads, headSize]`. `vllm`: keys
@@ -31,7 +31,7 @@ export interface PagedKVCacheOptions {
    * `[numBlocks, numKvHeads, headSize, blockSize]`.
    */
   layout?: CacheLayout['layout'];
-  /** `device` (default), or `host` for a cache that blocks are swapped out to. */
+  /** `device` (default), or `host` for a cache to which blocks are swapped out. */
   memory?: StorageMemory;
 }
 
@@ -63,9 +63,9 @@ const checksOf = {
 
 /**
  * Keys and values of every layer of a model, in blocks. It owns its tensors: `tf.tidy` does not dispose them, and they
- * stay on the backend that was active when they were made. Which block holds what is the business of `BlockManager`.
+ * stay on the backend that was active when they were made. `BlockManager` decides what each block holds.
  *
- * Do not `clone` or `reshape` a cache tensor to keep what it holds: both share its data, which later steps overwrite.
+ * Do not `clone` or `reshape` a cache tensor to save its content: both share its data, which later steps overwrite.
  *
  * @example
  * ```ts
@@ -84,8 +84,7 @@ export class PagedKVCache {
   /** Storage type of keys and values. */
   readonly storage: ElementStorage;
   /**
-   * Bytes of all keys and values in their storage type. (tfjs's `cpu` backend takes 4 bytes for an element of any
-   * storage type.)
+   * Bytes of all keys and values in their storage type. (On tfjs's `cpu` backend, every element takes 4 bytes.)
    */
   readonly byteLength: number;
 
@@ -96,7 +95,7 @@ export class PagedKVCache {
   /**
    * @throws AttentionError `ERR_RANGE` for a size below 1 and an unknown storage type, layout or memory,
    * `ERR_UNSUPPORTED` for an unknown option, a block or head size that no kernel supports or a backend without storage types,
-   * `ERR_OUT_OF_MEMORY` when the device has not enough memory.
+   * `ERR_OUT_OF_MEMORY` if the device lacks the memory.
    */
   constructor(options: PagedKVCacheOptions) {
     checks.keys('options', options, OPTIONS);
@@ -138,15 +137,15 @@ export class PagedKVCache {
         this.#valueCaches.push(make(valueShape));
       }
     } catch (error) {
-      this.dispose(); // a layer that did not fit must not leave the others behind
+      this.dispose(); // if a layer does not fit, free the others
       throw error;
     }
   }
 
   /**
-   * Keys and values of layer `index`; they stay the cache's.
+   * Keys and values of layer `index`. The cache keeps ownership.
    *
-   * @throws AttentionError `ERR_RANGE` for a layer that is not there, `ERR_DISPOSED` after {@link dispose}.
+   * @throws AttentionError `ERR_RANGE` for a layer that does not exist, `ERR_DISPOSED` after {@link dispose}.
    */
   layer(index: number): LayerCache {
     this.#expectLive('layer');
@@ -155,7 +154,7 @@ export class PagedKVCache {
   }
 
   /**
-   * Copies blocks in every layer: what `BlockManager.append` returned as `copies`, before the step's writes.
+   * Copies blocks in every layer, as returned by `BlockManager.append` in `copies`, before the step's writes.
    *
    * @param pairs Source block, destination block, source block, …
    * @throws AttentionError as `copyBlocks`; `ERR_DISPOSED` after {@link dispose}.
@@ -167,7 +166,7 @@ export class PagedKVCache {
   }
 
   /**
-   * Copies blocks of every layer to a cache in host memory: what `BlockManager.swapOut` returned.
+   * Copies blocks of every layer to a cache in host memory, as returned by `BlockManager.swapOut`.
    *
    * @param hostCache Cache of the same layers, block size, heads and storage; its number of blocks may differ.
    * @param pairs Block, host block, block, …
@@ -180,7 +179,7 @@ export class PagedKVCache {
   }
 
   /**
-   * Copies blocks of every layer back from host memory: what `BlockManager.swapIn` returned.
+   * Copies blocks of every layer back from host memory, as returned by `BlockManager.swapIn`.
    *
    * @param hostCache The cache that {@link swapOut} copied to.
    * @param pairs Host block, block, host block, …

@@ -1,10 +1,10 @@
 /**
- * Hashes the token ids of one block, given the hash of everything before it; 32 bits are used.
- * Hits compare contents, so a poor hash makes lookups slow and never wrong.
+ * Hashes the token ids of one block, given the hash of everything before it; 32 bits are used. Hits compare contents,
+ * so a poor hash makes lookups slow but never wrong.
  */
 export type BlockHash = (parentHash: number, tokens: ArrayLike<number>, start: number, end: number) => number;
 
-/** The {@link BlockHash} of the prefix cache: multiply and shift over each token, then a final mix. */
+/** The default {@link BlockHash}: multiply and shift over each token, then a final mix. */
 export const hashBlock: BlockHash = (parentHash, tokens, start, end) => {
   let hash = parentHash;
   for (let i = start; i < end; i++) {
@@ -19,11 +19,11 @@ export const hashBlock: BlockHash = (parentHash, tokens, start, end) => {
 export const NO_BLOCK = -1;
 
 /**
- * Finds full blocks by what they hold: the token ids, and everything before them. Contents are told apart by a number
- * that is never given twice, so a block whose parent was evicted, and its number reused, is not found by mistake.
+ * Finds full blocks by their content: their token ids and everything before them. Each content gets a number that is
+ * never reused, so a block whose parent was evicted and whose parent's number was reused is not found by mistake.
  */
 export class PrefixIndex {
-  /** Token ids by slot, as the cache has keys and values by slot. */
+  /** Token ids by slot, like keys and values in the cache. */
   readonly tokens: Int32Array;
 
   readonly #blockSize: number;
@@ -31,7 +31,7 @@ export class PrefixIndex {
   readonly #hashes: Int32Array;
   readonly #contents: Float64Array;
   readonly #parentContents: Float64Array;
-  /** Salts of first blocks; a first block without salt has none. */
+  /** Salts of first blocks that have one. */
   readonly #salts = new Map<number, string>();
   #lastContent = 0;
   // Blocks of equal hash bits form a singly linked list.
@@ -55,10 +55,10 @@ export class PrefixIndex {
   }
 
   /**
-   * Makes a full `block` after `parent` known by the token ids in its slots. Where the same content is known already
-   * (two sequences computed it at the same time) the earlier block stays the one that is found.
+   * Registers a full `block` after `parent` by the token ids in its slots. If the same content is already registered,
+   * because two sequences computed it at the same time, the earlier block is kept.
    *
-   * @returns Whether `block` is found from now on.
+   * @returns Whether `block` can be found from now on.
    */
   add(block: number, parent: number, salt: string): boolean {
     const start = block * this.#blockSize;
@@ -75,7 +75,7 @@ export class PrefixIndex {
     return true;
   }
 
-  /** Forgets a block that {@link add} made known. */
+  /** Removes a block that {@link add} registered. */
   remove(block: number): void {
     const bucket = this.#bucket(this.#hashes[block]);
     const next = this.#nextInBucket[block];

@@ -1,4 +1,4 @@
-/** The blocks of one sequence, and how far a `BlockManager` has filled them. */
+/** The blocks of one sequence, and how far they are filled. */
 export class SequenceBlocks {
   /** Separates prompts that must not share blocks. */
   readonly salt: string;
@@ -10,7 +10,7 @@ export class SequenceBlocks {
   known = 0;
   /** Leading blocks whose content the prefix index knows. */
   numIndexed = 0;
-  /** While swapped out, when its blocks are host blocks: the known token ids. */
+  /** The known token ids while the sequence is swapped out and its blocks are host blocks. */
   swappedTokens?: Int32Array;
 
   #blocks = new Int32Array(4);
@@ -24,7 +24,7 @@ export class SequenceBlocks {
     return this.#numBlocks;
   }
 
-  /** A view of its blocks, in order; valid until they change. */
+  /** A view of its blocks, in order, valid until they change. */
   get blockTable(): Int32Array {
     return this.#blocks.subarray(0, this.#numBlocks);
   }

@@ -4,18 +4,20 @@ import type { Checks, ExpectedDimension } from '../checks.ts';
 import { castStorage } from '../ops/cast_storage.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 
-/** How a model lays out queries, keys and values: all three alike, keys and values with KV heads. */
+/**
+ * The layout of queries, keys and values in a model. All three have the same one, with KV heads for keys and values.
+ */
 export type HeadLayout = '[T, H, D]' | '[T, H*D]' | '[B, S, H*D]' | '[B, H, S, D]';
 
-/** The batch of the layouts that have one. */
+/** The batch of a layout with a batch dimension. */
 export interface Batch {
   /** Sequences. */
   size: number;
-  /** Tokens of each. */
+  /** Tokens per sequence. */
   length: number;
 }
 
-/** The layout of a query, told apart by rank and the sizes of its last dimensions. */
+/** Determines the layout of a query from its rank and its last dimensions. */
 export function headLayoutOf(checks: Checks, query: Tensor, heads: number, headSize: number): HeadLayout {
   const width = heads * headSize;
   const { shape, rank } = query;
@@ -27,7 +29,7 @@ export function headLayoutOf(checks: Checks, query: Tensor, heads: number, headS
   return checks.fail('ERR_SHAPE', 'query', `shape ${shapes}`, shape);
 }
 
-/** `key` or `value` lies as the query does, with `heads` heads. */
+/** Throws unless `key` or `value` has the layout of the query, with `heads` heads. */
 export function checkHeadLayout(
   checks: Checks,
   argument: string,
@@ -46,7 +48,7 @@ const SHAPES: Record<HeadLayout, (heads: number, headSize: number) => ExpectedDi
   '[B, H, S, D]': (heads, headSize) => ['B', heads, 'S', headSize],
 };
 
-/** The batch of a tensor in `layout`, or `undefined` where tokens are packed. */
+/** The batch of a tensor in `layout`, or `undefined` if tokens are packed. */
 export function batchOf(tensor: Tensor, layout: HeadLayout): Batch | undefined {
   const shape: number[] = tensor.shape;
   if (layout === '[B, S, H*D]') return { size: shape[0], length: shape[1] };
@@ -69,7 +71,7 @@ export function fromTokens(tokens: Tensor3D, layout: HeadLayout, shape: number[]
   return swapMiddle(reshape(tokens, [size, length, heads, headSize]));
 }
 
-/** `[B, H, S, D]` to `[B, S, H, D]` or back, in the storage type it had: on `cpu`, tfjs's own ops give float32. */
+/** `[B, H, S, D]` to `[B, S, H, D]` or back, keeping the storage type: on `cpu`, tfjs's own ops return float32. */
 function swapMiddle(tensor: Tensor): Tensor {
   const [size, first, second, last] = tensor.shape;
   if (first === 1 || second === 1) return reshape(tensor, [size, second, first, last]);

@@ -13,7 +13,7 @@ import { checkHeadLayout, fromTokens, headLayoutOf, toTokens } from './head_layo
 import { packedLengths, queryLengths } from './sequence_lengths.ts';
 import type { QueryLengths } from './sequence_lengths.ts';
 
-/** How a {@link PagedAttention} layer is made: what stays the same from call to call. */
+/** Options of a {@link PagedAttention} layer, which apply to all calls. */
 export interface PagedAttentionOptions {
   /** Query heads, H. */
   numHeads: number;
@@ -21,9 +21,9 @@ export interface PagedAttentionOptions {
   headSize: number;
   /** Factor of every score. Default 1 / √headSize. */
   scale?: number;
-  /** KV heads, of which `numHeads` is a multiple. Default `numHeads`. */
+  /** KV heads, a divisor of `numHeads`. Default `numHeads`. */
   numKvHeads?: number;
-  /** Number of newest keys a query sees, its own included. Default: all. */
+  /** Number of newest keys that a query attends to, including its own. Default: all. */
   slidingWindow?: number;
   /** `[numHeads]` ALiBi slopes. A tensor stays the caller's. */
   alibiSlopes?: Tensor | number[];
@@ -35,11 +35,11 @@ export interface PagedAttentionOptions {
 export interface PagedAttentionForward {
   /** `[T, H, D]`, `[T, H*D]`, `[B, S, H*D]` or `[B, H, S, D]`. */
   query: Tensor;
-  /** Laid out as `query`, with KV heads. */
+  /** In the layout of `query`, with KV heads. */
   key: Tensor;
   /** Shape of `key`. */
   value: Tensor;
-  /** The layer's keys, `PagedKVCache.layer`. Without a cache the queries attend to `key` and `value` alone. */
+  /** The layer's keys, `PagedKVCache.layer`. Without a cache, queries attend only to `key` and `value`. */
   keyCache?: Tensor;
   /** The layer's values. */
   valueCache?: Tensor;
@@ -48,8 +48,8 @@ export interface PagedAttentionForward {
   /** `softcap · tanh(score / softcap)`. Default: off. */
   softcap?: number;
   /**
-   * float32, broadcastable to `[H, T, K]`, T and K the packed query and key tokens of the batch: added to the scores on
-   * top of causality. Without a cache only.
+   * float32, broadcastable to `[H, T, K]`, where T and K are the packed query and key tokens of the batch. Added to the
+   * scores, in addition to causal masking. Only without a cache.
    */
   attentionMask?: Tensor;
 }
@@ -79,15 +79,15 @@ const checks = new Checks('PagedAttention');
 const forwardChecks = new Checks('PagedAttention.forward');
 
 /**
- * The attention of a decoder layer, from projected queries, keys and values to the attention's output: prefill, chunked
- * prefill, decode and batches that mix them.
+ * The attention of a decoder layer, from projected queries, keys and values to its output: prefill, chunked prefill,
+ * decode and batches that mix them.
  *
- * With a cache it writes this step's keys and values to `metadata.slotMapping` (in place) and attends from the cache,
- * always. Without one it attends to `key` and `value`.
+ * With a cache, it always writes this step's keys and values to `metadata.slotMapping` (in place) and attends from the
+ * cache. Without one, it attends to `key` and `value`.
  *
- * How many query tokens each sequence has: `metadata.cuSeqlensQ` says it where given. Else, with `isPrefill`,
- * `[B, S, ..]` and `[B, H, S, D]` are B sequences of S tokens, and `[T, ..]` is one sequence; without `isPrefill` every
- * token is a sequence of its own (decode), and S has to be 1.
+ * `metadata.cuSeqlensQ` gives the number of query tokens per sequence. Without it, if `isPrefill`, `[B, S, ..]` and
+ * `[B, H, S, D]` are B sequences of S tokens, and `[T, ..]` is one sequence; otherwise every token is its own sequence
+ * (decode), and S must be 1.
  *
  * @see attention.rs's and vLLM's layer of the same name.
  */
@@ -116,9 +116,9 @@ export class PagedAttention {
   /**
    * Runs the layer.
    *
-   * @returns Attention's output in the shape and storage type of `query`.
-   * @throws AttentionError `ERR_SHAPE` for shapes that do not fit or leave open which token belongs to which sequence;
-   * `ERR_DTYPE` when a tensor that is needed is missing or of another type; `ERR_UNSUPPORTED` for unknown names and for
+   * @returns The output, in the shape and storage type of `query`.
+   * @throws AttentionError `ERR_SHAPE` for shapes that do not match or are ambiguous;
+   * `ERR_DTYPE` if a required tensor is missing or has the wrong type; `ERR_UNSUPPORTED` for unknown names and for
    * `attentionMask` with a cache; and those of `reshapeAndCache`, `pagedAttention` and `varlenAttention`.
    */
   forward(inputs: PagedAttentionForward): Tensor {

@@ -6,13 +6,13 @@ import type { VarlenMetadata } from '../ops/varlen_attention.ts';
 import { batchOf } from './head_layout.ts';
 import type { HeadLayout } from './head_layout.ts';
 
-/** How many query tokens each sequence of a call has. */
+/** The query lengths of a call's sequences. */
 export interface QueryLengths {
   /** Sequences. */
   sequences: number;
-  /** `[sequences + 1]`; `undefined` for one token each. */
+  /** `[sequences + 1]`; `undefined` if each has one token. */
   cuSeqlensQ?: Tensor;
-  /** The longest query, where it is known. */
+  /** The longest query, if known. */
   maxSeqlenQ?: number;
 }
 
@@ -24,7 +24,7 @@ function evenly(sequences: number, length: number): Tensor1D {
   );
 }
 
-/** Query lengths by `metadata.cuSeqlensQ`, else by `metadata.isPrefill` and the query's shape. */
+/** Query lengths from `metadata.cuSeqlensQ`, otherwise from `metadata.isPrefill` and the query's shape. */
 export function queryLengths(
   checks: Checks,
   metadata: InputMetadata,
@@ -35,7 +35,7 @@ export function queryLengths(
   const { isPrefill, cuSeqlensQ, maxSeqlenQ } = metadata;
   if (cuSeqlensQ) {
     checks.tensor('metadata.cuSeqlensQ', cuSeqlensQ);
-    checks.shapeThat(
+    checks.expectShape(
       cuSeqlensQ.rank === 1 && cuSeqlensQ.size > 0,
       'metadata.cuSeqlensQ',
       cuSeqlensQ,
@@ -46,7 +46,7 @@ export function queryLengths(
   const batch = batchOf(query, layout);
   if (!isPrefill) {
     const expected = 'one token per sequence if metadata has neither isPrefill nor cuSeqlensQ';
-    checks.shapeThat(!batch || batch.length === 1, 'query', query, expected);
+    checks.expectShape(!batch || batch.length === 1, 'query', query, expected);
     return { sequences: tokens, maxSeqlenQ: 1 };
   }
   if (batch) {
@@ -58,11 +58,11 @@ export function queryLengths(
   }
   const oneWay = layout !== '[T, H, D]' || query.shape[1] !== 1 || tokens === 1;
   const expected = 'metadata.cuSeqlensQ, because with one head this shape can be [T, H, D] or [B, S, H*D]';
-  checks.shapeThat(oneWay, 'query', query, expected);
+  checks.expectShape(oneWay, 'query', query, expected);
   return { sequences: 1, cuSeqlensQ: evenly(1, tokens), maxSeqlenQ: tokens };
 }
 
-/** Where each sequence's queries and keys start, without a cache. */
+/** The starts of each sequence's queries and keys, without a cache. */
 export function packedLengths(
   checks: Checks,
   metadata: InputMetadata,
@@ -78,7 +78,7 @@ export function packedLengths(
   const cuSeqlensQ = given ?? evenly(sequences, 1);
   const [queryBatch, keyBatch] = [batchOf(query, layout), batchOf(key, layout)];
   if (queryBatch && keyBatch && queryBatch.size !== keyBatch.size) {
-    checks.shapeThat(false, 'key', key, `a batch of ${queryBatch.size} to match query`);
+    checks.expectShape(false, 'key', key, `a batch of ${queryBatch.size} to match query`);
   }
   const { cuSeqlensK, maxSeqlenK } = metadata;
   if (cuSeqlensK) return { cuSeqlensQ, cuSeqlensK, maxSeqlenQ, maxSeqlenK };
@@ -87,6 +87,6 @@ export function packedLengths(
   }
   const length = tokens.key / sequences;
   const evenlySplit = sequences === 1 || (keyBatch?.size === sequences && !metadata.cuSeqlensQ);
-  checks.shapeThat(evenlySplit, 'key', key, 'as many tokens as query, or metadata.cuSeqlensK');
+  checks.expectShape(evenlySplit, 'key', key, 'as many tokens as query, or metadata.cuSeqlensK');
   return { cuSeqlensQ, cuSeqlensK: evenly(sequences, length), maxSeqlenQ, maxSeqlenK: length };
 }

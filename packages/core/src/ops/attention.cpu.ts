@@ -6,15 +6,15 @@
  * and prefix-cached calls agree exactly.
  */
 
-const { exp, log, max, tanh } = Math; // in a vm context, as in jest, every use of a global is a slow lookup
+const { exp, log, max, tanh } = Math; // in a vm context (jest), each access to a global is a slow lookup
 
 /** Keys per tile. */
 const TILE_KEYS = 64;
 
-/** Rows per tile: each head of a KV head's group counts as a row. Even, because rows are scored in pairs. */
+/** Rows per tile; each head of a KV head's group is a row. Even, because rows are scored in pairs. */
 const TILE_ROWS = 32;
 
-/** Copies keys and values `[from, to)` of one sequence and KV head to `keys` and `values`, from row 0 on. */
+/** Copies keys and values `[from, to)` of one sequence and KV head to `keys` and `values`, starting at row 0. */
 export type GatherKeyValue = (
   sequence: number,
   kvHead: number,
@@ -55,8 +55,8 @@ export interface AttentionProblem {
 }
 
 /**
- * Fills `output` `[T, H, D]` and, if given, `lse` `[T, H]`. Rows that belong to no sequence are left as they are in
- * `output`, and set to −∞ in `lse`.
+ * Fills `output` `[T, H, D]` and, if given, `lse` `[T, H]`. Rows that belong to no sequence keep their content in
+ * `output`, and get −∞ in `lse`.
  */
 export function attention(problem: AttentionProblem, output: Float32Array, lse?: Float32Array): void {
   lse?.fill(Number.NEGATIVE_INFINITY);
@@ -96,7 +96,9 @@ class AttentionTile {
     this.#values = new Float64Array(TILE_KEYS * problem.headSize);
   }
 
-  /** Computes `count` rows of a sequence and KV head, from `firstRow` on; row = query row · group + head in group. */
+  /**
+   * Computes `count` rows of a sequence and KV head, starting at `firstRow`; row = query row · group + head in group.
+   */
   run(sequence: number, kvHead: number, firstRow: number, count: number): void {
     const { headSize, sequences, gather } = this.#problem;
     const { queryStart, queryLength, contextLength } = sequences[sequence];
@@ -222,7 +224,7 @@ class AttentionTile {
   }
 }
 
-/** One row of a tile: its head, its row in the batch, its absolute position, and the keys `[from, to)` it keeps. */
+/** A row of a tile: its head, its row in the batch, its absolute position, and the keys `[from, to)` that it keeps. */
 interface TileRow {
   head: number;
   row: number;
@@ -231,7 +233,10 @@ interface TileRow {
   to: number;
 }
 
-/** Scores two query rows against `count` keys. Blocks of 2 × 4 use V8's registers well: less than one load per product. */
+/**
+ * Scores two query rows against `count` keys. Blocks of 2 × 4 make good use of registers in V8: less than one load per
+ * product.
+ */
 function scorePair(
   query: Float64Array,
   row0: number,
@@ -243,7 +248,7 @@ function scorePair(
 ): void {
   const row1 = row0 + headSize;
   const scores1 = scores0 + TILE_KEYS;
-  // Past `count`, the block reads keys of an earlier tile; nothing reads those scores.
+  // Past `count`, the block reads keys of an earlier tile; those scores are not used.
   for (let key = 0; key < count; key += 4) {
     let s00 = 0;
     let s01 = 0;

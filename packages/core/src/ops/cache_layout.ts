@@ -109,7 +109,7 @@ export function checkCacheLayout(checks: Checks, keyCache: TensorInfo, valueCach
     checks.shape('valueCache', valueCache, [numBlocks, kvHeads, chunks * x, blockSize], ' to match keyCache');
   }
   const found = cacheLayout(keyCache, valueCache);
-  checks.shapeThat(found.numKvHeads > 0, 'keyCache', keyCache, 'at least one KV head');
+  checks.expectShape(found.numKvHeads > 0, 'keyCache', keyCache, 'at least one KV head');
   checkBlockSize(checks, 'keyCache', found.layout, found.blockSize);
   checkHeadSize(checks, 'keyCache', found.headSize);
   return found;

@@ -9,7 +9,7 @@ import { weightRows } from './weight_rows.cpu.ts';
 
 const checks = new Checks('fusedMoe');
 
-/** Number of an expert's pairs that are computed at a time; bounds the memory for values between the two products. */
+/** Pairs of an expert that are computed at once; limits the memory between the two products. */
 const TILE = 64;
 
 const ACTIVATIONS: Record<MoeActivation, (gate: number) => number> = { silu, gelu, gelu_tanh: geluTanh };
@@ -73,7 +73,7 @@ export const fusedMoeCpu = cpuKernel<FusedMoeInputs, FusedMoeAttributes>(
   },
 );
 
-/** Checks that every id is that of an expert. */
+/** Checks that every id is a valid expert. */
 export function checkFusedMoeValues({ topkIds, downWeights }: CpuTensors<FusedMoeInputs>): void {
   checkExpertIds(checks, 'topkIds', topkIds.values, downWeights.shape[0]);
 }

@@ -1,6 +1,6 @@
 import type { CpuTensor } from '../cpu_kernel.ts';
 
-/** For each row `[gate | up]` of `x` `[.., 2n]`: `activation(gate) * up` into `output` `[.., n]`. */
+/** Writes `activation(gate) * up` for each row `[gate | up]` of `x` `[.., 2n]` to `output` `[.., n]`. */
 export function gatedActivation(
   x: Pick<CpuTensor, 'shape' | 'values'>,
   output: Float32Array | Int32Array,
@@ -29,7 +29,7 @@ export function geluTanh(x: number): number {
   return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
 }
 
-/** erf(x) = 2/√π · exp(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n + 1)): no terms cancel, so it is exact to rounding. */
+/** erf(x) = 2/√π · exp(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1 · 3 · … · (2n + 1)). No terms cancel, so it is exact up to rounding. */
 function erf(x: number): number {
   if (Math.abs(x) > 6) return Math.sign(x); // 1 − erf(6) < 2⁻⁵³
   let term = x;

@@ -6,7 +6,7 @@ import { storageOf } from '../storage/storage_backend.ts';
 /** Checks that `x` is float32 `[.., 2n]`. */
 export function checkGated(checks: Checks, x: TensorInfo): void {
   const even = x.shape.length > 0 && x.shape[x.shape.length - 1] % 2 === 0;
-  checks.shapeThat(even, 'x', x, 'shape [.., 2n]: gate, then up');
+  checks.expectShape(even, 'x', x, 'shape [.., 2n]: gate, then up');
   checks.dtype('x', x, 'float32');
 }
 

@@ -1,6 +1,6 @@
 import type { WeightRows } from './weight_rows.cpu.ts';
 
-const { min } = Math; // in a vm context, as in jest, every use of a global is a slow lookup
+const { min } = Math; // in a vm context (jest), each access to a global is a slow lookup
 
 type Values = Float32Array | Int32Array;
 
@@ -8,21 +8,21 @@ type Values = Float32Array | Int32Array;
 export interface GemmRows {
   /** Rows of `inputWidth` elements. */
   input: Values;
-  /** Indices of the rows to take from `input`. */
+  /** Indices of the rows of `input` to multiply. */
   inputRows: Int32Array;
   /** Rows of `[matrices, outputWidth, inputWidth]`. */
   weights: WeightRows;
-  /** Which of the matrices. */
+  /** Index of the matrix. */
   matrix: number;
   inputWidth: number;
   outputWidth: number;
   /** Rows of `outputWidth` elements. */
   output: Values;
-  /** For each of `inputRows`, the row of `output` that takes its product. */
+  /** For each of `inputRows`, the row of `output` that receives its product. */
   outputRows: Int32Array;
 }
 
-/** Rows that are multiplied by a matrix together, so that their inputs stay in the processor's cache. */
+/** Rows that are multiplied by a matrix at once, so that their inputs stay in the processor's cache. */
 const TILE_ROWS = 64;
 
 /**

@@ -20,7 +20,7 @@ export const mergeAttentionStatesOp = defineCoreOp<MergeAttentionStatesInputs, o
   check({ outputs, lses }) {
     checks.dtype('outputs', outputs, 'float32');
     checks.shape('outputs', outputs, ['parts', 'tokens', 'heads', 'headSize']);
-    checks.shapeThat(outputs.shape[0] > 0, 'outputs', outputs, 'at least one part');
+    checks.expectShape(outputs.shape[0] > 0, 'outputs', outputs, 'at least one part');
     checks.storage('lses', lses, 'float32');
     checks.shape('lses', lses, outputs.shape.slice(0, 3), ' to match the first three dimensions of outputs');
   },

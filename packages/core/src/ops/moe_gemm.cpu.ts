@@ -35,7 +35,7 @@ export const moeGemmCpu = cpuKernel<MoeGemmInputs, MoeGemmAttributes>((inputs, {
   });
 });
 
-/** Checks that every pair occurs exactly once, and that expert ids are in range and ascending. */
+/** Checks that every pair occurs exactly once, and that expert ids are valid and ascending. */
 export function checkMoeGemmValues({ weights, sortedTokenIds, expertIds }: CpuTensors<MoeGemmInputs>): void {
   const pairs = sortedTokenIds.values as Int32Array;
   const experts = expertIds.values as Int32Array;

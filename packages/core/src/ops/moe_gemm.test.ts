@@ -53,8 +53,8 @@ function reference(
   );
 }
 
-/** Runs a valid call with some arguments changed. */
-function expectRejected(
+/** Expects a valid call with these changes to throw. */
+function expectMoeGemmError(
   code: 'ERR_SHAPE' | 'ERR_DTYPE' | 'ERR_RANGE',
   message: string,
   changes: Partial<Omit<MoeGemmOptions, 'input'>> & {
@@ -160,41 +160,43 @@ describeOnBackends('moeGemm', (backendName) => {
       'ERR_DTYPE',
       '[moeGemm] options: expected an object, received undefined',
     );
-    expectRejected('ERR_RANGE', 'topk: expected an integer >= 1, received 0', { topk: 0 });
-    expectRejected('ERR_RANGE', 'input: expected one of "tokens", "pairs", received "rows"', {
+    expectMoeGemmError('ERR_RANGE', 'topk: expected an integer >= 1, received 0', { topk: 0 });
+    expectMoeGemmError('ERR_RANGE', 'input: expected one of "tokens", "pairs", received "rows"', {
       input: 'rows',
     });
-    expectRejected('ERR_DTYPE', 'x: expected float32, received int32', { x: tf.zeros([3, 4], 'int32') });
-    expectRejected('ERR_SHAPE', 'weights: expected shape [experts, N, K], received [5, 4]', {
+    expectMoeGemmError('ERR_DTYPE', 'x: expected float32, received int32', { x: tf.zeros([3, 4], 'int32') });
+    expectMoeGemmError('ERR_SHAPE', 'weights: expected shape [experts, N, K], received [5, 4]', {
       weights: tf.zeros([5, 4]),
     });
-    expectRejected('ERR_DTYPE', 'weights: expected storage float32 to match x, received float16', {
+    expectMoeGemmError('ERR_DTYPE', 'weights: expected storage float32 to match x, received float16', {
       weights: zerosWithStorage([2, 5, 4], 'float16'),
     });
-    expectRejected('ERR_DTYPE', 'sortedTokenIds: expected int32, received float32', {
+    expectMoeGemmError('ERR_DTYPE', 'sortedTokenIds: expected int32, received float32', {
       sortedTokenIds: tf.zeros([6]),
     });
-    expectRejected('ERR_DTYPE', 'expertIds: expected int32, received float32', { expertIds: tf.zeros([6]) });
+    expectMoeGemmError('ERR_DTYPE', 'expertIds: expected int32, received float32', {
+      expertIds: tf.zeros([6]),
+    });
     for (const shape of [[5], [3, 2]]) {
-      expectRejected(
+      expectMoeGemmError(
         'ERR_SHAPE',
         `sortedTokenIds: expected shape [pairs] with pairs a multiple of topk 2, received [${shape.join(', ')}]`,
         { sortedTokenIds: tf.zeros(shape, 'int32') },
       );
     }
-    expectRejected('ERR_SHAPE', 'expertIds: expected shape [6], received [4]', {
+    expectMoeGemmError('ERR_SHAPE', 'expertIds: expected shape [6], received [4]', {
       expertIds: tf.zeros([4], 'int32'),
     });
-    expectRejected('ERR_SHAPE', 'x: expected shape [3, 4], received [6, 4]', { x: tf.zeros([6, 4]) });
-    expectRejected('ERR_SHAPE', 'x: expected shape [3, 4], received [3, 5]', { x: tf.zeros([3, 5]) });
-    expectRejected('ERR_SHAPE', 'x: expected shape [6, 4], received [3, 4]', { input: 'pairs' });
-    expectRejected('ERR_SHAPE', 'topkWeights: expected shape [3, 2], received [6]', {
+    expectMoeGemmError('ERR_SHAPE', 'x: expected shape [3, 4], received [6, 4]', { x: tf.zeros([6, 4]) });
+    expectMoeGemmError('ERR_SHAPE', 'x: expected shape [3, 4], received [3, 5]', { x: tf.zeros([3, 5]) });
+    expectMoeGemmError('ERR_SHAPE', 'x: expected shape [6, 4], received [3, 4]', { input: 'pairs' });
+    expectMoeGemmError('ERR_SHAPE', 'topkWeights: expected shape [3, 2], received [6]', {
       topkWeights: tf.zeros([6]),
     });
-    expectRejected('ERR_DTYPE', 'topkWeights: expected float32, received int32', {
+    expectMoeGemmError('ERR_DTYPE', 'topkWeights: expected float32, received int32', {
       topkWeights: tf.zeros([3, 2], 'int32'),
     });
-    expectRejected('ERR_DTYPE', 'topkWeights: expected storage float32, received bfloat16', {
+    expectMoeGemmError('ERR_DTYPE', 'topkWeights: expected storage float32, received bfloat16', {
       topkWeights: zerosWithStorage([3, 2], 'bfloat16'),
     });
   });
@@ -208,7 +210,7 @@ describeOnBackends('moeGemm', (backendName) => {
       [[-1, 1, 2, 3, 4, 5], -1, 0],
     ])('rejects sortedTokenIds %j', (ids, received, at) => {
       const expected = `expected each of 0..5 exactly once, received ${received} at ${at}`;
-      expectRejected('ERR_RANGE', `sortedTokenIds: ${expected}`, {
+      expectMoeGemmError('ERR_RANGE', `sortedTokenIds: ${expected}`, {
         sortedTokenIds: tf.tensor1d(ids, 'int32'),
       });
     });
@@ -219,7 +221,7 @@ describeOnBackends('moeGemm', (backendName) => {
       [[0, 1, 0, 1, 1, 1], 0, 2],
     ])('rejects expertIds %j', (ids, received, at) => {
       const expected = `expected expert ids >= 0 and < 2, ascending, received ${received} at ${at}`;
-      expectRejected('ERR_RANGE', `expertIds: ${expected}`, { expertIds: tf.tensor1d(ids, 'int32') });
+      expectMoeGemmError('ERR_RANGE', `expertIds: ${expected}`, { expertIds: tf.tensor1d(ids, 'int32') });
     });
   });
 

@@ -52,7 +52,7 @@ export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
     const pairs = sortedTokenIds.shape[0];
     const wholeTokens = sortedTokenIds.shape.length === 1 && pairs % topk === 0;
     const tokensTimesTopk = `shape [pairs] with pairs a multiple of topk ${topk}`;
-    checks.shapeThat(wholeTokens, 'sortedTokenIds', sortedTokenIds, tokensTimesTopk);
+    checks.expectShape(wholeTokens, 'sortedTokenIds', sortedTokenIds, tokensTimesTopk);
     checks.shape('expertIds', expertIds, [pairs]);
     const tokens = pairs / topk;
     checks.shape('x', x, [input === 'tokens' ? tokens : pairs, weights.shape[2]]);

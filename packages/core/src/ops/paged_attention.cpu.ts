@@ -45,7 +45,7 @@ function sequencesOf({ contextLens, cuSeqlensQ }: Inputs): AttentionSequence[] {
   }));
 }
 
-/** Checks that lengths fit the rows and the table, and that every table entry that is needed is in the cache. */
+/** Checks that lengths fit the rows and the table, and that every table entry in use is in the cache. */
 export function checkPagedAttentionValues(
   inputs: Inputs,
   { slidingWindow }: Pick<PagedAttentionAttributes, 'slidingWindow'>,
@@ -85,7 +85,7 @@ function checkContextLength(
   }
 }
 
-/** Reads the keys and values of a sequence through its row of the block table, slot by slot. */
+/** Gathers the keys and values of a sequence through its row of the block table, slot by slot. */
 function gatherFromBlocks({ keyCache, valueCache, blockTables }: Inputs): GatherKeyValue {
   const { blockSize, headSize, key, value } = cacheLayout(keyCache, valueCache);
   const maxBlocks = blockTables.shape[1];

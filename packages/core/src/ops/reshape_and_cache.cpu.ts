@@ -18,7 +18,7 @@ export const reshapeAndCacheCpu = cpuKernel<ReshapeAndCacheInputs, object>((inpu
   store(value, valueCache, layout.value, layout, slots);
 });
 
-/** Checks that every slot is -1, or a slot of the cache that no other token has. */
+/** Checks that every slot is -1 or a slot of the cache, and that no two tokens share one. */
 export function checkReshapeAndCacheValues({
   keyCache,
   valueCache,

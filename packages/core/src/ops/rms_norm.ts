@@ -41,7 +41,7 @@ export const rmsNormOp = defineCoreOp<RmsNormInputs, RmsNormAttributes>({
   name: 'RmsNorm',
   check({ x, weight, residual }, { epsilon, addUnitOffset }) {
     checks.dtype('x', x, 'float32');
-    checks.shapeThat(x.shape.length > 0, 'x', x, 'shape [.., n]');
+    checks.expectShape(x.shape.length > 0, 'x', x, 'shape [.., n]');
     checks.storage('weight', weight, 'float32', storageOf(x));
     checks.shape('weight', weight, x.shape.slice(-1), ' to match the rows of x');
     if (residual) {

@@ -47,7 +47,7 @@ function sampleRow(
     const logit = logits[token];
     if (logit < threshold) continue;
     const scaled = (logit - maximum) / temperature;
-    if (scaled + LARGEST_NOISE < bestScore) continue; // no noise is large enough: true for most tokens
+    if (scaled + LARGEST_NOISE < bestScore) continue; // skips tokens that no noise could make the best: most of them
     const score = scaled + noise.at(token);
     if (score > bestScore || (score === bestScore && token < best)) {
       best = token;
@@ -57,7 +57,7 @@ function sampleRow(
   return best;
 }
 
-/** The smallest logit that top-k, top-p and min-p keep: each filter keeps the tokens above some probability. */
+/** The smallest logit that top-k, top-p and min-p keep. Each filter keeps the tokens above a threshold. */
 function keptThreshold(
   logits: Float32Array,
   maximum: number,
@@ -83,7 +83,7 @@ function keptThreshold(
   return minP > 0 ? Math.max(threshold, maximum + temperature * log(minP)) : threshold;
 }
 
-/** Gumbel noise of the tokens of one row, as {@link sampleTokensOp} defines it. */
+/** Gumbel noise for the tokens of one row, as defined by {@link sampleTokensOp}. */
 class GumbelNoise {
   readonly #seed: number;
   readonly #position: number;
@@ -108,7 +108,7 @@ class GumbelNoise {
   }
 }
 
-/** Gumbel noise from 32 random bits. Small numbers give large noise, so that its tail has their full precision. */
+/** Gumbel noise from 32 random bits. Small numbers give large noise, so the tail has full precision. */
 function gumbel(bits: number): number {
   return -log(-log1p(-(bits + 0.5) * 2 ** -32));
 }

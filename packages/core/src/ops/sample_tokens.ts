@@ -21,7 +21,7 @@ const checks = new Checks('sampleTokens');
 
 function checkLogits(logits: TensorInfo): void {
   checks.shape('logits', logits, ['rows', 'vocabulary']);
-  checks.shapeThat(logits.shape[1] > 0, 'logits', logits, 'a vocabulary of at least one token');
+  checks.expectShape(logits.shape[1] > 0, 'logits', logits, 'a vocabulary of at least one token');
   checks.dtype('logits', logits, 'float32');
 }
 

@@ -1,6 +1,6 @@
 /**
  * The largest of `values[0..length)` such that it and all larger values together weigh at least `target`; the smallest
- * value if all together weigh less. Quickselect: linear in `length` on average; reorders `values`.
+ * value if all together weigh less. Uses quickselect, which is linear in `length` on average and reorders `values`.
  */
 export function selectThreshold(
   values: Float32Array,
@@ -10,7 +10,7 @@ export function selectThreshold(
 ): number {
   let start = 0;
   let end = length;
-  let passed = 0; // weight of the values that are larger than all of values[start..end)
+  let passed = 0; // weight of the values larger than all of values[start..end)
   for (;;) {
     const pivot = median(values[start], values[(start + end) >>> 1], values[end - 1]);
     // Partitions into [start, larger) > pivot, [larger, smaller) = pivot and [smaller, end) < pivot.

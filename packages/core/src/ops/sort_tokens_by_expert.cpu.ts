@@ -13,7 +13,7 @@ export const sortTokensByExpertCpu = cpuKernel<SortTokensByExpertInputs, SortTok
   },
 );
 
-/** Checks that every id is that of an expert. */
+/** Checks that every id is a valid expert. */
 export function checkSortTokensByExpertValues(
   { ids }: CpuTensors<SortTokensByExpertInputs>,
   { numExperts }: SortTokensByExpertAttributes,
@@ -21,7 +21,7 @@ export function checkSortTokensByExpertValues(
   checkExpertIds(opChecks, 'ids', ids.values, numExperts);
 }
 
-/** Throws `ERR_RANGE` for an id that is not an expert's. */
+/** Throws `ERR_RANGE` for an invalid expert id. */
 export function checkExpertIds(
   checks: Checks,
   argument: string,
@@ -37,17 +37,17 @@ export function checkExpertIds(
 }
 
 /**
- * Stable counting sort of the pairs `0..ids.length` by expert into `sorted`; all ids must be in range. Returns the end of
- * each expert's pairs in `sorted`.
+ * Sorts the pairs `0..ids.length` by expert into `sorted`, with a stable counting sort. All ids must be valid. Returns
+ * the end of each expert's pairs in `sorted`.
  */
 export function sortPairsByExpert(
   ids: ArrayLike<number>,
   numExperts: number,
   sorted: Float32Array | Int32Array,
 ): Int32Array {
-  const next = new Int32Array(numExperts + 1); // next[e + 1] counts expert e; summed up, next[e] is where it starts
+  const next = new Int32Array(numExperts + 1); // next[e + 1] counts expert e; after summation, next[e] is its start
   for (let pair = 0; pair < ids.length; pair++) next[ids[pair] + 1]++;
   for (let expert = 0; expert < numExperts; expert++) next[expert + 1] += next[expert];
   for (let pair = 0; pair < ids.length; pair++) sorted[next[ids[pair]]++] = pair;
-  return next.subarray(0, numExperts); // each start has moved on to its end
+  return next.subarray(0, numExperts); // each start has advanced to its end
 }

@@ -18,7 +18,7 @@ const checks = new Checks('swapBlocks');
 function checkCaches(source: TensorInfo, destination: TensorInfo): void {
   checks.dtype('source', source, 'float32');
   checks.sameStorage('destination', destination, 'source', source);
-  checks.shapeThat(source.shape.length > 0, 'source', source, 'shape [numBlocks, …]');
+  checks.expectShape(source.shape.length > 0, 'source', source, 'shape [numBlocks, …]');
   checks.shape(
     'destination',
     destination,

@@ -41,7 +41,8 @@ function selectLargest(
 ): void {
   for (let id = 0; id < width; id++) {
     const value = values[start + id];
-    // Inserts from the end: a later element never passes an equal one, so ties keep the lower id first.
+    // Insertion sort from the end: a later element never passes an equal one, so of equal ones the lower id comes
+    // first.
     let rank = Math.min(id, k);
     while (rank > 0 && values[start + ids[first + rank - 1]] < value) {
       if (rank < k) ids[first + rank] = ids[first + rank - 1];

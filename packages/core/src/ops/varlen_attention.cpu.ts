@@ -37,7 +37,7 @@ export const varlenAttentionCpu = cpuKernel<VarlenAttentionInputs, VarlenAttenti
   },
 );
 
-/** Checks that the starts of sequences never decrease, from 0 to at most the number of rows. */
+/** Checks that sequence starts do not decrease, starting at 0 and ending within the rows. */
 export function checkVarlenAttentionValues(inputs: CpuTensors<VarlenAttentionInputs>): void {
   const { query, key, cuSeqlensQ, cuSeqlensK } = inputs;
   checkCuSeqlens(checks, 'cuSeqlensQ', cuSeqlensQ.values, query.shape[0]);
@@ -58,7 +58,7 @@ function gatherFromRows(key: CpuTensor, value: CpuTensor, keyStarts: ArrayLike<n
   };
 }
 
-/** Reads a mask of up to three dimensions `[heads, query rows, key rows]`, of which any may be 1 or missing. */
+/** Reads a mask `[heads, query rows, key rows]`, any dimension of which may be 1 or missing. */
 function biasFrom({ shape, values }: CpuTensor, keyStarts: ArrayLike<number>): AttentionProblem['bias'] {
   const [heads, rows, keys] = [1, 1, 1, ...shape].slice(-3);
   const keyStep = keys === 1 ? 0 : 1;

@@ -75,7 +75,7 @@ export const varlenAttentionOp = defineCoreOp<VarlenAttentionInputs, VarlenAtten
     const { query, key, value, cuSeqlensQ, cuSeqlensK, attentionMask } = inputs;
     checks.shape('key', key, ['keys', 'kvHeads', 'headSize']);
     const [keys, kvHeads, headSize] = key.shape;
-    checks.shapeThat(kvHeads > 0, 'key', key, 'at least one KV head');
+    checks.expectShape(kvHeads > 0, 'key', key, 'at least one KV head');
     checkHeadSize(checks, 'key', headSize);
     checks.shape('value', value, key.shape, ' to match key');
     const heads = query.shape[1];
@@ -84,7 +84,7 @@ export const varlenAttentionOp = defineCoreOp<VarlenAttentionInputs, VarlenAtten
     checks.sameStorage('key', key, 'query', query);
     checks.sameStorage('value', value, 'query', query);
     checks.dtype('cuSeqlensQ', cuSeqlensQ, 'int32');
-    checks.shapeThat(
+    checks.expectShape(
       cuSeqlensQ.shape.length === 1 && cuSeqlensQ.shape[0] > 0,
       'cuSeqlensQ',
       cuSeqlensQ,
@@ -108,7 +108,7 @@ function checkMask(mask: TensorInfo, full: number[]): void {
   const trailing = full.slice(full.length - shape.length);
   const broadcasts = shape.length <= 3 && shape.every((size, axis) => size === 1 || size === trailing[axis]);
   checks.storage('attentionMask', mask, 'float32');
-  checks.shapeThat(broadcasts, 'attentionMask', mask, `shape broadcastable to [${full.join(', ')}]`);
+  checks.expectShape(broadcasts, 'attentionMask', mask, `shape broadcastable to [${full.join(', ')}]`);
 }
 
 /**

@@ -71,7 +71,7 @@ describeOnBackends('block storage', () => {
     );
   });
 
-  test('ops that take no quantized weights name the type', () => {
+  test('ops that do not support quantized weights name the type', () => {
     const x = zerosWithStorage([2, 64], 'q8_0');
     expectAttentionError(
       () => siluAndMul(x),

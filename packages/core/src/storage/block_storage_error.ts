@@ -1,7 +1,7 @@
 import { AttentionError } from '../errors.ts';
 import type { BlockStorage } from './storage_types.ts';
 
-/** What an op throws that takes no quantized weights: numbers are what it works on, and nothing is decoded silently. */
+/** The error of an op that does not support quantized weights. Nothing is decoded silently. */
 export function blockStorageError(storage: BlockStorage): AttentionError {
   return new AttentionError(
     'ERR_DTYPE',

@@ -7,17 +7,17 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 type DataId = TensorInfo['dataId'];
 
-/** What tfjs's `cpu` backend holds behind the data id of a tensor in a block type. */
+/** The data behind the data id of a tensor in a block type, on tfjs's `cpu` backend. */
 interface BlockData {
   dtype: 'float32';
   refCount: number;
-  /** For our kernels, which decode what they need. */
+  /** Read by our kernels, which decode what they need. */
   blocks: Uint8Array;
-  /** Throws: tfjs's kernels would take the bytes for numbers. */
+  /** Throws, because tfjs's kernels would read the bytes as numbers. */
   readonly values: never;
 }
 
-/** Creates a tensor that takes over `blocks`. */
+/** Creates a tensor that takes ownership of `blocks`. */
 export function makeBlockTensor(
   backend: CpuBackend,
   blocks: Uint8Array,
@@ -47,8 +47,8 @@ export function cpuBlocks(backend: CpuBackend, { dataId }: Pick<TensorInfo, 'dat
 const decodingBackends = new WeakSet<CpuBackend>();
 
 /**
- * Makes `data()` and `dataSync()` of a tensor in a block type give its decoded elements. Kernels that ask for them by
- * `bufferSync` still get none.
+ * Makes `data()` and `dataSync()` of a tensor in a block type return its decoded elements. Kernels that use
+ * `bufferSync` still get an error.
  */
 function decodeOnRead(backend: CpuBackend): void {
   if (decodingBackends.has(backend)) return;

@@ -14,7 +14,7 @@ type DataId = TensorInfo['dataId'];
 export interface CpuBackend extends KernelBackend {
   /** Values by data id. */
   data: DataStorage<{ values: unknown }>;
-  /** A tensor's elements in a buffer of tfjs. */
+  /** A tensor's elements as a tfjs TensorBuffer. */
   bufferSync(tensor: TensorInfo): object;
   /** Creates a tensor from values. */
   makeTensorInfo(shape: number[], dtype: string, values?: Float32Array | Int32Array): TensorInfo;
@@ -48,9 +48,9 @@ function makeTensor(
 }
 
 /**
- * Throws unless `values`, the memory of a tensor of `dtype`, can be written to. On `cpu`, `tf.cast` makes a float32 tensor
- * share the memory of its int32 input, and an int32 tensor that of its bool input: writing would truncate values and change
- * the other tensor too.
+ * Throws unless `values`, the memory of a tensor of `dtype`, may be written. On `cpu`, `tf.cast` makes a float32 tensor
+ * share the memory of its int32 input, and an int32 tensor that of its bool input: writing would truncate values and
+ * change the other tensor too.
  */
 export function assertWritable(
   op: string,
@@ -66,7 +66,7 @@ export function assertWritable(
   );
 }
 
-/** Whether two arrays have elements in common. */
+/** Whether two arrays overlap in memory. */
 export function sharesMemory(a: Float32Array | Int32Array, b: Float32Array | Int32Array): boolean {
   if (a.buffer !== b.buffer) return false;
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;

@@ -50,29 +50,29 @@ export function decodeFloat16(bits: number): number {
   return floatView[0];
 }
 
-/** The storage types of half precision. */
+/** The half-precision storage types. */
 export type HalfStorage = Exclude<ElementStorage, 'float32'>;
 
-/** Rounds a value to a bit pattern, and back. */
+/** Converts a value to a bit pattern and back. */
 interface HalfCodec {
   encode: (value: number) => number;
   decode: (bits: number) => number;
 }
 
-/** The codec of each type of half precision. */
+/** The codec of each half-precision type. */
 export const HALF_CODECS: Readonly<Record<HalfStorage, HalfCodec>> = {
   float16: { encode: encodeFloat16, decode: decodeFloat16 },
   bfloat16: { encode: encodeBfloat16, decode: decodeBfloat16 },
 };
 
-/** `value`, taken as a float32, rounded to the nearest value that `storage` can hold. */
+/** Rounds `value`, as a float32, to the nearest value that `storage` can represent. */
 export function roundToStorage(value: number, storage: ElementStorage): number {
   if (storage === 'float32') return Math.fround(value);
   const { encode, decode } = HALF_CODECS[storage];
   return decode(encode(value));
 }
 
-/** Rounds `values[start..end)` in place to what `storage` can hold. */
+/** Rounds `values[start..end)` in place to values that `storage` can represent. */
 export function roundArrayToStorage(
   values: Float32Array,
   storage: ElementStorage,

@@ -11,7 +11,7 @@ import { storageBytes, tensorFromStorage, zerosWithStorage } from './storage_fun
 const bfloat16One = Uint8Array.of(0x80, 0x3f);
 
 beforeAll(() => {
-  // A backend without storage types that moves tensors over as tfjs does.
+  // A backend without storage types to which tfjs moves tensors.
   tf.registerBackend('second', () => new MathBackendCPU());
   tf.copyRegisteredKernels('cpu', 'second');
 });
@@ -33,7 +33,7 @@ test('a half tensor does not move to another backend', async () => {
     '[moveData] a bfloat16 tensor stays on the backend that created it: expected an op on that backend, received one on ' +
       'second; use castStorage or storageBytes to copy it explicitly',
   );
-  expect(storageOf(x)).toBe('bfloat16'); // and is as it was
+  expect(storageOf(x)).toBe('bfloat16'); // and is unchanged
   expect([...x.dataSync()]).toEqual([1]);
   expect([...(await storageBytes(x))]).toEqual([...bfloat16One]);
 });
@@ -49,14 +49,14 @@ test('a pinned tensor does not move to another backend', async () => {
   );
 });
 
-test('a float32 tensor moves, as ever', async () => {
+test('a float32 tensor moves as usual', async () => {
   const x = tf.tensor1d([1, 2]);
   await tf.setBackend('second');
   expect([...tf.add(x, 1).dataSync()]).toEqual([2, 3]);
   expect(storageOf(x)).toBe('float32');
 });
 
-test('a backend without storage types says so', async () => {
+test('a backend without storage types throws', async () => {
   await tf.setBackend('second');
   const x = tf.ones([1]);
   expect(storageOf(x)).toBe('float32');
@@ -69,15 +69,15 @@ test('a backend without storage types says so', async () => {
   for (const [op, call] of Object.entries(calls)) {
     expectAttentionError(call, 'ERR_UNSUPPORTED', `[${op}] tfjs backend second has no storage types`);
   }
-  await tf.setBackend('cpu'); // the owner counts, not the active backend
+  await tf.setBackend('cpu'); // the tensor's owner matters, not the active backend
   await expect(storageBytes(x)).rejects.toMatchObject({
     code: 'ERR_UNSUPPORTED',
     message: '[storageBytes] tfjs backend second has no storage types',
   });
 });
 
-test('tells the memory of a device that says it', async () => {
-  expect(memoryInfo()).toBeUndefined(); // cpu has none of its own
+test('reports the memory of a device that provides it', async () => {
+  expect(memoryInfo()).toBeUndefined(); // cpu has no memory of its own
   await tf.setBackend('second');
   expect(memoryInfo()).toBeUndefined();
   const memory = { free: 3, total: 4 };

@@ -12,11 +12,11 @@ type DataId = TensorInfo['dataId'];
 /** Memory of a device, in bytes. */
 export interface DeviceMemoryInfo {
   /**
-   * What tensors can still take, if what is in use grows again to the most that it was since the call before. So two calls
-   * with a step between them tell what that step leaves.
+   * Bytes that tensors can still take, assuming that use grows again to its peak since the previous call. So two calls
+   * with a step between them tell how much that step leaves.
    */
   free: number;
-  /** All that the device has. */
+  /** Total memory of the device. */
   total: number;
 }
 
@@ -75,12 +75,12 @@ export function storageOf(tensor: Pick<TensorInfo, 'dataId'>): StorageType {
   return findStorageBackend(ownerOf(tensor))?.storageOf(tensor.dataId) ?? 'float32';
 }
 
-/** Says that there is going to be a tensor in `storage`. From the first block type on, ops look for what they cannot take. */
+/** Announces a tensor in `storage`. Once there has been a block type, ops check their inputs for it. */
 export function announceStorage(storage: StorageType): void {
   if (isBlockStorage(storage)) coreState.hasBlockTensors = true;
 }
 
-/** {@link storageOf} for a tensor that no op takes in a block type. */
+/** {@link storageOf} for code that supports no block types: throws `ERR_DTYPE` for them. */
 export function elementStorageOf(tensor: Pick<TensorInfo, 'dataId'>): ElementStorage {
   const storage = storageOf(tensor);
   if (!isBlockStorage(storage)) return storage;
@@ -99,7 +99,7 @@ export function pinToBackend(tensor: Pick<TensorInfo, 'dataId'>): void {
   coreState.pinned.add(tensor.dataId);
 }
 
-/** Throws for data that must stay on the backend that created it. */
+/** Throws if the data must stay on the backend that created it. */
 function checkMove(dataId: DataId): void {
   const isPinned = coreState.pinned.has(dataId);
   const storage = storageOf({ dataId });
@@ -112,7 +112,7 @@ function checkMove(dataId: DataId): void {
   );
 }
 
-/** Throws what an op would throw on the active backend for a tensor that tfjs would have to move there, and may not. */
+/** Throws the error that an op on the active backend would throw if it must not move `tensor` there. */
 export function checkUsable(tensor: Pick<TensorInfo, 'dataId'>): void {
   if (ownerOf(tensor) !== engine().backend) checkMove(tensor.dataId);
 }

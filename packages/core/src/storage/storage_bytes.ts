@@ -4,7 +4,7 @@ import { HALF_CODECS } from './half_precision.ts';
 import { STORAGE_FORMATS, STORAGE_TYPES, isBlockStorage, storageByteLength } from './storage_types.ts';
 import type { BlockStorage, StorageType } from './storage_types.ts';
 
-/** `[object Uint8Array]` and the like, which unlike `instanceof` says the same of an array of another realm. */
+/** The class name from `[object Uint8Array]`. Unlike `instanceof`, it also works for arrays of another realm. */
 const kindOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
 
 function checkCodec(op: string, argument: string, value: unknown, kinds: string[], storage: unknown): void {
@@ -26,7 +26,7 @@ function checkCodec(op: string, argument: string, value: unknown, kinds: string[
  * The bytes of `values` in `storage`: elements are rounded to nearest and stored little-endian; blocks are quantized as GGML's
  * reference does. A block with an element that is not finite decodes to NaN throughout.
  *
- * @param values Their number is a multiple of the storage type's block length.
+ * @param values The values; their number is a multiple of the storage type's block length.
  * @throws AttentionError `ERR_DTYPE` for other values and storage types.
  * @see llama.cpp: `ggml-quants.c`, whose formats and rules these are.
  */
@@ -83,7 +83,7 @@ function encodeBlocks(values: Float32Array, storage: BlockStorage): Uint8Array {
   const { encode } = BLOCK_CODECS[storage];
   const bytes = new Uint8Array(storageByteLength(storage, values.length));
   for (let from = 0, at = 0; from < values.length; from += blockLength, at += blockBytes) {
-    // All bits set make the float16 scales NaN, in every type.
+    // With all bits set, the float16 scales are NaN, in every type.
     if (isFinite(values, from, blockLength)) encode(values, from, bytes, at);
     else bytes.fill(0xff, at, at + blockBytes);
   }

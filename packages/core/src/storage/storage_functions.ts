@@ -10,7 +10,7 @@ function tensorOf(info: TensorInfo): Tensor {
   return engine().makeTensorFromTensorInfo(info);
 }
 
-/** Checks a shape and whether rows of it are whole blocks of `storage`; gives the number of elements. */
+/** Checks that a shape is valid and its rows are whole blocks of `storage`; returns the number of elements. */
 function checkShape(checks: Checks, shape: readonly number[], storage: StorageType): number {
   checks.expect(Array.isArray(shape), 'ERR_SHAPE', 'shape', 'an array of integers', describe(shape));
   shape.forEach((length, axis) => checks.integer(`shape[${axis}]`, length, 0));

@@ -1,4 +1,4 @@
-/** Storage types that hold each element by itself. */
+/** Storage types that store each element separately. */
 export type ElementStorage = 'float32' | 'float16' | 'bfloat16';
 
 /**
@@ -15,9 +15,9 @@ export type StorageType = ElementStorage | BlockStorage;
 
 /** How a storage type lays out elements. */
 export interface StorageFormat {
-  /** Elements in a block; 1 for types that hold each element by itself. */
+  /** Elements per block; 1 for types that store each element separately. */
   readonly blockLength: number;
-  /** Bytes of a block. */
+  /** Bytes per block. */
   readonly blockBytes: number;
 }
 
@@ -34,14 +34,14 @@ export const STORAGE_FORMATS: Readonly<Record<StorageType, StorageFormat>> = {
   q6_k: { blockLength: 256, blockBytes: 210 },
 };
 
-/** Bytes per element of the storage types that hold each element by itself. */
+/** Bytes per element of the storage types that store each element separately. */
 export const BYTES_PER_ELEMENT: Readonly<Record<ElementStorage, number>> = {
   float32: 4,
   float16: 2,
   bfloat16: 2,
 };
 
-/** Every storage type that holds each element by itself. */
+/** Every storage type that stores each element separately. */
 export const ELEMENT_STORAGE_TYPES = Object.keys(BYTES_PER_ELEMENT) as readonly ElementStorage[];
 
 /** Every storage type of quantized weights. */

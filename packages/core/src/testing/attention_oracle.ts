@@ -1,6 +1,6 @@
 /**
- * Attention as the specification words it, one score at a time in float64, without tiles, blocks or online softmax.
- * Shares nothing with the kernels.
+ * Attention as the specification defines it, one score at a time in float64, without tiles, blocks or online softmax.
+ * Shares no code with the kernels.
  */
 export interface OracleSequence {
   /** `[queries][heads][headSize]`. */
@@ -23,7 +23,7 @@ export interface OracleOptions {
   mask?: (head: number, query: number, key: number) => number;
 }
 
-/** One sequence's output `[queries][heads][headSize]` and log-sum-exp `[queries][heads]`. */
+/** Computes one sequence's output `[queries][heads][headSize]` and log-sum-exp `[queries][heads]`. */
 export function attentionOracle(
   { query, key, value }: OracleSequence,
   options: OracleOptions = {},

@@ -5,12 +5,12 @@ import type { BlockStorage } from '../storage/storage_types.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from '@jest/globals';
 
 /**
- * Names of the tfjs backends to test: `ATTENTION_TEST_BACKENDS`, comma separated, `cpu` by default. A backend other
+ * Names of the tfjs backends to test: `ATTENTION_TEST_BACKENDS`, separated by commas; `cpu` by default. A backend other
  * than `cpu` is registered by its package, `@attention-js/backend-NAME`.
  */
 const backendNames = (process.env.ATTENTION_TEST_BACKENDS ?? 'cpu').split(',');
 
-tf.env().set('IS_TEST', true); // tfjs then checks each kernel for leaked data, and keeps its advice to itself
+tf.env().set('IS_TEST', true); // makes tfjs check each kernel for leaked data, and print no advice
 
 for (const name of backendNames) {
   if (name !== 'cpu') await import(`@attention-js/backend-${name}`);
@@ -37,14 +37,14 @@ export function describeOnBackends(title: string, body: (backendName: string) =>
   for (const backendName of backendNames) describeOn(title, backendName, body);
 }
 
-/** The block types that products take on a backend. */
+/** The block types that products support on a backend. */
 export function blockTypesOf(backendName: string): readonly BlockStorage[] {
   return backendName === 'cpu' ? BLOCK_STORAGE_TYPES : [];
 }
 
 /**
- * The same on the backends of devices only: for what `cpu` does otherwise or is the reference of. Left out, by a name that
- * says so, if none is under test.
+ * Like describeOnBackends, but only on device backends: for what `cpu` does differently or is the reference for. If
+ * none is under test, the suite is skipped and its title says so.
  */
 export function describeOnDevices(title: string, body: (backendName: string) => void): void {
   const deviceNames = backendNames.filter((name) => name !== 'cpu');
@@ -59,7 +59,7 @@ export function describeOnDevices(title: string, body: (backendName: string) => 
 }
 
 /**
- * The tests of the block around it hold inputs to the rules for their elements, which devices do only on request.
+ * Makes the tests of the enclosing `describe` check the values of inputs, which devices do only on request.
  *
  * @param backendName The backend under test.
  */
@@ -69,7 +69,7 @@ export function checkBounds(backendName: string): void {
   afterAll(() => tf.env().set('ATTENTION_CHECK_BOUNDS', false));
 }
 
-/** Runs `call`, disposes what it returns, and expects that no tensor and no data is left over. */
+/** Runs `call`, disposes its result, and expects that no tensor and no data is leaked. */
 export function expectNoLeak(call: () => tf.TensorContainer): void {
   const before = counts();
   tf.dispose(call());

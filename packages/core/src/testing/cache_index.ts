@@ -1,6 +1,6 @@
 import type { ElementStorage } from '../storage/storage_types.ts';
 
-const { floor } = Math; // a global costs a slow lookup a call in jest's modules
+const { floor } = Math; // in a vm context (jest), each access to a global is a slow lookup
 
 /** Sizes of a cache in a test. */
 export interface CacheSizes {
@@ -26,7 +26,9 @@ export function cacheShapes(sizes: CacheSizes): { key: number[]; value: number[]
   };
 }
 
-/** Where the tensors hold element `d` of `head` in `slot`: the index tuple by the layouts' definition, row-major. */
+/**
+ * The index of element `d` of `head` in `slot`, from the layouts' definition: the row-major index of its coordinates.
+ */
 export function cacheIndex(
   sizes: CacheSizes,
   slot: number,

@@ -5,14 +5,14 @@ import type { AttentionErrorCode } from '../errors.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import type { ElementStorage } from '../storage/storage_types.ts';
 
-/** Largest relative error ‖Δ‖/‖reference‖ against float64 that an op may have in each storage type. */
+/** Largest relative error ‖Δ‖/‖reference‖ against float64 that an op may have per storage type. */
 export const TOLERANCE: Readonly<Record<ElementStorage, number>> = {
   float32: 1e-5,
   float16: 2e-3,
   bfloat16: 1e-2,
 };
 
-/** ‖actual − reference‖ / ‖reference‖; infinite where one has a NaN or infinity that the other has not. */
+/** ‖actual − reference‖ / ‖reference‖; infinite if NaNs or infinities differ. */
 export function relativeError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {
   expect(actual).toHaveLength(reference.length);
   let difference = 0;
@@ -29,7 +29,7 @@ export function relativeError(actual: ArrayLike<number>, reference: ArrayLike<nu
   return difference === 0 ? 0 : Math.sqrt(difference / norm);
 }
 
-/** Expects shape, storage type, and values within the storage type's bound of a float64 reference. */
+/** Expects the shape and storage type, and values within the storage type's tolerance of a float64 reference. */
 export function expectMatches(
   actual: Tensor,
   reference: ArrayLike<number>,
@@ -42,8 +42,8 @@ export function expectMatches(
 }
 
 /**
- * Expects two ways to compute the same thing to agree: bit for bit on `cpu`; within float32's bound on a device, where
- * another batch shape may mean another order of summation.
+ * Expects two computations of the same result to agree: bit for bit on `cpu`, within float32's tolerance on a device,
+ * where another batch shape may change the order of summation.
  */
 export function expectAgrees(
   backendName: string,

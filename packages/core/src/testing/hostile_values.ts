@@ -13,7 +13,7 @@ function disposed(): tf.Tensor {
   return tensor;
 }
 
-/** Makes values that callers pass by mistake. */
+/** Makers of values that callers may pass by mistake. */
 const VALUES: readonly (() => unknown)[] = [
   () => null,
   () => undefined,
@@ -52,7 +52,7 @@ const VALUES: readonly (() => unknown)[] = [
   () => ({ dataId: {}, shape: [2], dtype: 'float32', data() {}, dataSync() {}, throwIfDisposed() {} }),
 ];
 
-/** A tensor that does not fit: of another rank, size or dtype. */
+/** A tensor with another rank, size or dtype than `value`. */
 function tensorLike(random: Random, value: unknown): tf.Tensor {
   const shape: number[] = value instanceof tf.Tensor ? [...value.shape] : [2, 2];
   const axis = random.integer(0, Math.max(0, shape.length - 1));
@@ -73,16 +73,16 @@ function tensorLike(random: Random, value: unknown): tf.Tensor {
   return random.pick(changes)();
 }
 
-/** Something else in the place of `value`. */
+/** A wrong value to replace `value`. */
 export function hostileValue(random: Random, value: unknown): unknown {
   return random.integer(0, 2) === 0 ? tensorLike(random, value) : random.pick(VALUES)();
 }
 
-/** Whether `value` is an object of options. */
+/** Whether `value` is a plain object, such as options. */
 export const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
-/** `args` with one argument, or one property or element of one, replaced, left out or added. */
+/** A copy of `args` in which one argument, or one property or element of it, is replaced, removed or added. */
 export function spoil(random: Random, args: readonly unknown[]): unknown[] {
   const at = random.integer(0, args.length - 1);
   const spoiled = [...args];

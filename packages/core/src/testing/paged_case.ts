@@ -9,9 +9,9 @@ import type { OracleOptions, OracleSequence } from './attention_oracle.ts';
 import { cacheIndex, cacheShapes } from './cache_index.ts';
 import type { Random } from './random.ts';
 
-/** A batch of sequences for a paged cache: lengths and sizes, all else is drawn at random. */
+/** The sizes of a random batch of sequences with a paged cache. */
 export interface PagedCaseSpec {
-  /** Of each sequence: query rows of this step, and tokens in the cache, this step's included. */
+  /** Per sequence: query rows of this step, and tokens in the cache, including this step's. */
   sequences: { queryLength: number; contextLength: number }[];
   heads: number;
   kvHeads: number;
@@ -21,15 +21,15 @@ export interface PagedCaseSpec {
   storage?: ElementStorage;
   /** Query rows past the last sequence. */
   paddingRows?: number;
-  /** Columns of the block table beyond what is needed. */
+  /** Surplus columns of the block table. */
   extraColumns?: number;
-  /** Keys before this position are not needed: their blocks are gone from the table. */
+  /** Keys before this position are not needed: the table no longer contains their blocks. */
   evictedBefore?: (sequence: number) => number;
-  /** Size of queries and keys. */
+  /** Scale of queries and keys. */
   magnitude?: number;
 }
 
-/** Tensors of a paged batch, and the same numbers as plain arrays for the oracle. */
+/** The tensors of a paged batch, and the same numbers as arrays for the oracle. */
 export interface PagedCase {
   spec: PagedCaseSpec;
   query: tf.Tensor;
@@ -42,8 +42,8 @@ export interface PagedCase {
 type Rows = number[][][];
 
 /**
- * Draws a case: blocks in random order out of a pool larger than needed. Every slot that no sequence uses holds NaN,
- * and every block table entry that is not needed points outside of the pool.
+ * Makes a random case, with blocks in random order from a pool larger than needed. Every unused slot holds NaN, and
+ * every unused block table entry points outside the pool.
  */
 export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
   const {
@@ -125,7 +125,7 @@ export function makePagedCase(random: Random, spec: PagedCaseSpec): PagedCase {
   };
 }
 
-/** The oracle's output and log-sum-exp of a case, flat; padding rows are zeros and −∞. */
+/** The oracle's output and log-sum-exp of a case, flattened; padding rows are zeros and −∞. */
 export function oracleOf(
   { spec, sequences }: PagedCase,
   options: OracleOptions = {},

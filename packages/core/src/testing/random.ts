@@ -1,4 +1,4 @@
-const { PI, cos, floor, imul, log, sqrt } = Math; // a global costs a slow lookup a call in jest's modules
+const { PI, cos, floor, imul, log, sqrt } = Math; // in a vm context (jest), each access to a global is a slow lookup
 
 /** A small seeded generator (mulberry32), so that every test draws the same numbers on every machine. */
 export class Random {

@@ -4,7 +4,7 @@ import { tensorFromStorage } from '../storage/storage_functions.ts';
 import type { StorageType } from '../storage/storage_types.ts';
 import type { Random } from './random.ts';
 
-/** A tensor of given values in `storage`, with the values as they were rounded. */
+/** A tensor of the given values in `storage`, and the rounded values. */
 export function tensorOf(
   values: Float32Array,
   shape: number[],
@@ -14,7 +14,7 @@ export function tensorOf(
   return { tensor, values: tensor.dataSync() };
 }
 
-/** A tensor of normal numbers in `storage`, with the values as they were rounded. */
+/** A tensor of normally distributed numbers in `storage`, and the rounded values. */
 export function randomTensor(
   random: Random,
   shape: number[],

@@ -1,10 +1,10 @@
-const { fround } = Math; // in a vm context, as in jest, every use of a global is a slow lookup
+const { fround } = Math; // in a vm context (jest), each access to a global is a slow lookup
 
 /** Packs and unpacks one block of a {@link BlockStorage} type. */
 export interface BlockCodec {
-  /** Writes the elements of the block at `bytes[at]` to `values[to]` and on. */
+  /** Decodes the block at `bytes[at]` to `values`, starting at `to`. */
   decode(this: void, bytes: Uint8Array, at: number, values: Float32Array, to: number): void;
-  /** Quantizes the elements at `values[from]` and on, all of them finite, to a block at `bytes[at]`. */
+  /** Quantizes the elements starting at `values[from]`, all finite, to a block at `bytes[at]`. */
   encode(this: void, values: Float32Array, from: number, bytes: Uint8Array, at: number): void;
 }
 

@@ -1,10 +1,11 @@
 import { clamp, roundToEven } from './block_codec.ts';
 
-const { abs, fround, sqrt } = Math; // in a vm context, as in jest, every use of a global is a slow lookup
+const { abs, fround, sqrt } = Math; // in a vm context (jest), each access to a global is a slow lookup
 
 /**
- * Finds a scale for which `scale · integer`, with integers in [-limit, limit), comes close to `values[from..from + length)`,
- * by least squares weighted with the squares of the values, over scales around the one that maps the extreme value to -limit.
+ * Finds a scale such that `scale · integer`, with integers in [-limit, limit), approximates `values[from..from +
+ * length)`: least squares, weighted with the squares of the values, over scales around the one that maps the extreme
+ * value to -limit.
  *
  * @returns The scale; 0 if all values are (almost) 0.
  * @see GGML's reference quantizer of q6_k, whose search this follows.
@@ -36,17 +37,20 @@ export function fitScale(values: Float32Array, from: number, length: number, lim
   return fround(scale);
 }
 
-/** The unchanged scale first, then its neighbours: a tie keeps the earlier one. */
+/** The unchanged scale first, then its neighbours, since a tie keeps the earlier one. */
 const SCALE_STEPS = [0, -9, -8, -7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-/** How {@link fitScaleAndMinimum} searches: the largest integer, and the inverse scales to try, as offsets to it. */
+/**
+ * Parameters of {@link fitScaleAndMinimum}: the largest integer, and the range of inverse scales to try, as offsets
+ * from it.
+ */
 export interface ScaleSearch {
   readonly largest: number;
   readonly firstOffset: number;
   readonly steps: number;
 }
 
-/** A scale, and what is subtracted: values are close to `scale · integer - minimum`. */
+/** A scale and a minimum: values are close to `scale · integer - minimum`. */
 export interface ScaleAndMinimum {
   scale: number;
   minimum: number;
@@ -56,8 +60,9 @@ const INTEGERS = new Uint8Array(32);
 const WEIGHTS = new Float64Array(32);
 
 /**
- * Finds a scale and a minimum, neither below 0, for which `scale · integer - minimum`, with integers in [0, largest], comes
- * close to the 32 values at `values[from]`: least squares, in which large values count more, over a range of scales.
+ * Finds a scale and a minimum, neither below 0, such that `scale · integer - minimum`, with integers in [0, largest],
+ * approximates the 32 values at `values[from]`: least squares, with more weight on large values, over a range of
+ * scales.
  *
  * @see GGML's reference quantizer of q4_k and q5_k, whose search this follows.
  */
@@ -107,7 +112,7 @@ export function fitScaleAndMinimum(
   assign(largest, low);
   let smallestError = error(best.scale, best.minimum);
   for (let step = 0; step <= steps; step++) {
-    assign(firstOffset + 0.1 * step + largest, best.minimum); // goes on from the best one so far
+    assign(firstOffset + 0.1 * step + largest, best.minimum); // continues from the best one so far
     let sumIntegers = 0;
     let sumSquares = 0;
     let sumProducts = 0;

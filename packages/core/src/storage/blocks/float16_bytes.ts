@@ -4,7 +4,7 @@ export function readFloat16(bytes: Uint8Array, at: number): number {
   return decodeFloat16(bytes[at] | (bytes[at + 1] << 8));
 }
 
-/** Writes `value` as float16; gives what was written. */
+/** Writes `value` as float16 and returns the rounded value. */
 export function writeFloat16(bytes: Uint8Array, at: number, value: number): number {
   const bits = encodeFloat16(value);
   bytes[at] = bits & 0xff;

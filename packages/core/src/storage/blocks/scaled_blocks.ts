@@ -18,7 +18,7 @@ function extreme(values: Float32Array, from: number): number {
   return found;
 }
 
-/** Scale in 2 bytes, then the integers, byte by byte. */
+/** A scale in 2 bytes, then one byte per integer. */
 export const q8_0: BlockCodec = {
   decode(bytes, at, values, to) {
     const scale = readFloat16(bytes, at);
@@ -36,11 +36,11 @@ export const q8_0: BlockCodec = {
 };
 
 /**
- * Integers of 4 bits, two to a byte: element i in the low and element i + 16 in the high half of byte i. `highBits` is the
- * place, behind the scale, of a fifth bit for each of them.
+ * 4-bit integers, two per byte: element i in the low half and element i + 16 in the high half of byte i. With 5 bits,
+ * the fifth bits of all elements come between the scale and these bytes.
  */
 function nibbles(bits: 4 | 5): BlockCodec {
-  const offset = 2 ** (bits - 1); // integers are stored without a sign
+  const offset = 2 ** (bits - 1); // integers are stored unsigned
   const lowBits = bits === 5 ? 6 : 2;
   const largest = 2 * offset - 1;
   return {
@@ -59,7 +59,7 @@ function nibbles(bits: 4 | 5): BlockCodec {
       }
     },
     encode(values, from, bytes, at) {
-      // The extreme element becomes -offset, the one integer that has no counterpart of the other sign.
+      // The extreme element maps to -offset, the only integer without a counterpart of the other sign.
       const scale = fround(extreme(values, from) / -offset);
       const inverse = scale === 0 ? 0 : fround(1 / scale);
       writeFloat16(bytes, at, scale);

@@ -4,8 +4,8 @@ import { fitScale, fitScaleAndMinimum } from './fit_scale.ts';
 import type { ScaleSearch } from './fit_scale.ts';
 import { readFloat16, writeFloat16 } from './float16_bytes.ts';
 
-// Blocks of 256 integers in groups with a scale each, which are integers themselves and share a float16 scale: GGML's q4_k,
-// q5_k and q6_k.
+// Blocks of 256 integers in groups. Each group has an integer scale, and these share a float16 scale: GGML's q4_k, q5_k
+// and q6_k.
 
 const LENGTH = 256;
 const { fround } = Math;
@@ -102,7 +102,7 @@ export const q5_k: BlockCodec = groupsWithMinima(5, { largest: 31, firstOffset: 
 /** Offsets within a block of q6_k: the low 4 bits, the high 2 bits, a signed byte of scale per group of 16, the scale. */
 const Q6 = { highBits: 128, groups: 192, scale: 208 };
 
-/** Where an element of q6_k keeps its bits. Each half of the block, of 128 elements, uses half of the bytes. */
+/** The position of an element's bits in q6_k. Each half of the block, of 128 elements, uses half of the bytes. */
 function placeInQ6(i: number): { low: number; lowShift: number; high: number; highShift: number } {
   const half = i >>> 7;
   const quarter = (i >>> 5) & 3;
