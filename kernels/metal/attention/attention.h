@@ -1,17 +1,19 @@
 #pragma once
 #include "common/pack.h"
 
-// What all attention kernels share: which rows a threadgroup computes, which keys a row keeps, what becomes of a score.
+// What all attention kernels share: which rows a threadgroup computes, which keys each row attends to, and how a score
+// is finished.
 //
-// The query rows of a sequence that share a KV head are numbered `row = token * group_size + head in the group`, so that
-// a threadgroup serves a whole group with one read of its keys and values. Exponentials are base 2: `score_factor` and
-// `cap_factor` contain log2(e). NaN and infinity mean something here: these files need a compiler that honours them.
+// Query rows of a sequence that share a KV head are numbered `row = token * group_size + head in group`, so a
+// threadgroup serves a whole group of heads with one read of its keys and values. Exponentials are base 2:
+// `score_factor` and `cap_factor` contain log2(e). The code relies on NaN and infinity, so it must be compiled without
+// fast math's assumption that there are none.
 
 constant int head_size [[function_constant(0)]];
 constant int group_size [[function_constant(1)]];  // query heads per KV head
 constant int rows_per_tile [[function_constant(2)]];
-constant int lanes_per_key [[function_constant(3)]];   // attention_vector.h
-constant bool has_cu_seqlens_q [[function_constant(4)]];  // else one token a sequence
+constant int lanes_per_key [[function_constant(3)]];   // used by attention_vector.h
+constant bool has_cu_seqlens_q [[function_constant(4)]];  // else one token per sequence
 constant bool is_causal [[function_constant(5)]];
 constant bool has_softcap [[function_constant(6)]];
 constant bool has_window [[function_constant(7)]];
@@ -19,40 +21,40 @@ constant bool has_alibi [[function_constant(8)]];
 constant bool has_sinks [[function_constant(9)]];
 constant bool has_mask [[function_constant(10)]];
 constant bool has_lse [[function_constant(11)]];
-constant bool is_split [[function_constant(12)]];  // results go to `partial_output` and `lse`, for a merge
+constant bool is_split [[function_constant(12)]];  // results go to `partial_output` and `lse`, to be merged
 constant bool vllm_layout [[function_constant(13)]];
 
-// For loops over arrays that are to stay in registers. On the emulator it would only cost time to compile.
+// For loops over arrays that must stay in registers. The emulator gains nothing from it and compiles faster without.
 #ifdef ATTENTION_EMULATOR
 #define UNROLLED
 #else
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #endif
 
-constant constexpr int num_simdgroups = 4;  // of an attention threadgroup
+constant constexpr int num_simdgroups = 4;  // per threadgroup
 constant constexpr int num_threads = 32 * num_simdgroups;
-constant constexpr int keys_per_tile = 32;  // a lane each
+constant constexpr int keys_per_tile = 32;  // one per lane
 constant constexpr float log2_e = 1.44269504088896341f;
 constant constexpr float ln_2 = 0.69314718055994531f;
 
 struct AttentionParams {
-  int tokens;     // query rows of the batch
+  int tokens;     // query rows in the batch
   int sequences;
   int kv_heads;
-  int splits;     // of the range of keys
+  int splits;     // pieces into which the keys are divided
   int window;
   float score_factor;  // scale * log2(e), or scale / softcap
   float cap_factor;    // softcap * log2(e)
-  int num_blocks;  // paged: of the cache
+  int num_blocks;  // paged: blocks in the cache
   int block_size;
   int max_blocks;  // columns of the block table
   int keys;        // contiguous: rows of key and value
-  int mask_heads;  // the mask's shape, each the full size or 1
+  int mask_heads;  // the mask's shape; each extent is full or 1
   int mask_rows;
   int mask_keys;
 };
 
-/// Where an attention kernel reads and writes, keys and values aside.
+/// Everything that an attention kernel reads and writes, except keys and values.
 template <typename T>
 struct AttentionTensors {
   device const T* query;             // [tokens, heads, head_size]
@@ -64,24 +66,25 @@ struct AttentionTensors {
   device float* lse;             // [tokens, heads], or [splits, tokens, heads]
 };
 
-/// Rows of one sequence that a threadgroup computes. Tokens that no sequence has form one more sequence, without keys.
+/// The rows of one sequence that a threadgroup computes. Padding tokens, which belong to no sequence, form one extra
+/// sequence without keys.
 struct RowTile {
   int sequence;
-  int first_token;  // of the sequence
+  int first_token;  // the sequence's first token in the batch
   int query_length;
   int first_row;
   int num_rows;  // 0: nothing to do
 };
 
-/// Where a sequence's rows start. Whatever cu_seqlens_q holds, the first one starts at 0 and none starts outside the tensor:
-/// then find_tile finds no row outside of it, and misses none.
+/// The first token of a sequence. It is clamped, so that even with a corrupt cu_seqlens_q find_tile stays inside the
+/// tensor and covers every row.
 inline int query_start(device const int* cu_seqlens_q, constant AttentionParams& params, int sequence) {
   if (!has_cu_seqlens_q || sequence == 0) return sequence;
   return clamp(cu_seqlens_q[sequence], 0, params.tokens);
 }
 
-/// The first of the tiles that are set aside for a sequence: enough of them whatever the lengths, without a prefix sum,
-/// as floor(b) - floor(a) + 1 >= ceil(b - a).
+/// The first of the tiles reserved for a sequence. Because floor(b) - floor(a) + 1 >= ceil(b - a), this formula
+/// reserves enough for any lengths without a prefix sum; surplus tiles have no rows.
 inline int first_tile(device const int* cu_seqlens_q, constant AttentionParams& params, int sequence) {
   if (!has_cu_seqlens_q) return sequence * ((group_size + rows_per_tile - 1) / rows_per_tile);
   return query_start(cu_seqlens_q, params, sequence) * group_size / rows_per_tile + sequence;
@@ -89,7 +92,7 @@ inline int first_tile(device const int* cu_seqlens_q, constant AttentionParams& 
 
 inline RowTile find_tile(device const int* cu_seqlens_q, constant AttentionParams& params, int index) {
   int low = 0;
-  int high = params.sequences;  // the padding
+  int high = params.sequences;  // the padding sequence
   while (low < high) {
     const int middle = (low + high + 1) / 2;
     if (first_tile(cu_seqlens_q, params, middle) <= index) {
@@ -114,8 +117,8 @@ struct KeyRange {
   int end;
 };
 
-/// The keys that causality and the window leave to a query at `position`. `context_length` keys exist, of which
-/// `capacity` can be read; the key at `capacity` stands for all beyond it and makes its row NaN.
+/// The keys that the causal mask and the window leave to a query at `position`. Of `context_length` keys only
+/// `capacity` are readable; the key at index `capacity` stands for all unreadable ones and makes its row NaN.
 inline KeyRange kept_keys(int position, int context_length, int capacity, constant AttentionParams& params) {
   KeyRange range;
   range.end = is_causal ? clamp(position + 1, 0, context_length) : context_length;
@@ -129,9 +132,9 @@ inline KeyRange kept_keys(int position, int context_length, int capacity, consta
 
 /// One row of a tile.
 struct AttentionRow {
-  int token;     // of the batch
-  int head;      // of all query heads
-  int position;  // of the query in its sequence
+  int token;     // in the batch
+  int head;      // among all query heads
+  int position;  // of the query, in its sequence
   KeyRange keys;
 };
 
@@ -146,7 +149,7 @@ inline AttentionRow tile_row(RowTile tile, int row, int kv_head, int context_len
   return found;
 }
 
-/// The part of a tile's keys that falls to a split. Splits start at multiples of keys_per_tile.
+/// The keys of a tile that belong to a split. Splits start at multiples of keys_per_tile.
 inline KeyRange split_keys(RowTile tile, int split, int context_length, int capacity,
                            constant AttentionParams& params) {
   const int first = context_length - tile.query_length + tile.first_row / group_size;
@@ -170,7 +173,7 @@ inline ulong row_index(AttentionRow row, constant AttentionParams& params) {
   return ulong(row.token) * (params.kv_heads * group_size) + row.head;
 }
 
-/// Base-2 score of a kept key. `first_key` is the sequence's first key in the mask.
+/// The base-2 score of a kept key. `first_key` is the mask column of the sequence's first key.
 template <typename T>
 inline float finish_score(float product, AttentionRow row, int key, int first_key,
                           thread const AttentionTensors<T>& tensors, constant AttentionParams& params) {
@@ -186,13 +189,13 @@ inline float finish_score(float product, AttentionRow row, int key, int first_ke
   return score;
 }
 
-/// What the sum of a row's exponentials makes of it: the factor of its weighted sum of values, and its log-sum-exp.
+/// The factor that normalizes a row's weighted sum of values, and the row's log-sum-exp.
 struct RowResult {
   float factor;
   float lse;
 };
 
-/// `maximum` and `sum` of a row's base-2 exponentials; a NaN sum gives NaN.
+/// `maximum` is the row's largest base-2 score and `sum` the sum of its exponentials; a NaN sum gives NaN.
 template <typename T>
 inline RowResult finish_row(float maximum, float sum, int head, thread const AttentionTensors<T>& tensors) {
   RowResult result;
@@ -225,7 +228,7 @@ inline void store_element(float value, AttentionRow row, int split, int d, threa
   }
 }
 
-/// Stores the log-sum-exp of a finished row where somebody wants it.
+/// Stores the log-sum-exp of a finished row if the caller or the merge reads it.
 template <typename T>
 inline void store_lse(float lse, AttentionRow row, int split, thread const AttentionTensors<T>& tensors,
                       constant AttentionParams& params) {
@@ -235,12 +238,12 @@ inline void store_lse(float lse, AttentionRow row, int split, thread const Atten
   tensors.lse[index] = lse;
 }
 
-/// A key that is not there at all, see KeyValue::block.
+/// Stands for a block when the lane has no key.
 constant constexpr int no_key = -2;
-/// A key that should be there, but whose block table entry is out of range.
+/// Stands for a block when the key exists but its block table entry is out of range.
 constant constexpr int bad_block = -1;
 
-/// Four elements, widened.
+/// Loads four elements as floats.
 template <typename T>
 inline float4 load4(device const T* from) {
   float elements[4];

@@ -2,19 +2,19 @@
 #include <metal_simdgroup_matrix>
 #include "attention/attention.h"
 
-// Attention by 8x8 matrices, for prefill and for decode with larger groups, any layout: a tile of ROWS rows against tiles
-// of 32 keys, with FlashAttention-2's online softmax (Dao, 2023). Threadgroup memory holds the tile's queries, one tile of
-// keys or values, at most 256 bytes of each row at a time, and the scores. The output stays in registers: of every
-// 4 matrices of 8 columns each simdgroup has one, for all rows. A lane stands for a key in the softmax. Nothing relies
-// on where a simdgroup_matrix keeps its elements.
+// Attention with 8x8 simdgroup matrices, for prefill, and for decode with larger groups, in any layout: a tile of ROWS
+// rows runs through tiles of 32 keys with FlashAttention-2's online softmax (Dao, 2023). Threadgroup memory holds the
+// tile's queries, one tile of keys or values (at most 256 bytes of each row at a time) and the scores. The output stays
+// in registers: its 8-column matrices are dealt out to the simdgroups in turn, each for all rows. In the softmax each
+// lane handles one key. The code never relies on how a simdgroup_matrix spreads its elements over lanes.
 
-constant constexpr int bytes_per_chunk = 256;  // of a key's row
+constant constexpr int bytes_per_chunk = 256;  // of a key's or value's row
 
-/// What a threadgroup shares. The launch passes `ROWS * 164 + 8704 + ROWS * (head_size * sizeof(T) + 16)` bytes.
+/// The layout of threadgroup memory. The launch passes `ROWS * 164 + 8704 + ROWS * (head_size * sizeof(T) + 16)` bytes.
 template <typename T, int ROWS>
 struct MatrixTile {
-  threadgroup float* scores;     // [ROWS][32], then the probabilities: T, each row at the start of its scores
-  threadgroup float* rescale;    // [ROWS / 8][8][8], diagonal
+  threadgroup float* scores;     // [ROWS][32]; later the probabilities, as T, each row at the start of its scores
+  threadgroup float* rescale;    // [ROWS / 8][8][8], diagonal matrices
   threadgroup float* factors;    // [ROWS]
   threadgroup T* key_or_value;   // [32][chunk_stride]
   threadgroup T* query;          // [ROWS][query_stride()]
@@ -28,17 +28,17 @@ struct MatrixTile {
   }
 
   threadgroup T* probabilities() const { return reinterpret_cast<threadgroup T*>(scores); }
-  // 16 bytes more than a row, against bank conflicts.
+  // Rows are padded by 16 bytes, against bank conflicts.
   int query_stride() const { return head_size + 16 / sizeof(T); }
 };
 
-/// Copies `columns` elements of 32 keys from element `first_d` on. `block` is that of the lane's own key; keys that are
-/// not there become zeros, as 0 * NaN is NaN.
+/// Copies `columns` elements of 32 keys, from element `first_d`. `block` belongs to the lane's own key. Missing keys
+/// become zeros, because 0 * NaN is NaN.
 template <typename T, typename KeyValue>
 inline void load_keys(threadgroup T* target, KeyValue key_value, int block, int first_key, int first_d, int columns,
                       int thread_index) {
   constexpr int stride = (bytes_per_chunk + 16) / sizeof(T);
-  // Threads next to each other read what lies next to each other.
+  // Neighbouring threads read neighbouring addresses.
   constexpr int x = 16 / sizeof(T);
   constexpr int reads_per_x = x / 4;
   const int reads_per_key = columns / 4;
@@ -55,13 +55,13 @@ inline void load_keys(threadgroup T* target, KeyValue key_value, int block, int 
   }
 }
 
-/// The same for values.
+/// Likewise for values.
 template <typename T, typename KeyValue>
 inline void load_values(threadgroup T* target, KeyValue key_value, int block, int first_key, int first_d, int columns,
                         int thread_index) {
   constexpr int stride = (bytes_per_chunk + 16) / sizeof(T);
   if (vllm_layout) {
-    const int key = thread_index % keys_per_tile;  // the lane: `block` is its key's
+    const int key = thread_index % keys_per_tile;  // the lane, whose key `block` belongs to
     for (int d = thread_index / keys_per_tile; d < columns; d += num_threads / keys_per_tile) {
       target[key * stride + d] = block >= 0 ? *key_value.value1(block, first_key + key, first_d + d) : T(0.0f);
     }
@@ -89,12 +89,12 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
   constexpr int row_blocks = ROWS / 8;
   constexpr int key_blocks = keys_per_tile / 8;
   constexpr int rows_per_simdgroup = ROWS / num_simdgroups;
-  constexpr int chunk = bytes_per_chunk / sizeof(T);  // columns of keys and values in threadgroup memory at once
+  constexpr int chunk = bytes_per_chunk / sizeof(T);  // columns of keys or values that are in threadgroup memory at once
   constexpr int chunk_stride = chunk + 16 / sizeof(T);
   constexpr int probability_stride = keys_per_tile * sizeof(float) / sizeof(T);
-  constexpr int fitting_head_size = 16384 / (ROWS * sizeof(T));  // the launch chooses ROWS by this
+  constexpr int fitting_head_size = 16384 / (ROWS * sizeof(T));  // the launch chooses ROWS so that head_size <= this
   constexpr int chunks = (fitting_head_size < 512 ? fitting_head_size : 512) / chunk;
-  constexpr int matrices_per_chunk = chunk / (8 * num_simdgroups);  // columns of the output, of one simdgroup
+  constexpr int matrices_per_chunk = chunk / (8 * num_simdgroups);  // output matrices per simdgroup
 
   const MatrixTile<T, ROWS> shared(memory);
   const int lane = thread_index % 32;
@@ -138,7 +138,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
     const bool is_there = own_key >= range.begin && own_key < range.end;
     const int block = is_there ? key_value.block(own_key) : no_key;
 
-    // Scores: row_blocks x key_blocks matrices, as many for each simdgroup, in one block of rows.
+    // Scores: row_blocks x key_blocks matrices, divided equally; those of a simdgroup lie in one block of rows.
     simdgroup_matrix<float, 8, 8> products[row_blocks];
     UNROLLED
     for (int i = 0; i < row_blocks; i++) products[i] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
@@ -147,7 +147,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
     for (int c = 0; c < chunks; c++) {
       const int columns = min(chunk, head_size - c * chunk);
       if (columns <= 0) continue;
-      threadgroup_barrier(mem_flags::mem_threadgroup);  // keys or values before were used
+      threadgroup_barrier(mem_flags::mem_threadgroup);  // the previous chunk has been used
       load_keys(shared.key_or_value, key_value, block, first_key, c * chunk, columns, thread_index);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       for (int d = 0; d < columns; d += 8) {
@@ -187,7 +187,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
       const float probability = precise::exp2(score - reference);
       const float rescale = larger == -INFINITY ? 1.0f : precise::exp2(maximum[i] - larger);
       maximum[i] = larger;
-      // A NaN goes to its row's denominator alone: among the matrices it would reach other rows.
+      // A NaN only goes into its row's denominator: inside a matrix it would spread to other rows.
       denominator[i] = denominator[i] * rescale + simd_sum(probability);
       simdgroup_barrier(mem_flags::mem_threadgroup);  // all lanes have read the scores
       shared.probabilities()[r * probability_stride + lane] = T(is_nan ? 0.0f : probability);
@@ -250,7 +250,7 @@ inline void attend_matrix(RowTile tile, KeyValue key_value, int kv_head, int spl
       store_lse(result.lse, row, split, tensors, params);
     }
   }
-  threadgroup_barrier(mem_flags::mem_threadgroup);  // also: the scores' memory is free
+  threadgroup_barrier(mem_flags::mem_threadgroup);  // also frees the scores' memory, which becomes staging
 
   threadgroup float* staging = shared.scores + simdgroup * 64;
   UNROLLED

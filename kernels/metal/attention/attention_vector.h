@@ -1,14 +1,15 @@
 #pragma once
 #include "attention/attention.h"
 
-// Attention for up to max_vector_rows rows of a KV head, as in decode with small groups. A key is read by `lanes_per_key`
-// lanes, 16 elements each at most, so a simdgroup reads 1, 2 or 4 keys at once, and keys_in_flight times as many before
-// it uses them. Each of these teams of lanes has its own online softmax; they are merged at the end.
-// Not for layout vllm, where a head's values do not lie together.
+// Attention without matrices, for up to max_vector_rows rows of a KV head: decode with small groups. Teams of
+// `lanes_per_key` lanes read one key each, at most 16 elements per lane, so a simdgroup reads 1, 2 or 4 keys at once;
+// each team loads keys_in_flight keys before it uses any, to hide memory latency. Each team keeps its own online
+// softmax state, and the states are merged at the end, first within a simdgroup by shuffles, then across simdgroups
+// through threadgroup memory. The vllm layout is not supported, because there the values of one key are not contiguous.
 
 constant constexpr int max_vector_rows = 3;
 constant constexpr int keys_in_flight = 4;
-constant constexpr int chunks_per_lane = 4;  // of 4 elements
+constant constexpr int chunks_per_lane = 4;  // chunks of 4 elements
 
 /// `scratch` holds num_simdgroups * rows_per_tile * (head_size + 2) floats.
 template <typename T, typename KeyValue>
@@ -47,7 +48,7 @@ inline void attend_vector(RowTile tile, KeyValue key_value, int kv_head, int spl
   const int step = num_simdgroups * teams * keys_in_flight;
   for (int base = range.begin + simdgroup * teams * keys_in_flight; base < range.end; base += step) {
     int blocks[keys_in_flight];
-    float4 scores[max_vector_rows];  // of keys_in_flight keys
+    float4 scores[max_vector_rows];  // one component per key in flight
     UNROLLED
     for (int r = 0; r < max_vector_rows; r++) scores[r] = float4(0.0f);
     UNROLLED
@@ -83,7 +84,7 @@ inline void attend_vector(RowTile tile, KeyValue key_value, int kv_head, int spl
                       : finish_score(scores[r][k], rows[r], position, key_value.first_key(), tensors, params);
         }
         scores[r][k] = score;
-        if (score > larger) larger = score;  // not for NaN, which the sums carry on
+        if (score > larger) larger = score;  // false for NaN, which reaches the sums below
       }
       const float reference = larger == -INFINITY ? 0.0f : larger;
       const float rescale = precise::exp2(maximum[r] - reference);
@@ -103,7 +104,7 @@ inline void attend_vector(RowTile tile, KeyValue key_value, int kv_head, int spl
       UNROLLED
       for (int c = 0; c < chunks_per_lane; c++) {
         const int d = first_d + c * step_d;
-        if (blocks[k] < 0 || d >= head_size) continue;  // a bad block's row is NaN by its denominator
+        if (blocks[k] < 0 || d >= head_size) continue;  // the denominator already makes the row NaN for a bad block
         const float4 value = load4(key_value.value4(blocks[k], position, d));
         UNROLLED
         for (int r = 0; r < max_vector_rows; r++) {
@@ -113,7 +114,7 @@ inline void attend_vector(RowTile tile, KeyValue key_value, int kv_head, int spl
     }
   }
 
-  // Teams of a simdgroup, then simdgroups.
+  // Merges the teams of each simdgroup, then the simdgroups.
   const int stride = head_size + 2;
   UNROLLED
   for (int r = 0; r < max_vector_rows; r++) {

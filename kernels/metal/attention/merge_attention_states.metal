@@ -1,8 +1,9 @@
-// Joins attention over parts of the keys: the parts of mergeAttentionStates, and the splits of the attention kernels.
-// A threadgroup of a simdgroup merges one row.
+// Merges attention over disjoint parts of the keys by their log-sum-exps: the operands of mergeAttentionStates, or the
+// splits of an attention kernel. A threadgroup of one simdgroup merges one row; its lanes share out the head's
+// elements.
 #include "common/pack.h"
 
-constant bool has_sinks [[function_constant(0)]];  // of the heads; splits leave them to the merge
+constant bool has_sinks [[function_constant(0)]];  // one per head; with splits, only the merge adds them
 constant bool has_lse [[function_constant(1)]];
 
 struct MergeParams {
@@ -46,7 +47,7 @@ template <typename From, typename To>
     float sum = 0.0f;
     for (int part = 0; part < params.parts && !is_empty; part++) {
       const float weight = precise::exp(lses[part * rows + row] - maximum);
-      // An empty part weighs nothing, whatever its output holds.
+      // An empty part has weight 0; its output may be NaN.
       if (weight != 0.0f) sum += weight * float(outputs[(part * rows + row) * head_size + d]);
     }
     output[row * head_size + d] = To(is_empty ? 0.0f : sum / denominator);
@@ -60,5 +61,5 @@ template <typename From, typename To>
 instantiate_merge_attention_states(float, float)
 instantiate_merge_attention_states(half, half)
 instantiate_merge_attention_states(bfloat, bfloat)
-instantiate_merge_attention_states(float, half)   // splits
+instantiate_merge_attention_states(float, half)    // of splits, which are float
 instantiate_merge_attention_states(float, bfloat)

@@ -1,5 +1,5 @@
-// Attention over a paged KV cache: prefill, chunks of a prefill, decode, and batches that mix them.
-// Grid: (tiles of rows, KV heads, splits), see attention.h.
+// Attention over a paged KV cache: prefill, chunked prefill, decode, and batches that mix them. Grid: (tiles of rows,
+// KV heads, splits), see attention.h.
 #include "attention/attention_matrix.h"
 #include "attention/attention_vector.h"
 #include "cache/cache_layout.h"
@@ -26,7 +26,7 @@ template <typename T, typename Algorithm>
   tensors.query = query;
   tensors.alibi_slopes = alibi_slopes;
   tensors.sinks = sinks;
-  tensors.mask = sinks;  // has_mask is false
+  tensors.mask = sinks;  // unused: has_mask is false
   tensors.output = output;
   tensors.partial_output = partial_output;
   tensors.lse = lse;

@@ -1,8 +1,9 @@
-// Rotates queries and keys in one launch. Row y of the grid is a token; along x its query heads, then its key heads.
+// Rotates queries and keys in one launch. Each row of the grid is one token; its threads share out the query heads,
+// then the key heads.
 #include "common/pack.h"
 
 constant bool interleaved [[function_constant(0)]];
-constant bool vectorized [[function_constant(1)]];  // half of rotary_dim and the head size are multiples of 8
+constant bool vectorized [[function_constant(1)]];  // rotary_dim / 2 and head_size are multiples of 8
 
 struct RotaryEmbeddingParams {
   uint num_heads;
@@ -80,7 +81,7 @@ template <typename T>
                                  uint2 grid_size [[threads_per_grid]]) {
   const uint token = position_in_grid.y;
   const int position = positions[token];
-  const bool in_table = position >= 0 && uint(position) < params.max_position;  // outside of it: NaN
+  const bool in_table = position >= 0 && uint(position) < params.max_position;  // else the result is NaN
   const ulong table_row = in_table ? ulong(position) * (params.rotary_dim / 2) : 0;
   const ulong query_row = ulong(token) * params.num_heads * params.head_size;
   const ulong key_row = ulong(token) * params.num_kv_heads * params.head_size;

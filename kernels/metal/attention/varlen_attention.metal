@@ -1,11 +1,13 @@
-// Attention over contiguous keys and values of packed sequences. Grid: (tiles of rows, KV heads, splits), see attention.h.
+// Attention over contiguous keys and values of packed sequences. Grid: (tiles of rows, KV heads, splits), see
+// attention.h.
 #include "attention/attention_matrix.h"
 #include "attention/attention_vector.h"
 
-/// Keys and values [keys, kv_heads, head_size] of one sequence and KV head: a single block.
+/// Keys and values [keys, kv_heads, head_size] of one sequence and KV head, presented to the algorithms as one big
+/// block.
 template <typename T>
 struct ContiguousKeyValue {
-  device const T* key;    // of the sequence's first key, this KV head
+  device const T* key;    // the sequence's first key, at this KV head
   device const T* value;
   int first;
   int context_length;

@@ -3,12 +3,13 @@
 
 using namespace metal;
 
-/// What copy_blocks and swap_blocks are told.
+/// Parameters of copy_blocks and swap_blocks.
 struct BlockPairsParams {
-  uint block_words;  // words of a block
+  uint block_words;  // words per block
 };
 
-/// Copies block `pair.x` of `source` to block `pair.y` of `destination`: every `stride`-th word, from `first` on.
+/// Copies every `stride`-th word, starting with word `first`, of block `pair.x` of `source` to block `pair.y` of
+/// `destination`.
 template <typename Word>
 inline void copy_block(device Word* destination, device const Word* source, int2 pair, uint block_words, uint first,
                        uint stride) {

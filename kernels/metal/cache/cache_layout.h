@@ -1,11 +1,10 @@
 #pragma once
 #include "attention/attention.h"
 
-/// Keys and values of one sequence and KV head in a paged cache, found through its row of the block table.
+/// Keys and values of one sequence and KV head in a paged cache, located through the sequence's row of the block table.
 ///
-/// Layout flash: both [blocks, block_size, kv_heads, head_size]. Layout vllm: keys
-/// [blocks, kv_heads, head_size / x, block_size, x] with x = 16 bytes of elements, values
-/// [blocks, kv_heads, head_size, block_size].
+/// Layout flash: both [blocks, block_size, kv_heads, head_size]. Layout vllm: keys [blocks, kv_heads, head_size / x,
+/// block_size, x] with x = 16 / sizeof(T), values [blocks, kv_heads, head_size, block_size].
 template <typename T>
 struct PagedKeyValue {
   device const T* key_cache;
@@ -21,7 +20,7 @@ struct PagedKeyValue {
   int capacity() const { return max_blocks * block_size; }
   int first_key() const { return 0; }
 
-  /// The block that holds a key, or bad_block.
+  /// The block that holds a key, or bad_block if the block table has no valid entry for it.
   int block(int position) const {
     const int index = position / block_size;
     if (index >= max_blocks) return bad_block;
@@ -41,7 +40,7 @@ struct PagedKeyValue {
     return value_cache + flash_offset(block, position) + d;
   }
 
-  /// One element of a value in layout vllm, whose values of consecutive keys lie next to each other.
+  /// One element of a value in layout vllm, where values of consecutive keys are adjacent.
   device const T* value1(int block, int position, int d) const {
     return value_cache + vllm_offset(block) + d * block_size + position % block_size;
   }

@@ -1,4 +1,5 @@
-// Blocks of a layer's caches to other blocks of the same caches. Column y of the grid copies pair y.
+// Copies blocks of a layer's key and value caches to other blocks of the same caches. Each row of the grid copies one
+// pair.
 #include "cache/block_pairs.h"
 
 [[kernel]] void copy_blocks(device uint4* key_cache [[buffer(0)]],

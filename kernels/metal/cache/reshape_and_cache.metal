@@ -1,4 +1,5 @@
-// Keys and values of a step's tokens into their slots. A threadgroup stores the rows of one token.
+// Writes the keys and values of a step's tokens into their cache slots. Each threadgroup writes one token; a token
+// whose slot is out of range is skipped.
 #include "common/pack.h"
 
 constant bool vllm_layout [[function_constant(0)]];

@@ -1,5 +1,5 @@
-// Blocks of one cache to blocks of another one, in the widest words that divide a block. Column y of the grid copies
-// pair y.
+// Copies blocks of one cache to blocks of another, in the widest words that divide a block. Each row of the grid copies
+// one pair.
 #include "cache/block_pairs.h"
 
 template <typename Word>

@@ -3,13 +3,13 @@
 
 using namespace metal;
 
-/// Elements in one aligned access of up to 16 bytes.
+/// Elements that are read or written in one aligned access of up to 16 bytes.
 template <typename T, int N>
 struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Pack {
   T elements[N];
 };
 
-/// `value` in another storage type, rounded to nearest even.
+/// Converts to another storage type, rounding to nearest even.
 template <typename To, typename From>
 inline To to_storage(From value) {
   return To(float(value));
@@ -20,14 +20,14 @@ inline int to_storage<int, int>(int value) {
   return value;
 }
 
-/// Reads N elements; `from` is a multiple of N elements from the start of a buffer.
+/// Loads N elements; `from` is a multiple of N elements from the start of a buffer.
 template <int N, typename To, typename From>
 inline void load_pack(thread To* to, device const From* from) {
   const Pack<From, N> pack = *reinterpret_cast<device const Pack<From, N>*>(from);
   for (int i = 0; i < N; i++) to[i] = to_storage<To>(pack.elements[i]);
 }
 
-/// Writes N elements; `to` is a multiple of N elements from the start of a buffer.
+/// Stores N elements; `to` is a multiple of N elements from the start of a buffer.
 template <int N, typename To, typename From>
 inline void store_pack(device To* to, thread const From* from) {
   Pack<To, N> pack;

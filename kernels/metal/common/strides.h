@@ -1,4 +1,4 @@
-// Positions in tensors of any shape and strides.
+// Addressing of tensors of any shape and strides.
 #pragma once
 #include <metal_stdlib>
 
@@ -6,7 +6,8 @@ using namespace metal;
 
 constant constexpr uint max_rank = 6;
 
-// The element of coordinates that count up to `shape`; strides of 0 repeat, negative ones wrap around.
+// The offset of element `index`, in row-major order, of a view. A stride of 0 repeats; negative strides work because
+// the sum wraps around.
 inline ulong strided_offset(uint index, uint rank, constant const uint* shape, constant const long* strides) {
   ulong offset = 0;
   for (uint d = rank; d-- > 0;) {

@@ -8,8 +8,8 @@ struct Silu {
   float operator()(float x) const { return x / (1.0f + precise::exp(-x)); }
 };
 
-/// exp(x²) · erfc(x) for x >= 0, to float32: a polynomial in 1 / (1 + 0.4x), fitted to it by least squares at Chebyshev
-/// points, relative error 1.5e-7. Metal has no erf.
+/// exp(x²) · erfc(x) for x >= 0, as a polynomial in 1 / (1 + 0.4x), fitted by least squares at Chebyshev points to a
+/// relative error of 1.5e-7. Metal has no erf.
 inline float scaled_erfc(float x) {
   const float t = 1.0f / (1.0f + 0.4f * x);
   float sum = 0.051027216017246246f;
@@ -24,7 +24,7 @@ inline float scaled_erfc(float x) {
   return sum * t;
 }
 
-/// x · Φ(x), with the exact error function. The smaller tail is computed, so that nothing cancels.
+/// x · Φ(x), with the exact error function. Computes the smaller tail, so that nothing cancels.
 struct Gelu {
   float operator()(float x) const {
     const float z = fabs(x) * M_SQRT1_2_F;
@@ -33,7 +33,8 @@ struct Gelu {
   }
 };
 
-/// GELU's tanh approximation. As (1 + tanh(z)) / 2 = 1 / (1 + exp(-2z)) it overflows nowhere and keeps small tails.
+/// GELU's tanh approximation, written as (1 + tanh(z)) / 2 = 1 / (1 + exp(-2z)), which never overflows and stays
+/// accurate in the small tail.
 struct GeluTanh {
   float operator()(float x) const {
     const float z = 0.7978845608028654f * (x + 0.044715f * x * x * x);

@@ -2,12 +2,13 @@
 #include "elementwise/activations.h"
 #include "common/pack.h"
 
-/// What silu_and_mul and gelu_and_mul are told.
+/// Parameters of silu_and_mul and gelu_and_mul.
 struct GatedActivationParams {
   uint width;  // of the output
 };
 
-/// Activation()(gate) * up for a row [gate | up] of `x`: every `stride`-th N elements, from the `first` N on.
+/// Computes Activation()(gate) * up for a row [gate | up] of `x`: every `stride`-th pack of N elements, starting with
+/// pack `first`.
 template <typename Activation, int N, typename T>
 inline void gated_activation_row(device T* output, device const T* x, uint width, uint first, uint stride) {
   for (uint i = first * N; i < width; i += stride * N) {
@@ -20,7 +21,7 @@ inline void gated_activation_row(device T* output, device const T* x, uint width
   }
 }
 
-/// Row y of the grid takes row y of `x`; `vectorized` where the width is a multiple of 8.
+/// Row y of the grid computes row y of the output. `vectorized`: the width is a multiple of 8.
 template <typename Activation, typename T>
 inline void gated_activation(device T* output, device const T* x, uint width, bool vectorized, uint2 position,
                              uint2 grid_size) {

@@ -1,4 +1,4 @@
-// condition ? t : e. A condition of fewer elements chooses whole rows.
+// condition ? t : e, elementwise. A condition with fewer elements selects whole rows.
 #include <metal_stdlib>
 #include "common/element.h"
 
@@ -10,7 +10,7 @@ constant int output_type [[function_constant(2)]];
 
 struct SelectParams {
   uint size;
-  uint row_length;  // elements that one condition decides
+  uint row_length;  // elements per condition
 };
 
 template <typename Value>

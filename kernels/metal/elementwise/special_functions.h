@@ -1,10 +1,10 @@
-// Functions that the Metal standard library lacks, to about 1e-7.
+// Functions that Metal's standard library lacks, accurate to about 1e-7.
 #pragma once
 #include <metal_stdlib>
 
 using namespace metal;
 
-// exp(x) - 1, without the cancellation near 0.
+// exp(x) - 1, without cancellation near 0.
 inline float exp_minus_1(float x) {
   if (fabs(x) >= 0.5f) return precise::exp(x) - 1.0f;
   float sum = 0.0f;
@@ -12,14 +12,14 @@ inline float exp_minus_1(float x) {
   return x + x * sum;
 }
 
-// log(1 + x). The quotient takes back what rounding 1 + x lost.
+// log(1 + x). The quotient corrects for the rounding of 1 + x.
 inline float log_1_plus(float x) {
   const float sum = 1.0f + x;
   if (sum == 1.0f || !(fabs(x) < INFINITY)) return sum == 1.0f || isnan(x) || x > 0.0f ? x : NAN;
   return precise::log(sum) * (x / (sum - 1.0f));
 }
 
-// erf: its Maclaurin series near 0, else W. J. Cody's form of erfc with the Chebyshev fit of Press et al.
+// erf: its Maclaurin series near 0; elsewhere W. J. Cody's form of erfc with the Chebyshev fit of Press et al.
 inline float error_function(float x) {
   const float a = fabs(x);
   if (a < 0.5f) {

@@ -6,20 +6,20 @@
 
 using namespace metal;
 
-// One tile of a matrix product, computed by a threadgroup: operands go through threadgroup memory in steps along the
-// depth (the summed dimension), products of 8x8 simdgroup matrices are summed in float, and the tile is left in
-// threadgroup memory for the kernel to finish. Where an operand's elements come from is up to a type of the kernel's:
-// gathered rows, one of many matrices, a transposed one.
+// One tile of a matrix product, computed by a threadgroup: operands are staged in threadgroup memory in steps along the
+// depth (the summed dimension), products of 8x8 simdgroup matrices are accumulated in float, and the tile is left in
+// threadgroup memory for the kernel to finish. Each operand is a type that knows where its elements come from: gathered
+// rows, one of several matrices, or a transposed matrix.
 
-/// Elements of a 16-byte access.
+/// Elements per 16-byte access.
 template <typename T>
 struct GemmPack {
   static constant constexpr uint size = 16 / sizeof(T);
 };
 
-/// Copies `lines` lines of `length` elements, from element `first` of each, to a tile of such lines with a padding of one
-/// pack. `source.line(i)` is the first element of line i, or nullptr for none; from element `limit` on there is nothing
-/// either. Zeros take the place of both. `aligned`: lines begin at a multiple of a pack, and `limit` is one.
+/// Copies elements `first` to `first + length` of `lines` lines into a tile, whose lines are padded by one pack.
+/// `source.line(i)` is the start of line i, or nullptr if there is none; elements from `limit` on do not exist either.
+/// Both are replaced by zeros. `aligned`: lines start at a multiple of a pack, and `limit` is one.
 template <uint lines, uint length, uint threads, typename T, typename Source>
 inline void gemm_stage(threadgroup T* tile, Source source, uint first, uint limit, bool aligned, uint thread_index) {
   constexpr uint pack = GemmPack<T>::size;
@@ -41,13 +41,13 @@ inline void gemm_stage(threadgroup T* tile, Source source, uint first, uint limi
   }
 }
 
-/// An operand whose elements are contiguous along the depth: `rows.line(i)` is where row i of the tile begins.
+/// An operand whose elements are contiguous along the depth: `rows.line(i)` is the start of row i of the tile.
 template <typename T, typename Rows>
 struct DepthContiguous {
   static constant constexpr bool depth_contiguous = true;
   Rows rows;
   uint depth;
-  bool aligned;  // rows begin at multiples of 16 bytes, and the depth is one
+  bool aligned;  // rows start at multiples of 16 bytes, and so is their length
 
   template <uint extent, uint step, uint threads>
   void stage(threadgroup T* tile, uint k, uint thread_index) const {
@@ -55,7 +55,7 @@ struct DepthContiguous {
   }
 };
 
-/// Lines at a constant distance, `count` of them.
+/// `count` lines at a constant distance.
 template <typename T>
 struct StridedLines {
   device const T* start;
@@ -65,16 +65,16 @@ struct StridedLines {
   device const T* line(uint i) const { return i < count ? start + i * stride : nullptr; }
 };
 
-/// A matrix [depth, columns] as an operand: its elements are contiguous across the depth.
+/// An operand stored as [depth, columns]: its elements are contiguous across the depth.
 template <typename T>
 struct DepthStrided {
   static constant constexpr bool depth_contiguous = false;
   device const T* start;
   ulong stride;  // elements from one step of the depth to the next
   uint depth;
-  uint first;    // column where the tile begins
+  uint first;    // the tile's first column
   uint columns;
-  bool aligned;  // lines and the tile begin at multiples of 16 bytes, and the number of columns is one
+  bool aligned;  // lines and the tile start at multiples of 16 bytes, and so is the lines' length
 
   template <uint extent, uint step, uint threads>
   void stage(threadgroup T* tile, uint k, uint thread_index) const {
@@ -83,26 +83,26 @@ struct DepthStrided {
   }
 };
 
-/// A tile of `row_count` by `column_count` products, by `row_simdgroups` times `column_simdgroups` simdgroups.
+/// A tile of `row_count` by `column_count` products, computed by `row_simdgroups` times `column_simdgroups` simdgroups.
 template <typename T, uint row_count, uint column_count, uint row_simdgroups, uint column_simdgroups>
 struct GemmTile {
   static constant constexpr uint rows = row_count;
   static constant constexpr uint columns = column_count;
   static constant constexpr uint threads = 32 * row_simdgroups * column_simdgroups;
-  static constant constexpr uint step = 64 / sizeof(T);  // of the depth
+  static constant constexpr uint step = 64 / sizeof(T);  // depth staged at once
   static constant constexpr uint pack = GemmPack<T>::size;
   static constant constexpr uint pitch = columns + 4;  // floats from one row of the products to the next
 
-  // The larger of both extents, with padding: enough for either layout of an operand.
+  // Padded along both dimensions: enough for either layout of an operand.
   static constant constexpr uint a_elements = (rows + pack) * (step + pack);
   static constant constexpr uint b_elements = (columns + pack) * (step + pack);
   static constant constexpr uint operand_bytes = (a_elements + b_elements) * sizeof(T);
   static constant constexpr uint product_bytes = rows * pitch * sizeof(float);
-  /// Length of the array of float4 in threadgroup memory that multiply() needs.
+  /// Length of the float4 array in threadgroup memory that multiply() needs.
   static constant constexpr uint memory_size = ((operand_bytes > product_bytes ? operand_bytes : product_bytes) + 15) / 16;
 
-  /// The products of A's rows and B's columns: row r, column c is left at [r * pitch + c] of what is returned. All
-  /// threads of the threadgroup call it.
+  /// Multiplies A's rows by B's columns; element [r * pitch + c] of the result is row r, column c. All threads of the
+  /// threadgroup must call it.
   template <typename A, typename B>
   static threadgroup float* multiply(threadgroup float4* memory, A a, B b, uint depth, uint thread_index,
                                      uint simdgroup) {
@@ -118,7 +118,7 @@ struct GemmTile {
       for (uint j = 0; j < column_matrices; j++) sums[i][j] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
     }
     for (uint k = 0; k < depth; k += step) {
-      threadgroup_barrier(mem_flags::mem_threadgroup);  // the step before has been read
+      threadgroup_barrier(mem_flags::mem_threadgroup);  // the previous step has been read
       a.template stage<rows, step, threads>(a_tile, k, thread_index);
       b.template stage<columns, step, threads>(b_tile, k, thread_index);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -136,7 +136,7 @@ struct GemmTile {
         }
       }
     }
-    threadgroup_barrier(mem_flags::mem_threadgroup);  // the products take the operands' place
+    threadgroup_barrier(mem_flags::mem_threadgroup);  // the products overwrite the operands
     threadgroup float* products = reinterpret_cast<threadgroup float*>(memory);
     for (uint i = 0; i < row_matrices; i++) {
       for (uint j = 0; j < column_matrices; j++) {
@@ -148,7 +148,8 @@ struct GemmTile {
   }
 
  private:
-  /// Loads elements `line`..+8 by depth `d`..+8 of an operand's tile; `columnwise`: the depth runs down the matrix.
+  /// Loads lines `line` to `line + 8` at depths `d` to `d + 8` of a staged operand. `columnwise`: the depth runs down
+  /// the matrix.
   template <bool depth_contiguous, uint extent>
   static void load(thread simdgroup_matrix<T, 8, 8>& matrix, threadgroup const T* tile, uint line, uint d,
                    bool columnwise) {
@@ -160,8 +161,9 @@ struct GemmTile {
   }
 };
 
-/// Products of a row of x and `count` rows of weights by a simdgroup, which reads every element once: for few rows, where
-/// the weights' bytes are all the time. Adds each lane's part times `factor` to `sums`; simd_sum() makes them whole.
+/// Multiplies a row of x by `count` rows of weights with one simdgroup, which reads every element once: for few rows,
+/// where reading the weights takes all the time. Adds each lane's share times `factor` to `sums`; simd_sum() completes
+/// them.
 template <uint count, typename T>
 inline void gemm_rows(thread float* sums, float factor, device const T* x, device const T* weights, uint depth,
                       uint num_weights, bool aligned, uint lane) {
@@ -169,7 +171,7 @@ inline void gemm_rows(thread float* sums, float factor, device const T* x, devic
   device const T* rows[count];
   float parts[count];
   for (uint i = 0; i < count; i++) {
-    rows[i] = weights + ulong(min(i, num_weights - 1)) * depth;  // beyond the last, the last again
+    rows[i] = weights + ulong(min(i, num_weights - 1)) * depth;  // repeats the last row instead of reading past it
     parts[i] = 0.0f;
   }
   if (aligned) {

@@ -7,7 +7,7 @@ using MoeGemmTile = GemmTile<T, moe_tile_rows, 64, 2, 2>;
 
 constant constexpr uint moe_no_row = 0xffffffffu;
 
-/// Rows of x in the order that a threadgroup has written to `rows`; `moe_no_row` for none.
+/// Rows of x in the order of `rows`, which the threadgroup has filled in; `moe_no_row` marks rows to be read as zeros.
 template <typename T>
 struct MoeInputRows {
   device const T* x;
@@ -17,6 +17,7 @@ struct MoeInputRows {
   device const T* line(uint i) const { return rows[i] == moe_no_row ? nullptr : x + ulong(rows[i]) * depth; }
 };
 
-/// Rows of weights for each of the simdgroups of moe_gemm_rows and its kind.
+/// The work of the *_rows kernels, which serve few pairs: rows of weights per simdgroup, and simdgroups per
+/// threadgroup.
 constant constexpr uint moe_rows_per_simdgroup = 4;
 constant constexpr uint moe_rows_simdgroups = 2;

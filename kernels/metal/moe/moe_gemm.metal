@@ -1,19 +1,19 @@
-// Rows of x times the transposed matrices of their experts.
+// Multiplies rows of x by the transposed matrices of their experts.
 #include "moe/moe_gemm.h"
 
 constant bool aligned [[function_constant(0)]];  // the depth is a multiple of 16 bytes
 constant bool has_topk_weights [[function_constant(1)]];
-constant bool by_position [[function_constant(2)]];  // row i of x is that of sorted pair i, not that of pair i
+constant bool by_position [[function_constant(2)]];  // x has a row per sorted pair, else per pair or token
 
 struct MoeGemmParams {
   uint pairs;
   uint experts;
   uint width;  // N
   uint depth;  // K
-  uint pairs_per_row;  // pairs that read one row of x: topk or 1
+  uint pairs_per_row;  // pairs that share one row of x: topk or 1
 };
 
-/// Many pairs: a threadgroup takes a tile of pairs of one expert by 64 columns.
+/// For many pairs: a threadgroup computes a tile of pairs of one expert by 64 columns.
 template <typename T, typename Output>
 [[kernel]] void moe_gemm(device const T* x [[buffer(0)]],
                          device const T* weights [[buffer(1)]],
@@ -35,7 +35,7 @@ template <typename T, typename Output>
   if (count == 0) return;
   for (uint i = thread_index; i < moe_tile_rows; i += Tile::threads) {
     const uint pair = i < count ? uint(sorted_token_ids[tile.first + i]) : params.pairs;
-    const bool valid = pair < params.pairs;  // never write outside, whatever the ids
+    const bool valid = pair < params.pairs;  // never writes out of bounds, whatever the ids
     output_rows[i] = valid ? pair : moe_no_row;
     input_rows[i] = valid ? (by_position ? uint(tile.first) + i : pair / params.pairs_per_row) : moe_no_row;
   }
@@ -64,7 +64,7 @@ template <typename T, typename Output>
   }
 }
 
-/// Few pairs: a simdgroup takes one pair by some columns.
+/// For few pairs: a simdgroup computes moe_rows_per_simdgroup columns of one pair.
 template <typename T>
 [[kernel]] void moe_gemm_rows(device const T* x [[buffer(0)]],
                               device const T* weights [[buffer(1)]],

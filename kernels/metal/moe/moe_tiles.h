@@ -3,8 +3,8 @@
 
 using namespace metal;
 
-/// Rows of the sorted pairs that one threadgroup multiplies by its expert's matrix: `first` to `end`. `expert` is −1 for
-/// pairs without an expert, and the tile is empty where there are more threadgroups than tiles.
+/// The sorted pairs `first` to `end` (exclusive), which one threadgroup multiplies by their expert's matrix. `expert`
+/// is −1 for pairs without an expert. Surplus threadgroups get an empty tile.
 struct MoeTile {
   int first;
   int end;

@@ -1,13 +1,14 @@
-// Cuts the pairs of each expert, which lie together in the sorted order, into tiles of rows. One threadgroup.
+// Divides the pairs of each expert, which are contiguous in sorted order, into tiles of rows. Runs in one threadgroup,
+// with one thread per expert.
 #include "moe/moe_tiles.h"
 
 struct MoeTilesParams {
   uint pairs;
   uint experts;
-  uint tiles;  // room for them
+  uint tiles;  // capacity of the output
 };
 
-/// The first of the sorted pairs whose expert is `expert` or above; expert −1 is above all.
+/// The first sorted pair whose expert is at least `expert`. Expert −1, as an unsigned number, is greater than all.
 inline uint first_pair(device const int* expert_ids, uint pairs, uint expert) {
   uint low = 0;
   uint high = pairs;
@@ -32,7 +33,7 @@ inline uint first_pair(device const int* expert_ids, uint pairs, uint expert) {
                           uint lane [[thread_index_in_simdgroup]]) {
   threadgroup uint counts[32];
   uint num_tiles = 0;
-  // Expert `params.experts` stands for the pairs that have none.
+  // "Expert" params.experts stands for the pairs without an expert.
   for (uint start = 0; start <= params.experts; start += num_threads) {
     const uint expert = start + thread_index;
     uint first = 0;
@@ -45,7 +46,7 @@ inline uint first_pair(device const int* expert_ids, uint pairs, uint expert) {
     const uint count = (rows + moe_tile_rows - 1) / moe_tile_rows;
     const uint before = simd_prefix_exclusive_sum(count);
     const uint all = simd_sum(count);
-    threadgroup_barrier(mem_flags::mem_threadgroup);  // the counts of the experts before have been read
+    threadgroup_barrier(mem_flags::mem_threadgroup);  // the previous iteration's counts have been read
     if (lane == 0) counts[simdgroup] = all;
     threadgroup_barrier(mem_flags::mem_threadgroup);
     uint tile = num_tiles + before;

@@ -1,5 +1,6 @@
-// Stable counting sort of pairs by expert. A simdgroup takes an expert: it counts the pairs of the experts before, then
-// writes its own in their order. No simdgroup waits for another, and nothing is kept in between.
+// A stable counting sort of pairs by expert. Each simdgroup serves one expert: it counts the pairs of all lower
+// experts, then writes its own pairs in order. Simdgroups read the ids repeatedly instead of exchanging counts, so they
+// need neither synchronization nor scratch memory.
 #include <metal_stdlib>
 
 using namespace metal;
@@ -19,7 +20,7 @@ constant constexpr uint pairs_per_lane = 4;
                                       uint simdgroup [[simdgroup_index_in_threadgroup]],
                                       uint num_simdgroups [[simdgroups_per_threadgroup]],
                                       uint lane [[thread_index_in_simdgroup]]) {
-  // The last one takes the pairs of no expert.
+  // The last simdgroup writes the pairs without an expert.
   const uint expert = group * num_simdgroups + simdgroup;
   if (expert > params.experts) return;
 

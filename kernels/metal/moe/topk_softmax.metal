@@ -1,4 +1,5 @@
-// Softmax over a token's experts and the k largest of it. A simdgroup takes one token; only its reductions join lanes.
+// Softmax over a token's experts, and its k largest weights. Each simdgroup serves one token, so that all reductions
+// stay inside a simdgroup.
 #include "reduction/ordered_bits.h"
 
 constant bool renormalize [[function_constant(0)]];
@@ -36,7 +37,7 @@ template <typename T>
   const bool valid = has_distribution(lowest, highest);
   const float maximum = valid ? from_ordered_bits(highest) : 0.0f;
 
-  // Each round takes the first of the largest logits that come after the one before in the order of the result.
+  // Each round picks the next logit in the order of the result: descending, ties by lower index.
   float total = 0.0f;
   uint chosen_bits = 0xffffffffu;
   uint chosen_id = 0xffffffffu;

@@ -1,4 +1,4 @@
-// A tensor's elements over those of another one, in the other's storage type.
+// Overwrites a tensor's elements with another's, converted to the destination's storage type.
 #include "movement/convert_elements.h"
 
 template <typename From, typename To>

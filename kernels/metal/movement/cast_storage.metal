@@ -1,4 +1,4 @@
-// A tensor in another storage type.
+// Converts a tensor to another storage type.
 #include "movement/convert_elements.h"
 
 template <typename From, typename To>

@@ -1,12 +1,13 @@
 #pragma once
 #include "common/pack.h"
 
-/// What cast_storage and assign_storage are told.
+/// Parameters of cast_storage and assign_storage.
 struct ConvertElementsParams {
   ulong count;
 };
 
-/// Converts `source` to `destination`, from element 8 · `position` on, 8 elements at a time. The two may be the same.
+/// Converts `source` to `destination` 8 elements at a time, starting with pack number `position`. The two may be the
+/// same memory.
 template <typename To, typename From>
 inline void convert_elements(device To* destination, device const From* source, ulong count, ulong position,
                              ulong num_threads) {

@@ -1,4 +1,4 @@
-// Copies between strided views: slices, concatenation, transposes, tiles, reversals and, where the types differ, casts.
+// Copies between strided views: slices, concatenation, transposes, tiles, reversals and, if the types differ, casts.
 #include <metal_stdlib>
 #include "common/element.h"
 #include "common/strides.h"
@@ -18,7 +18,7 @@ struct CopyParams {
   uint size;
 };
 
-// Elements of one size, bit for bit.
+// Copies elements of equal size, bit for bit.
 template <typename Bits>
 [[kernel]] void copy(device const Bits* x [[buffer(0)]],
                      device Bits* output [[buffer(1)]],

@@ -6,12 +6,12 @@ using namespace metal;
 struct GatherParams {
   uint outer;
   uint axis_length;   // of x
-  uint index_count;   // of a batch
+  uint index_count;   // per batch
   uint slice_length;
   uint size;          // of the output
 };
 
-// An index outside the axis gives zeros, as in tfjs's own GPU backends: nothing outside x is read.
+// An index outside the axis gives zeros, as in tfjs's own GPU backends, so nothing outside x is read.
 template <typename Bits>
 [[kernel]] void gather(device const Bits* x [[buffer(0)]],
                        device const int* indices [[buffer(1)]],

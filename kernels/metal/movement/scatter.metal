@@ -1,5 +1,6 @@
-// Writes slices to where indices say, in an order of its own making: keys of (slice, update) are sorted, and each slice
-// takes its updates one after the other. Indices outside the output are left out.
+// Writes slices to where the indices say, deterministically: (slice, update) pairs are packed into 64-bit keys and
+// sorted, so that updates of the same slice are adjacent and in order, and one thread per element applies them in turn.
+// Updates whose index is outside the output are ignored.
 #include <metal_stdlib>
 #include "reduction/bitonic_sort.h"
 #include "common/element.h"
@@ -8,15 +9,15 @@
 using namespace metal;
 
 constant int output_type [[function_constant(0)]];
-constant bool adds [[function_constant(1)]];  // updates of one place, instead of keeping the last of them
+constant bool adds [[function_constant(1)]];  // updates of the same slice are summed; else the last one wins
 
 struct ScatterParams {
-  ulong strides[max_rank];  // of an index, in slices
+  ulong strides[max_rank];  // of the indexed axes, in slices
   uint index_rank;
   uint count;
   uint slices;
   uint slice_length;
-  uint run;  // keys that a threadgroup sorts
+  uint run;  // keys that one threadgroup sorts
 };
 
 struct SortParams {
@@ -28,7 +29,7 @@ struct SortParams {
 
 constant constexpr uint longest_run = 2048;  // as in scatter.ts
 constant constexpr uint update_bits = 31;
-constant constexpr ulong no_key = ~ulong(0);  // of an index outside the output, and of padding: they come last
+constant constexpr ulong no_key = ~ulong(0);  // padding, and updates outside the output; sorts last
 
 inline uint slice_of(ulong key) { return uint(key >> update_bits); }
 inline uint update_of(ulong key) { return uint(key) & 0x7fffffffu; }
@@ -36,7 +37,7 @@ inline uint update_of(ulong key) { return uint(key) & 0x7fffffffu; }
 inline float add(float a, float b) { return a + b; }
 inline int add(int a, int b) { return int(uint(a) + uint(b)); }
 
-// Makes the keys, and sorts them in runs.
+// Makes the keys and sorts them in runs.
 [[kernel]] void scatter_keys(device const int* indices [[buffer(0)]],
                              device ulong* keys [[buffer(1)]],
                              constant ScatterParams& params [[buffer(2)]],
@@ -62,14 +63,14 @@ inline int add(int a, int b) { return int(uint(a) + uint(b)); }
   for (uint i = thread_index; i < params.run; i += threads) keys[first + i] = own[i];
 }
 
-// One step of a sort with a stride that is longer than a threadgroup's run. A thread a pair.
+// One step of the sort with a stride that exceeds a threadgroup's run. One thread per pair of keys.
 [[kernel]] void scatter_sort_step(device ulong* keys [[buffer(0)]],
                                   constant SortParams& params [[buffer(1)]],
                                   uint pair [[thread_position_in_grid]]) {
   if (pair < params.pairs) order_pair(keys, 0, pair, params.size, params.stride);
 }
 
-// The other steps of runs of `size`.
+// The remaining steps of runs of `size`, in threadgroup memory.
 [[kernel]] void scatter_sort_merge(device ulong* keys [[buffer(0)]],
                                    constant SortParams& params [[buffer(1)]],
                                    uint group [[threadgroup_position_in_grid]],
@@ -83,7 +84,8 @@ inline int add(int a, int b) { return int(uint(a) + uint(b)); }
   for (uint i = thread_index; i < params.run; i += threads) keys[first + i] = own[i];
 }
 
-// Threads along x take elements of a slice, along y keys, of which those that start or end a slice write it.
+// Threads along x share out the elements of a slice. Along y there is a thread per key; only the one whose key starts a
+// slice (if updates are summed) or ends it (else) writes the slice.
 template <typename Value>
 [[kernel]] void scatter(device const ulong* keys [[buffer(0)]],
                         device const uchar* updates [[buffer(1)]],
@@ -94,7 +96,7 @@ template <typename Value>
   const uint place = position.y;
   if (place >= params.count || keys[place] == no_key) return;
   const uint slice = slice_of(keys[place]);
-  // Of updates that add up the first goes through all of them; of the others only the last one counts.
+  // When summing, the first update's thread adds up all of them; otherwise only the last update counts.
   const bool has_neighbour = adds ? place > 0 : place + 1 < params.count;
   if (has_neighbour) {
     const ulong neighbour = keys[adds ? place - 1 : place + 1];

@@ -1,4 +1,4 @@
-// Root-mean-square norm of rows, after adding the residual. A threadgroup norms one row.
+// Adds the residual, if there is one, and applies root-mean-square normalization. Each threadgroup normalizes one row.
 #include "common/pack.h"
 
 constant bool has_residual [[function_constant(0)]];
@@ -10,7 +10,7 @@ struct RmsNormParams {
   float weight_offset;
 };
 
-/// Adds the residual to the elements that a thread owns and stores the sums. Returns the sum of their squares.
+/// Adds the residual to the thread's elements and stores the sums. Returns the sum of their squares.
 template <int N, typename T>
 inline float add_and_square(device const T* x, device const T* residual, device T* residual_sum, uint width,
                             uint first, uint stride) {
@@ -24,14 +24,14 @@ inline float add_and_square(device const T* x, device const T* residual, device 
       load_pack<N>(residuals, residual + i);
       for (int j = 0; j < N; j++) sums[j] = to_storage<T>(elements[j] + residuals[j]);
       store_pack<N>(residual_sum + i, sums);
-      for (int j = 0; j < N; j++) elements[j] = float(sums[j]);  // the rounded sum is what is normed
+      for (int j = 0; j < N; j++) elements[j] = float(sums[j]);  // normalize the rounded sum
     }
     for (int j = 0; j < N; j++) squares += elements[j] * elements[j];
   }
   return squares;
 }
 
-/// Scales the elements that a thread owns.
+/// Scales the thread's elements.
 template <int N, typename T, typename W>
 inline void scale_row(device T* normed, device const T* x, device const W* weight, float scale, float weight_offset,
                       uint width, uint first, uint stride) {
@@ -76,7 +76,7 @@ template <typename T, typename W>
   }
   const float scale = precise::rsqrt(total / float(width) + params.epsilon);
 
-  device const T* summands = has_residual ? sum_row : x_row;  // each thread reads back what it stored itself
+  device const T* summands = has_residual ? sum_row : x_row;  // no barrier: each thread reads what it stored itself
   if (vectorized) {
     scale_row<8>(normed + start, summands, weight, scale, params.weight_offset, width, thread_index, num_threads);
   } else {

@@ -1,11 +1,11 @@
-// Bitonic sorts of distinct keys: 2^n of them, in threadgroup or device memory.
+// Bitonic sort of 2^n distinct keys, in threadgroup or device memory.
 #pragma once
 #include <metal_stdlib>
 
 using namespace metal;
 
-// Orders pair number `pair` of a step: of keys `stride` apart, in runs of `size` that alternate between up and down.
-// `first` is the position of keys[0] among all that are sorted.
+// Orders one pair of a step: keys `stride` apart, in runs of `size` that alternate between ascending and descending.
+// `first` is the position of keys[0] among all sorted keys.
 template <typename Keys>
 inline void order_pair(Keys keys, uint first, uint pair, uint size, uint stride) {
   const uint low = pair / stride * (2 * stride) + pair % stride;
@@ -18,7 +18,7 @@ inline void order_pair(Keys keys, uint first, uint pair, uint size, uint stride)
   }
 }
 
-// The steps of runs of `size` with strides from `stride` down, by a threadgroup, of `count` keys.
+// Runs the steps for runs of `size` with strides from `stride` down, on `count` keys, by one threadgroup.
 inline void merge_runs(threadgroup ulong* keys, uint first, uint count, uint size, uint stride, uint thread_index,
                        uint threads) {
   for (; stride > 0; stride /= 2) {
@@ -27,7 +27,8 @@ inline void merge_runs(threadgroup ulong* keys, uint first, uint count, uint siz
   }
 }
 
-// Sorts `count` keys by a threadgroup, up where bit `count` of `first` is 0. A barrier precedes it.
+// Sorts `count` keys by one threadgroup, ascending if `first & count` is 0. The keys must have been written before a
+// barrier.
 inline void sort_keys(threadgroup ulong* keys, uint first, uint count, uint thread_index, uint threads) {
   for (uint size = 2; size <= count; size *= 2) {
     merge_runs(keys, first, count, size, size / 2, thread_index, threads);

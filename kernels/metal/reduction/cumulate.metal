@@ -1,4 +1,5 @@
-// Running sums or products along the last axis. A threadgroup a row; each thread a contiguous part of it.
+// Cumulative sums or products along the last axis. One threadgroup per row: each thread combines a contiguous piece,
+// then starts from the combined pieces before its own.
 #include <metal_stdlib>
 #include "common/element.h"
 

@@ -3,10 +3,10 @@
 
 using namespace metal;
 
-// Floats as unsigned integers in the same order. Unlike comparisons of floats, which a compiler may take to have no NaN
-// and no infinity, theirs always hold.
+// Maps floats to unsigned integers of the same order. A compiler may assume that floats are never NaN or infinite, and
+// optimize their comparisons accordingly; comparisons of these integers always hold.
 
-/// Bits of `value` that compare as floats do, 0 and -0 alike; a NaN lies beyond the infinity of its sign.
+/// Bits of `value` that compare as floats do, with -0 equal to 0; a NaN lies beyond the infinity of its sign.
 inline uint ordered_bits(float value) {
   uint bits = as_type<uint>(value);
   if (bits == 0x80000000u) bits = 0;

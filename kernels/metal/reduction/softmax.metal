@@ -1,4 +1,4 @@
-// Softmax along the last axis, in float32. A threadgroup a row.
+// Softmax along the last axis, in float32. One threadgroup per row.
 #include <metal_stdlib>
 #include "common/element.h"
 
@@ -26,7 +26,7 @@ struct SoftmaxParams {
 
   float maximum = -INFINITY;
   for (uint i = thread_index; i < params.length; i += threads) {
-    maximum = max(maximum, load_element<float>(x, x_type, base + i));  // NaN shows in the sum
+    maximum = max(maximum, load_element<float>(x, x_type, base + i));  // max ignores NaN, but the sum does not
   }
   maximum = simd_max(maximum);
   if (lane == 0) maxima[simdgroup] = maximum;

@@ -1,5 +1,5 @@
-// Draws events from running sums of their probabilities: the first whose sum is above the random number, and the last
-// one if none is. A thread a sample.
+// Draws samples from the cumulative sums of probabilities: the first event whose cumulative sum exceeds a random
+// number, or the last event if there is none. One thread per sample.
 #include <metal_stdlib>
 #include "common/element.h"
 #include "sampling/philox.h"
@@ -7,13 +7,13 @@
 using namespace metal;
 
 constant int probability_type [[function_constant(0)]];
-constant bool normalized [[function_constant(1)]];  // by the caller, whose sums may end below 1
+constant bool normalized [[function_constant(1)]];  // by the caller; rounding may leave the last sum below 1
 
 struct MultinomialParams {
   uint events;
-  uint samples;  // of a row
-  uint size;     // of the output
-  uint key0;     // of the random numbers
+  uint samples;  // per row
+  uint size;     // of the output, in samples
+  uint key0;     // Philox key, low word
   uint key1;
 };
 
@@ -37,7 +37,7 @@ struct MultinomialParams {
       low = middle + 1;
     }
   }
-  // A softmax leaves nothing to events of probability 0, wherever sums of floats may have put the number.
+  // Never draws an event of probability 0, even if rounding of the sums points at one.
   if (low < params.events - 1 || !normalized) {
     while (low > 0 && load_element<float>(probabilities, probability_type, base + low) == 0.0f) low--;
     while (low < params.events - 1 && load_element<float>(probabilities, probability_type, base + low) == 0.0f) low++;

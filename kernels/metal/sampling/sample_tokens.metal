@@ -1,5 +1,7 @@
-// Samples a token for each row of logits. A threadgroup takes a row. Each filter is a threshold, found digit by digit on
-// the bits of the logits; then the kept token with the greatest sum of scaled logit and Gumbel noise is the result.
+// Samples a token for each row of logits, one threadgroup per row. Each filter (top-k, top-p, min-p) amounts to a
+// threshold on the logits; top-k and top-p find theirs digit by digit on the logits' ordered bits, as a radix select
+// does. Of the kept tokens, the one with the largest sum of scaled logit and Gumbel noise wins, which samples from the
+// softmax (the Gumbel-max trick).
 #include "reduction/ordered_bits.h"
 #include "sampling/philox.h"
 
@@ -8,7 +10,7 @@ struct SampleTokensParams {
   uint vocabulary;
 };
 
-/// Where a thread is in its threadgroup.
+/// A thread's position in its threadgroup.
 struct ThreadPlace {
   uint index;
   uint num_threads;
@@ -17,7 +19,7 @@ struct ThreadPlace {
   uint lane;
 };
 
-/// The logits of a row, and what scales them.
+/// The logits of a row and their scaling.
 template <typename T>
 struct Row {
   device const T* logits;
@@ -27,7 +29,7 @@ struct Row {
 
   uint bits(uint token) const { return ordered_bits(float(logits[token])); }
 
-  /// The logarithm of a token's probability, but for a constant. 0 for the maximum at any temperature.
+  /// The logarithm of a token's probability up to a constant: 0 for the maximum, at any temperature.
   float scaled(uint token) const {
     const float difference = float(logits[token]) - maximum;
     return difference == 0.0f ? 0.0f : difference / temperature;
@@ -39,7 +41,7 @@ struct Candidate {
   uint token;
 };
 
-/// The candidate with the greatest bits of all threads, of equal ones that with the lowest token.
+/// The candidate with the greatest bits among all threads; ties go to the lowest token.
 inline Candidate best_of_threadgroup(Candidate mine, threadgroup Candidate* candidates, ThreadPlace place) {
   Candidate best;
   best.bits = simd_max(mine.bits);
@@ -62,15 +64,15 @@ inline Candidate best_of_threadgroup(Candidate mine, threadgroup Candidate* cand
 constant constexpr uint digit_bits = 4;
 constant constexpr uint num_digits = 1 << digit_bits;
 
-/// The largest of the row's logits such that it and all larger ones together weigh `target`; a logit weighs 1, or its
-/// probability. Only logits from `lowest` on count. `relative`: the target is a part of what they all weigh.
-/// Both are bits in order. `partial_sums` has room for 2 * num_digits * 32 floats.
+/// The largest threshold such that the logits at or above it together weigh at least `target`. A logit weighs 1, or its
+/// probability if `by_probability`. Logits below `lowest` do not count. If `relative`, the target is a fraction of the
+/// total weight. `lowest` and the result are ordered bits. `partial_sums` has room for 2 * num_digits * 32 floats.
 template <bool by_probability, typename T>
 inline uint select_threshold(Row<T> row, uint lowest, float target, bool relative, threadgroup float* partial_sums,
                              ThreadPlace place) {
   uint threshold = 0;
   for (int shift = 32 - digit_bits; shift >= 0; shift -= digit_bits) {
-    // Weight of what lies at or above each value of this digit.
+    // sums[digit]: the weight of all logits at or above each value of this digit.
     float sums[num_digits];
     for (uint digit = 0; digit < num_digits; digit++) sums[digit] = 0.0f;
     for (uint token = place.index; token < row.vocabulary; token += place.num_threads) {
@@ -81,7 +83,8 @@ inline uint select_threshold(Row<T> row, uint lowest, float target, bool relativ
         sums[digit] += bits >= (threshold | digit << shift) ? weight : 0.0f;
       }
     }
-    // A simdgroup alone leaves its lanes' sums to be added below. Two buffers by turns: one barrier suffices.
+    // With only one simdgroup, the lanes' sums are added below without a simd_sum. Alternating between two buffers
+    // saves a barrier per digit.
     const bool alone = place.num_simdgroups == 1;
     const uint num_parts = alone ? 32 : place.num_simdgroups;
     threadgroup float* parts = partial_sums + (shift / digit_bits % 2) * num_digits * 32;
@@ -136,7 +139,7 @@ template <typename T>
     if (bits > mine.bits) mine = Candidate{bits, token};
   }
   const Candidate most_likely = best_of_threadgroup(mine, candidates, place);
-  // The lowest is the greatest of the complements.
+  // The lowest value has the greatest complement.
   lowest = ~best_of_threadgroup(Candidate{~lowest, 0}, lowest_candidates, place).bits;
   const bool valid = has_distribution(lowest, most_likely.bits);
   if (!valid || temperature == 0.0f) {
@@ -150,18 +153,18 @@ template <typename T>
     threshold = select_threshold<false>(row, threshold, float(top_k), false, partial_sums, place);
   }
   if (top_p < 1.0f) {
-    // A GPU may take a smaller target for 0, which no logit has to reach.
+    // A GPU may flush a smaller target to 0, which every threshold meets.
     const float target = max(top_p, numeric_limits<float>::min());
     threshold = select_threshold<true>(row, threshold, target, true, partial_sums, place);
   }
   const float smallest = min_p > 0.0f ? precise::log(min_p) : -INFINITY;
 
-  // Tokens by four: one call of Philox gives the noise of each.
+  // Four tokens at a time: one Philox call gives the noise of all four.
   mine = Candidate{0, 0};
   float best_score = -INFINITY;
   for (uint block = thread_index; 4 * block < row.vocabulary; block += num_threads) {
     float scores[4];
-    bool any = false;  // might one of them win
+    bool any = false;  // whether one of them might win
     for (uint i = 0; i < 4; i++) {
       const uint token = 4 * block + i;
       const bool kept = token < row.vocabulary && row.bits(token) >= threshold;

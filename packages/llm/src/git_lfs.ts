@@ -1,7 +1,7 @@
-/** Whether a file begins like the pointers that Git LFS leaves where the content was not downloaded. */
+/** Whether a file is a pointer that Git LFS left because the content was not downloaded. */
 export function isGitLfsPointer(beginning: string): boolean {
   return beginning.startsWith('version https://git-lfs.github.com/');
 }
 
-/** What an error message says of such a file. */
+/** Describes such a file in an error message. */
 export const GIT_LFS_HINT = 'a Git LFS pointer; run "git lfs pull" in the folder';

@@ -53,7 +53,7 @@ async function outcome(files: Record<string, string | Uint8Array>): Promise<unkn
   }
 }
 
-test('the folder works as it is', async () => {
+test('the unchanged folder works', async () => {
   expect(await outcome(tinyFolder())).toBeUndefined();
 });
 

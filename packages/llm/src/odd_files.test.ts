@@ -27,7 +27,7 @@ const describeOnUnix = process.platform === 'win32' ? describe.skip : describe;
 describeOnUnix.each(['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'])(
   '%s',
   (file) => {
-    test('must not be a pipe, which nobody may ever write to', async () => {
+    test('must not be a pipe, which may never be written to', async () => {
       await expectRefusal(file, (path) => Promise.resolve(execFileSync('mkfifo', [path])));
     });
 
@@ -37,7 +37,7 @@ describeOnUnix.each(['config.json', 'tokenizer.json', 'tokenizer_config.json', '
   },
 );
 
-test('JSON that is nested without end is refused at once', async () => {
+test('deeply nested JSON is refused at once', async () => {
   for (const [file, load] of [
     ['config.json', loadModel],
     ['tokenizer.json', (directory: string) => Tokenizer.load(directory)],

@@ -1,15 +1,15 @@
 import { AttentionError } from '@attention-js/core';
 import { GIT_LFS_HINT, isGitLfsPointer } from './git_lfs.ts';
 
-/** Objects and lists within each other; parsers go down into them by recursion, or take memory for each. */
-const DEEPEST = 128;
+/** Maximum nesting: parsers recurse into each level, or allocate memory for it. */
+const MAX_DEPTH = 128;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * `JSON.parse` whose error says which text was none. The depth is looked at first: millions of brackets would take
- * minutes.
+ * `JSON.parse` with an error that names the text. Checks the nesting first, because millions of brackets would take
+ * minutes to parse.
  *
  * @throws AttentionError `ERR_DTYPE`.
  */
@@ -19,7 +19,7 @@ export function parseJson(text: string, what: string): unknown {
     throw new AttentionError('ERR_DTYPE', message, { cause });
   };
   if (isGitLfsPointer(text)) fail(GIT_LFS_HINT);
-  if (isDeeper(text, DEEPEST)) fail(`more than ${DEEPEST} objects and lists within each other`);
+  if (isDeeper(text, MAX_DEPTH)) fail(`more than ${MAX_DEPTH} objects and lists within each other`);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -27,19 +27,19 @@ export function parseJson(text: string, what: string): unknown {
   }
 }
 
-function isDeeper(text: string, deepest: number): boolean {
+function isDeeper(text: string, maxDepth: number): boolean {
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit === QUOTE) i = endOfString(text, i);
     else if (unit === 0x5b || unit === 0x7b) {
-      if (++depth > deepest) return true;
+      if (++depth > maxDepth) return true;
     } else if (unit === 0x5d || unit === 0x7d) depth--;
   }
   return false;
 }
 
-/** Position of the closing quote of the string that begins at `begin`, or the end of the text. */
+/** The position of the closing quote of the string that starts at `begin`, or the end of the text. */
 function endOfString(text: string, begin: number): number {
   for (let i = begin + 1; i < text.length; i++) {
     const unit = text.charCodeAt(i);

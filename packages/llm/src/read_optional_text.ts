@@ -4,15 +4,15 @@ import { AttentionError, Checks } from '@attention-js/core';
 
 const checks = new Checks('loadModel');
 
-/** Bytes that no real file of its kind has. */
-const MOST_BYTES = {
+/** Size limits, larger than any real file of the kind. */
+const MAX_BYTES = {
   'tokenizer.json': 256 * 2 ** 20,
   'model.safetensors.index.json': 64 * 2 ** 20,
 } as Readonly<Record<string, number>>;
-const MOST_BYTES_ELSE = 16 * 2 ** 20;
+const DEFAULT_MAX_BYTES = 16 * 2 ** 20;
 
 /**
- * Content of a file that a model folder may have; `undefined` where it has not.
+ * Reads an optional file of a model folder. Returns `undefined` if it does not exist.
  *
  * @throws AttentionError `ERR_RANGE` when it is there and cannot be read, is no ordinary file (a pipe would never end), or
  * is larger than any real one.
@@ -21,9 +21,9 @@ export async function readOptionalText(directory: string, file: string): Promise
   const path = join(directory, file);
   try {
     const found = await stat(path);
-    checkOrdinary(found, file);
-    const most = MOST_BYTES[file] ?? MOST_BYTES_ELSE;
-    checks.expect(found.size <= most, 'ERR_RANGE', file, `at most ${most} bytes`, found.size);
+    checkRegularFile(found, file);
+    const maxBytes = MAX_BYTES[file] ?? DEFAULT_MAX_BYTES;
+    checks.expect(found.size <= maxBytes, 'ERR_RANGE', file, `at most ${maxBytes} bytes`, found.size);
     const handle = await open(path, 'r');
     try {
       return await handle.readFile('utf8');
@@ -39,8 +39,8 @@ export async function readOptionalText(directory: string, file: string): Promise
   }
 }
 
-/** Checks that something is a file, and no folder, pipe or device: opening those may never end. */
-export function checkOrdinary(found: { isFile(): boolean; isDirectory(): boolean }, file: string): void {
+/** Checks that a path is a regular file: opening a pipe or a device may never end. */
+export function checkRegularFile(found: { isFile(): boolean; isDirectory(): boolean }, file: string): void {
   const received = found.isDirectory() ? 'a folder' : 'a pipe or a device';
   checks.expect(found.isFile(), 'ERR_RANGE', file, 'a file that can be read', received);
 }

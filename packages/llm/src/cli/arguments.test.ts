@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { UsageError, parseArguments } from './arguments.ts';
 
 describe('parseArguments', () => {
-  test('reads generate', () => {
+  test('parses generate', () => {
     const args =
       'generate --model DIR --prompt one --prompt two --max-tokens 5 --temperature 0.5 --top-k 3 --top-p 0.9 ' +
       '--min-p 0.1 --repetition-penalty 1.1 --presence-penalty 0.2 --frequency-penalty 0.3 --seed -1 --stop . ' +
@@ -31,7 +31,7 @@ describe('parseArguments', () => {
     });
   });
 
-  test('leaves open what is not given', () => {
+  test('leaves options undefined that are not given', () => {
     const { command, ...args } = parseArguments(['generate', '--prompt', 'x']);
     expect(command).toBe('generate');
     expect(args).toMatchObject({ model: undefined, chat: undefined, stats: false });
@@ -50,11 +50,11 @@ describe('parseArguments', () => {
     expect(parseArguments(args)).toEqual({ command: 'help' });
   });
 
-  test('offers the version', () => {
+  test('reads --version', () => {
     expect(parseArguments(['--version'])).toEqual({ command: 'version' });
   });
 
-  test('reads chat', () => {
+  test('parses chat', () => {
     expect(
       parseArguments(['chat', '--system', 'Be brief.', '--model', 'DIR', '--temperature', '0']),
     ).toMatchObject({
@@ -65,7 +65,7 @@ describe('parseArguments', () => {
     });
   });
 
-  test('reads demo', () => {
+  test('parses demo', () => {
     expect(parseArguments(['demo', '--backend', 'cuda'])).toEqual({ command: 'demo', backend: 'cuda' });
   });
 

@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
 
-/** What the command line asks for was not understood; shown with a hint at `--help`. */
+/** An invalid command line. Shown with a hint to `--help`. */
 export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** How texts are generated: options of {@link Engine.generate}. */
+/** Options of {@link Engine.generate}. */
 export interface SamplingArguments {
   maxTokens: number | undefined;
   temperature: number | undefined;
@@ -22,7 +22,7 @@ export interface SamplingArguments {
   templateVariables: Record<string, unknown> | undefined;
 }
 
-/** What `generate` and `chat` have in common. */
+/** Arguments that `generate` and `chat` share. */
 interface ModelArguments {
   model: string | undefined;
   backend: string | undefined;
@@ -30,21 +30,21 @@ interface ModelArguments {
   sampling: SamplingArguments;
 }
 
-/** A prompt as the command line gives it: a text, or the file that holds it, `-` for standard input. */
+/** A prompt from the command line: its text, or the file that contains it (`-`: standard input). */
 export type PromptArgument = { text: string } | { file: string };
 
 /** Arguments of `generate`. */
 export interface GenerateArguments extends ModelArguments {
   command: 'generate';
   prompts: PromptArgument[];
-  /** Whether prompts are messages to the model's chat template; where unset, if it has one. */
+  /** Whether prompts are rendered by the model's chat template. Default: if it has one. */
   chat: boolean | undefined;
 }
 
 /** Arguments of `chat`. */
 export interface ChatArguments extends ModelArguments {
   command: 'chat';
-  /** What the conversation begins with. */
+  /** The system message. */
   system: string | undefined;
 }
 
@@ -54,7 +54,7 @@ export interface DemoArguments {
   backend: string | undefined;
 }
 
-/** What the command line asks for. */
+/** A parsed command line. */
 export type CliArguments =
   | GenerateArguments
   | ChatArguments
@@ -68,34 +68,34 @@ Usage
   attention-llm chat [options]
   attention-llm demo [--backend NAME]
 
-generate: continues or answers prompts, all at the same time, and prints the texts as they come
-  --prompt TEXT             a prompt; give several for several texts
-  --prompt-file FILE        a prompt that is read from a file, or from standard input if FILE is -
-  --chat, --raw             send prompts as messages of a chat, or as plain text
+generate: continues or answers prompts, all at the same time, and prints the texts as they arrive
+  --prompt TEXT             a prompt; may be repeated
+  --prompt-file FILE        a file with a prompt, or - for standard input; may be repeated
+  --chat, --raw             send prompts as chat messages, or as plain text
                             (default: --chat if the model has a chat template)
 
-chat: a conversation in the terminal, a line for each message; Ctrl-D or /exit ends it, /new begins another one
-  --system TEXT             what the model is told before the conversation
+chat: a conversation in the terminal, one line per message; /new starts over, Ctrl-D or /exit ends it
+  --system TEXT             the system message
 
 generate and chat
-  --model DIR               a local Hugging Face model folder (default: the small model that comes along)
-  --max-tokens N            most tokens per text (default: until the model ends it or its context is full)
-  --temperature T           0 takes the likeliest token (default: the model's setting, else 0)
+  --model DIR               a local Hugging Face model folder (default: a small model that comes with this package)
+  --max-tokens N            maximum tokens per text (default: until the model ends it or its context is full)
+  --temperature T           0 takes the most likely token (default: the model's setting, else 0)
   --top-k N, --top-p P, --min-p P
-                            narrow the choice (default: the model's settings)
+                            limit the choice of tokens (default: the model's settings)
   --repetition-penalty R, --presence-penalty P, --frequency-penalty P
-                            make tokens that are there already less likely
-  --seed N                  makes random texts repeatable
-  --stop TEXT               ends a text before TEXT; may be repeated
-  --ignore-eos              go on after the model's own end tokens
+                            make repeated tokens less likely
+  --seed N                  make sampled texts reproducible
+  --stop TEXT               end a text before TEXT; may be repeated
+  --ignore-eos              continue after the model's end tokens
   --variable NAME=VALUE     a variable of the chat template, e.g. enable_thinking=false; may be repeated
   --stats                   print speed and cache use at the end, to stderr
 
-demo: asks the small model about texts, many questions at a time
+demo: asks the small model many questions about a few texts at once
 
 All
-  --backend NAME            tfjs backend: cpu, or another one whose package @attention-js/backend-NAME is installed
-                            (default: an installed one, else cpu)
+  --backend NAME            tfjs backend: cpu, or one whose package @attention-js/backend-NAME is installed
+                            (default: an installed GPU backend, else cpu)
   --help                    this text
   --version                 the version of this package
 `;
@@ -134,9 +134,9 @@ const GENERATE = {
 const CHAT = { ...MODEL, system: { type: 'string' } } as const satisfies ParseArgsConfig['options'];
 
 /**
- * Reads the command line.
+ * Parses the command line.
  *
- * @throws UsageError for what it does not understand.
+ * @throws UsageError if it is invalid.
  */
 export function parseArguments(args: readonly string[]): CliArguments {
   const [command, ...rest] = args;
@@ -193,7 +193,7 @@ type NumberOption =
   | 'frequency-penalty'
   | 'seed';
 
-/** Values of {@link MODEL}'s options. */
+/** The values of {@link MODEL}'s options. */
 type ModelValues = Partial<Record<NumberOption | 'model' | 'backend', string>> & {
   stop?: string[];
   variable?: string[];
@@ -219,7 +219,7 @@ function modelArguments(values: ModelValues): ModelArguments {
       seed: number('seed'),
       stop: values.stop,
       ignoreEos: values['ignore-eos'] ?? false,
-      templateVariables: values.variable && Object.fromEntries(values.variable.map(variable)),
+      templateVariables: values.variable && Object.fromEntries(values.variable.map(parseVariable)),
     },
   };
 }
@@ -238,8 +238,8 @@ function parse<const Options extends NonNullable<ParseArgsConfig['options']>>(
   }
 }
 
-/** `NAME=VALUE`, whose value is JSON, or a text where it is none. */
-function variable(text: string): [name: string, value: unknown] {
+/** Parses `NAME=VALUE`. The value is JSON, or plain text if it is not valid JSON. */
+function parseVariable(text: string): [name: string, value: unknown] {
   const [, name, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
   if (name === undefined) throw new UsageError(`expected NAME=VALUE for --variable, received "${text}"`);
   try {

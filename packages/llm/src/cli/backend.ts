@@ -3,21 +3,21 @@ import * as tf from '@attention-js/core/tf';
 
 const GPU_BACKENDS = ['cuda', 'metal'];
 
-/** A tfjs backend that was set. */
+/** The tfjs backend that was set. */
 export interface ChosenBackend {
   name: string;
-  /** Why GPU backends whose packages are installed are not used. */
+  /** Why installed GPU backends are not used. */
   notes: string[];
 }
 
 /**
- * Sets a tfjs backend: the one asked for, or a GPU whose package is installed, or `cpu`.
+ * Sets a tfjs backend: the requested one, else a GPU backend whose package is installed, else `cpu`.
  *
- * @throws AttentionError `ERR_ADDON_MISSING` when the backend asked for is not installed, or its own error when it
- * cannot be used.
+ * @throws AttentionError `ERR_ADDON_MISSING` if the requested backend is not installed, or the backend's own error if
+ * it cannot be used.
  */
 export async function setBackend(requested: string | undefined): Promise<ChosenBackend> {
-  tf.enableProdMode(); // keeps tfjs's advertisement of its node backend off the terminal
+  tf.enableProdMode(); // silences tfjs's advertisement of its node backend
   if (requested !== undefined) {
     const failure = await importBackend(requested);
     if (failure) throw failure;
@@ -40,7 +40,7 @@ export async function setBackend(requested: string | undefined): Promise<ChosenB
   return { name: 'cpu', notes };
 }
 
-/** Imports the package of a backend that is not registered yet; returns why that fails, if it does. */
+/** Imports a backend's package unless the backend is registered already. Returns the error, if it fails. */
 async function importBackend(name: string): Promise<AttentionError | undefined> {
   if (tf.findBackendFactory(name)) return undefined;
   try {

@@ -9,7 +9,7 @@ import type { Terminal } from './terminal.ts';
 
 const PROMPT = '> ';
 
-/** `chat`: a conversation, a line for each message. What a message cannot be answered to is said, and it goes on. */
+/** `chat`: a conversation with one line per message. If a message fails, prints the error and goes on. */
 export async function chat(args: ChatArguments, terminal: Terminal): Promise<void> {
   using engine = await loadEngine(args, terminal);
   if (!engine.tokenizer?.hasChatTemplate) {
@@ -34,7 +34,10 @@ export async function chat(args: ChatArguments, terminal: Terminal): Promise<voi
   if (args.stats) showStats(engine, terminal);
 }
 
-/** Prints the answer to the last message; returns the conversation with it, or without both where there is none. */
+/**
+ * Prints the answer to the last message. Returns the conversation with the answer, or, if it failed, without the
+ * message.
+ */
 async function answer(
   engine: Engine,
   messages: ChatMessage[],

@@ -14,7 +14,9 @@ const QUESTIONS_PER_CONTEXT = 4;
 const MAX_TOKENS_PER_STEP = 128;
 const MAX_ANSWER_TOKENS = 40;
 
-/** `demo`: questions about a few texts, all at the same time; the answers as they are, and what they took. */
+/**
+ * `demo`: asks questions about a few texts, all at the same time; prints the answers as they arrive, then statistics.
+ */
 export async function demo({ backend: requested }: DemoArguments, terminal: Terminal): Promise<void> {
   const style = styles(terminal.colors.out);
   const backend = await setBackend(requested);
@@ -62,7 +64,7 @@ function showText({ text }: QuestionContext, { dim }: Styles, { out, width }: Te
   out(`\n${lines.join('')}\n`);
 }
 
-/** What the engine counted, and what the same requests would take in a cache that pads them. */
+/** The engine's statistics, and the size that a padded cache would need for the same requests. */
 function summary(engine: Engine, results: readonly GenerationResult[], ms: number): [string, string][] {
   const stats = engine.stats();
   const { blockSize, blockBytes, peakUsedBlocks } = stats.cache;

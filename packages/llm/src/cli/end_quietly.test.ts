@@ -17,7 +17,7 @@ function fakeProcess() {
   return { process, stdout, stderr, exits, written, errors };
 }
 
-test('exits with 0 when nobody reads on', () => {
+test('exits with 0 when the reader has gone', () => {
   const { stdout, exits } = fakeProcess();
   stdout.emit('error', Object.assign(new Error('write'), { code: 'EPIPE' }));
   expect(exits[0]).toBe(0);
@@ -34,7 +34,7 @@ test('exits with 1 and one line when the disk is full', () => {
   expect(exits).toEqual([1, 1]);
 });
 
-test('ends the line when interrupted; a second time Node has its way', () => {
+test('ends the line when interrupted; a second interrupt is left to Node', () => {
   const { process, exits, written } = fakeProcess();
   process.emit('SIGINT');
   expect(written).toEqual(['\n']);

@@ -1,7 +1,7 @@
-/** Exit code of programs that are interrupted: 128 and the number of SIGINT. */
+/** Exit code of an interrupted program: 128 + SIGINT. */
 const INTERRUPTED = 130;
 
-/** What is used of `process`. */
+/** The part of `process` that {@link endQuietly} uses. */
 export interface EndingProcess {
   stdout: {
     on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
@@ -16,8 +16,8 @@ export interface EndingProcess {
 }
 
 /**
- * Ends the process without a stack trace when nobody reads on (`… | head`), when the disk is full, and after the line when
- * Ctrl-C is pressed.
+ * Ends the process without a stack trace if the reader of its output has gone (`… | head`), if writing fails, or on
+ * Ctrl-C.
  */
 export function endQuietly(process: EndingProcess): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -25,7 +25,7 @@ export function endQuietly(process: EndingProcess): void {
     process.stderr.write(`${error.message}\n`);
     process.exit(1);
   });
-  process.stderr.on('error', () => process.exit(1)); // there is nowhere left to say why
+  process.stderr.on('error', () => process.exit(1)); // there is no stream left to report to
   process.once('SIGINT', () => {
     process.stdout.write('\n');
     process.exit(INTERRUPTED);

@@ -6,7 +6,7 @@ import { showStats } from './stats_table.ts';
 import { styles } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
-/** `generate`: all prompts run together; their texts are printed in order, each as it comes. */
+/** `generate`: runs all prompts together and prints their texts in order, each as it arrives. */
 export async function generate(args: GenerateArguments, terminal: Terminal): Promise<void> {
   const { bold, dim } = styles(terminal.colors.out);
   const prompts = await Promise.all(args.prompts.map((prompt) => readPrompt(prompt, terminal)));
@@ -27,14 +27,14 @@ export async function generate(args: GenerateArguments, terminal: Terminal): Pro
   if (args.stats) showStats(engine, terminal);
 }
 
-/** The text of a prompt, less the line end that files have after their last line. */
+/** The text of a prompt. A file's final line break is removed. */
 async function readPrompt(prompt: PromptArgument, terminal: Terminal): Promise<string> {
   if ('text' in prompt) return prompt.text;
   const text = prompt.file === '-' ? await terminal.readAll() : await readFile(prompt.file, 'utf8');
   return text.replace(/\r?\n$/, '');
 }
 
-/** An error that says which of several prompts it is about. */
+/** Prefixes an error's message with the number of its prompt. */
 function inPrompt(index: number, error: unknown): unknown {
   if (!(error instanceof AttentionError)) return error;
   return new AttentionError(error.code, `prompt ${index + 1}: ${error.message}`, { cause: error });

@@ -3,7 +3,7 @@ import { setBackend } from './backend.ts';
 import { SHIPPED_MODEL } from './shipped_model.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Sets a backend, says which one, and loads a model to it. */
+/** Sets the backend, prints its name, and loads a model. */
 export async function loadEngine(
   { backend: requested, model = SHIPPED_MODEL }: { backend: string | undefined; model: string | undefined },
   terminal: Terminal,

@@ -51,7 +51,7 @@ describe('attention-llm', () => {
     expect(await run('--help')).toEqual({ code: 0, out: HELP, info: '' });
   });
 
-  test('generates texts for several prompts, in order, and says how it went', async () => {
+  test('generates texts for several prompts, in order, and prints statistics', async () => {
     const options = ['--model', model, '--raw', '--max-tokens', '8', '--backend', 'cpu'];
     const one = await run('generate', ...options, '--prompt', 'One');
     const two = await run('generate', ...options, '--prompt', 'Two');
@@ -78,7 +78,7 @@ describe('attention-llm', () => {
     });
   });
 
-  test('goes on after end tokens where it is told to', async () => {
+  test('continues after end tokens with --ignore-eos', async () => {
     const options = ['--model', model, '--raw', '--max-tokens', '200', '--backend', 'cpu', '--prompt', 'One'];
     const penalties = ['--presence-penalty', '1', '--frequency-penalty', '0.5'];
     const { info } = await run('generate', ...options, ...penalties, '--ignore-eos', '--stats');
@@ -103,7 +103,7 @@ describe('attention-llm', () => {
     expect(info.match(/> /g)).toHaveLength(6);
   });
 
-  test('says in a conversation what cannot be answered, and goes on', async () => {
+  test('reports a failed message in a conversation, and goes on', async () => {
     const options = ['chat', '--model', model, '--max-tokens', '4', '--backend', 'cpu'];
     const refused = await runWith('One\nTwo', ...options, '--system', 'Be brief.');
     expect(refused).toMatchObject({
@@ -121,7 +121,7 @@ describe('attention-llm', () => {
     });
   });
 
-  test('colours what goes to a terminal, and nothing else', async () => {
+  test('colours only what goes to a terminal', async () => {
     const args = ['generate', '--model', model, '--raw', '--max-tokens', '1', '--stats', '--prompt', 'One'];
     const esc = '\u001B[';
     for (const colors of [
@@ -142,7 +142,7 @@ describe('attention-llm', () => {
     }
   });
 
-  test('says which of several prompts cannot be served', async () => {
+  test('reports which of several prompts failed', async () => {
     const args = [
       'generate',
       '--model',
@@ -182,15 +182,15 @@ describe('attention-llm', () => {
     expect(written).toEqual(['EIO: i/o error, write\n']);
   });
 
-  test('exits with 2 for arguments that it does not understand', async () => {
+  test('exits with 2 for invalid arguments', async () => {
     expect(await run('generate')).toEqual({
       code: 2,
       out: '',
-      info: 'expected at least one --prompt TEXT or --prompt-file FILE\nattention-llm --help shows what there is.\n',
+      info: 'expected at least one --prompt TEXT or --prompt-file FILE\nRun attention-llm --help for usage.\n',
     });
   });
 
-  test('exits with 1 and a message for what it cannot do', async () => {
+  test('exits with 1 and a message if it fails', async () => {
     const nowhere = join(model, 'nowhere');
     const missing = await run('generate', '--prompt', 'x', '--backend', 'cpu', '--model', nowhere);
     expect(missing).toMatchObject({ code: 1, out: '' });

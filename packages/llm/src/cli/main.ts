@@ -5,14 +5,14 @@ import { processTerminal } from './terminal.ts';
 import { version } from './version.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Runs a command line; returns the exit code: 0, 1 for a failure, 2 for arguments that are not understood. */
+/** Runs a command line. Returns the exit code: 0, 1 for a failure, 2 for invalid arguments. */
 export async function main(args: readonly string[], terminal = processTerminal()): Promise<number> {
   try {
     await run(parseArguments(args), terminal);
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
-      terminal.info(`${error.message}\nattention-llm --help shows what there is.\n`);
+      terminal.info(`${error.message}\nRun attention-llm --help for usage.\n`);
       return 2;
     }
     if (!(error instanceof AttentionError || isSystemError(error))) throw error;
@@ -41,7 +41,7 @@ async function run(args: CliArguments, terminal: Terminal): Promise<void> {
   }
 }
 
-/** An error of the operating system; its message says which file it is about. */
+/** An error of the operating system, whose message names the file. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return (error as NodeJS.ErrnoException | undefined)?.syscall !== undefined;
 }

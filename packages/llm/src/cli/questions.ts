@@ -4,9 +4,9 @@ import { join } from 'node:path';
 /** A question about a text. */
 export interface Question {
   question: string;
-  /** What a right answer contains. */
+  /** The text that a correct answer contains. */
   answer: string;
-  /** A right answer. */
+  /** A correct answer. */
   sentence: string;
 }
 
@@ -16,7 +16,7 @@ export interface QuestionContext {
   questions: Question[];
 }
 
-/** Reads the questions that come with the shipped model. */
+/** Reads the shipped model's questions. */
 export async function loadQuestions(directory: string): Promise<QuestionContext[]> {
   const { contexts } = JSON.parse(await readFile(join(directory, 'questions.json'), 'utf8')) as {
     contexts: QuestionContext[];

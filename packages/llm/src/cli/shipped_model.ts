@@ -1,4 +1,4 @@
 import { fileURLToPath } from 'node:url';
 
-/** Folder of the small model that comes with this package. */
+/** The folder of the small model that comes with this package. */
 export const SHIPPED_MODEL = fileURLToPath(new URL('../../model', import.meta.url));

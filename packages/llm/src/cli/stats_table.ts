@@ -3,7 +3,7 @@ import { plural } from '../plural.ts';
 import { bytes, count, styles } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Rows of name and value that tell how an engine did. */
+/** An engine's statistics as rows of name and value. */
 export function statsTable(stats: EngineStats): [string, string][] {
   const { cache, requests, timeToFirstTokenMs } = stats;
   const ended = requests.finished + requests.aborted + requests.failed;
@@ -41,7 +41,7 @@ export function alignRows(
   return rows.map(([name, value]) => `  ${style(name.padEnd(width))}  ${value}\n`).join('');
 }
 
-/** Prints how an engine did. */
+/** Prints an engine's statistics. */
 export function showStats(engine: Engine, { info, colors }: Terminal): void {
   info(`\n${alignRows(statsTable(engine.stats()), styles(colors.info).dim)}`);
 }

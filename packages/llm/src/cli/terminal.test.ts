@@ -11,7 +11,7 @@ describe('wrap', () => {
   });
 });
 
-test('styles a text, whole or in pieces, where there are colours', () => {
+test('styles a text, whole or in pieces, if colours are on', () => {
   const { bold } = styles(true);
   expect(bold('a')).toBe('\u001B[1ma\u001B[22m');
   expect(`${bold.on}a${bold.off}`).toBe(bold('a'));
@@ -19,7 +19,7 @@ test('styles a text, whole or in pieces, where there are colours', () => {
   expect([plain('a'), plain.on, plain.off]).toEqual(['a', '', '']);
 });
 
-test('numbers for people', () => {
+test('formats numbers', () => {
   expect([
     count(1234567.4),
     bytes(0),

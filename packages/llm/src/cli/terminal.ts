@@ -2,19 +2,19 @@ import { createInterface } from 'node:readline';
 import { text as readText } from 'node:stream/consumers';
 import type { WriteStream } from 'node:tty';
 
-/** Where a command writes, and what it reads. */
+/** A command's input and output. */
 export interface Terminal {
-  /** Texts. */
+  /** Writes generated text, to stdout. */
   out: (text: string) => void;
-  /** Everything else. */
+  /** Writes everything else, to stderr. */
   info: (text: string) => void;
-  /** Whether each of them goes to a terminal, so that colours make sense. */
+  /** Whether each stream shows colours. */
   colors: { out: boolean; info: boolean };
   /** Characters per line. */
   width: number;
-  /** All of standard input. */
+  /** Reads all of standard input. */
   readAll: () => Promise<string>;
-  /** Lines of standard input, as they come. */
+  /** The lines of standard input, as they arrive. */
   lines: () => AsyncIterable<string>;
 }
 
@@ -37,10 +37,10 @@ function hasColors(stream: Partial<WriteStream>): boolean {
 
 const STYLES = { bold: [1, 22], dim: [2, 22], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
 
-/** Colours a text, or leaves it alone. */
+/** Styles a text, or returns it unchanged if the stream shows no colours. */
 export interface Style {
   (text: string): string;
-  /** What turns it on, and off again: for a text that comes in pieces. */
+  /** The codes that start and end the style, for text that arrives in pieces. */
   readonly on: string;
   readonly off: string;
 }
@@ -48,7 +48,7 @@ export interface Style {
 /** All styles by name. */
 export type Styles = Record<keyof typeof STYLES, Style>;
 
-/** Styles for a stream that shows colours, or does not. */
+/** The styles of a stream. */
 export function styles(colors: boolean): Styles {
   const entries = Object.entries(STYLES).map(([name, codes]) => {
     const [on, off] = codes.map((code) => (colors ? `\u001B[${code}m` : ''));
@@ -57,7 +57,7 @@ export function styles(colors: boolean): Styles {
   return Object.fromEntries(entries) as Styles;
 }
 
-/** Breaks a text into lines of at most `width` characters, at spaces. */
+/** Wraps a text at spaces into lines of at most `width` characters. */
 export function wrap(text: string, width: number): string[] {
   return text.split('\n').flatMap((paragraph) => {
     const lines = [''];

@@ -39,7 +39,7 @@ test('opens the files of an index', async () => {
   expect(await contents(withIndex(index))).toEqual({ a: [1, 1], b: [2, 2], c: [3, 3] });
 });
 
-test('reads what the index names, and from the file that it names', async () => {
+test('reads only the tensors that the index lists, from the file it names', async () => {
   const other = packSafetensors({ a: tensor(5), c: tensor(3) });
   const files = {
     ...withIndex({ weight_map: { a: 'a.safetensors', c: 'c.safetensors' } }),

@@ -12,9 +12,9 @@ const INDEX_FILE = 'model.safetensors.index.json';
 
 const checks = new Checks('loadModel');
 
-/** The tensors of a Hugging Face folder, whether they are in one safetensors file or in several. */
+/** The tensors of a Hugging Face folder, in one safetensors file or several. */
 export class Checkpoint {
-  /** Bytes of all tensors. */
+  /** Total bytes of all tensors. */
   readonly byteLength: number;
   readonly #files: readonly SafetensorsFile[];
   readonly #owners: ReadonlyMap<string, SafetensorsFile>;
@@ -28,8 +28,8 @@ export class Checkpoint {
   }
 
   /**
-   * Opens `model.safetensors`, or where there is none the files that `model.safetensors.index.json` names. Of these the
-   * tensors count that the index says to be in them.
+   * Opens `model.safetensors` or, if there is none, the files that `model.safetensors.index.json` lists. Tensors that
+   * the index does not list are ignored.
    *
    * @throws AttentionError `ERR_RANGE` when a file is missing or the index does not match the files, and as
    * {@link SafetensorsFile.open} does.
@@ -57,12 +57,12 @@ export class Checkpoint {
     return this.#owners.keys();
   }
 
-  /** What the header says about a tensor; `undefined` where there is none of that name. */
+  /** The header's entry for a tensor, or `undefined` if there is no such tensor. */
   entry(name: string): TensorEntry | undefined {
     return this.#owners.get(name)?.entries.get(name);
   }
 
-  /** Reads a tensor that exists into `target`, which has its length, or a part of it from `begin`. */
+  /** Reads an existing tensor into `target`: all of it or, from byte `begin` on, as much as fits. */
   async read(name: string, target: Uint8Array, begin = 0): Promise<void> {
     const file = this.#owners.get(name) as SafetensorsFile;
     await file.read(file.entries.get(name) as TensorEntry, target, begin);
@@ -94,7 +94,7 @@ function ownersByIndex(
   return owners;
 }
 
-/** File by tensor name, or `undefined` where the folder has a single file, or no index. */
+/** Maps tensor names to file names; `undefined` if the folder has a single file or no index. */
 async function readIndex(directory: string): Promise<Map<string, string> | undefined> {
   const hasSingleFile = await exists(join(directory, SINGLE_FILE));
   const text = hasSingleFile ? undefined : await readOptionalText(directory, INDEX_FILE);

@@ -3,7 +3,7 @@ import { parseJson } from '../parse_json.ts';
 import { summarize } from '../summarize.ts';
 import { findDuplicateKey } from './duplicate_keys.ts';
 
-/** Bytes per element of every dtype that a safetensors file may hold. */
+/** Bytes per element of each dtype that a safetensors file may contain. */
 const DTYPE_BYTES: Readonly<Record<string, number>> = {
   BOOL: 1,
   U8: 1,
@@ -28,10 +28,10 @@ const ENTRY_KEYS = ['dtype', 'shape', 'data_offsets'];
 
 /** One tensor of a safetensors file. */
 export interface TensorEntry {
-  /** As in the file: `F32`, `BF16`, … */
+  /** As written in the file: `F32`, `BF16`, … */
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Where its bytes begin, from the start of the file. */
+  /** Offset of its first byte in the file. */
   readonly position: number;
   readonly byteLength: number;
 }
@@ -39,7 +39,7 @@ export interface TensorEntry {
 const checks = new Checks('loadModel');
 
 /**
- * Reads a safetensors header, trusting nothing in it.
+ * Parses a safetensors header without trusting it.
  *
  * @param text The header's JSON.
  * @param dataStart Position of the first data byte in the file.

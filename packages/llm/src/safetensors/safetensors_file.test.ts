@@ -30,7 +30,7 @@ function open(bytes: Uint8Array): Promise<Record<string, { shape: readonly numbe
 
 const eight = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 
-test('reads every tensor by its range, whatever their order', async () => {
+test('reads every tensor by its range, in any order', async () => {
   const header = {
     second: { dtype: 'F16', shape: [2], data_offsets: [4, 8] },
     __metadata__: { format: 'pt' },
@@ -192,7 +192,7 @@ const oversized: [string, string, AttentionErrorCode][] = [
   ],
 ];
 
-test('takes keys with escapes, braces and colons for what they are', async () => {
+test('accepts keys with escapes, braces and colons', async () => {
   const header = `{"a:{\\"": ${json.replace('"dtype"', ' "dtype" ')}, "__metadata__": {"dtype": "{:}\\\\"}}`;
   expect(await open(safetensorsBytes(header, eight))).toEqual({
     'a:{"': { shape: [2], bytes: [...eight] },
@@ -212,7 +212,7 @@ test('notices a file that shrinks while it is open', async () => {
 });
 
 describe('refuses', () => {
-  test.each(oversized)('%s, in few words', async (_title, header, code) => {
+  test.each(oversized)('%s, with a short message', async (_title, header, code) => {
     const reason: unknown = await open(safetensorsBytes(header, eight)).catch((error: unknown) => error);
     expect(reason).toMatchObject({ name: 'AttentionError', code });
     expect((reason as Error).message.length).toBeLessThan(500);
@@ -222,14 +222,14 @@ describe('refuses', () => {
     await expectRejection(open(bytes), code, message);
   });
 
-  test('a valid file cut anywhere', async () => {
+  test('a valid file truncated anywhere', async () => {
     const bytes = packSafetensors({ x: { dtype: 'F32', shape: [2], bytes: eight } });
     for (let length = 0; length < bytes.length; length++) {
       await expectRejection(open(bytes.slice(0, length)), 'ERR_RANGE', FILE);
     }
   });
 
-  test('or reads, but never fails otherwise, when bytes of a valid file are changed', async () => {
+  test('or reads a valid file with changed bytes, but never fails otherwise', async () => {
     const valid = packSafetensors({
       x: { dtype: 'F32', shape: [1], bytes: eight.slice(0, 4) },
       y: { dtype: 'BF16', shape: [1, 2], bytes: eight.slice(4) },

@@ -3,21 +3,21 @@ import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { AttentionError, Checks } from '@attention-js/core';
 import { GIT_LFS_HINT, isGitLfsPointer } from '../git_lfs.ts';
-import { checkOrdinary } from '../read_optional_text.ts';
+import { checkRegularFile } from '../read_optional_text.ts';
 import { parseHeader } from './header.ts';
 import type { TensorEntry } from './header.ts';
 
 const LENGTH_BYTES = 8;
-/** Enough to tell what is no safetensors file. */
+/** Enough to recognize a Git LFS pointer. */
 const BEGINNING_BYTES = 64;
-/** Larger headers are refused, as the format's reference implementation does. */
+/** Larger headers are rejected, as in the format's reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
-/** Bytes asked of the file system at once; Node takes no more than 2 GiB. */
+/** Bytes per read; Node reads at most 2 GiB at once. */
 const READ_BYTES = 64 * 2 ** 20;
 
 const checks = new Checks('loadModel');
 
-/** A safetensors file that is read by ranges: opening it reads the header alone. */
+/** A safetensors file that is read range by range: opening it reads only the header. */
 export class SafetensorsFile {
   /** Name of the file, without its folder. */
   readonly name: string;
@@ -38,7 +38,7 @@ export class SafetensorsFile {
    */
   static async open(path: string): Promise<SafetensorsFile> {
     const name = basename(path);
-    checkOrdinary(await stat(path), name); // opening a pipe would wait for its other end
+    checkRegularFile(await stat(path), name); // opening a pipe would wait for its other end
     const handle = await open(path, 'r');
     try {
       const { size } = await handle.stat();
@@ -47,12 +47,12 @@ export class SafetensorsFile {
       const isPointer = isGitLfsPointer(beginning.toString('latin1'));
       checks.expect(!isPointer, 'ERR_RANGE', name, 'a safetensors file', GIT_LFS_HINT);
       const length = Number(beginning.readBigUInt64LE());
-      const longest = Math.min(MAX_HEADER_BYTES, size - LENGTH_BYTES);
+      const maxLength = Math.min(MAX_HEADER_BYTES, size - LENGTH_BYTES);
       checks.expect(
-        length <= longest,
+        length <= maxLength,
         'ERR_RANGE',
         `${name}: header length`,
-        `at most ${longest} bytes`,
+        `at most ${maxLength} bytes`,
         length,
       );
       const header = await readExactly(handle, name, LENGTH_BYTES, length);
@@ -64,7 +64,7 @@ export class SafetensorsFile {
     }
   }
 
-  /** Reads the bytes of a tensor into `target`, which has the tensor's length, or a part of them from `begin`. */
+  /** Reads a tensor's bytes into `target`: all of them or, from byte `begin` on, as many as fit. */
   async read(entry: TensorEntry, target: Uint8Array, begin = 0): Promise<void> {
     await readInto(this.#handle, this.name, entry.position + begin, target);
   }

@@ -3,7 +3,7 @@ import { Tokenizer } from '../tokenizer/index.ts';
 
 const SPECIAL_TOKENS = ['<s>', '</s>', '<|user|>', '<|assistant|>'];
 
-/** The printable stand-ins of bytes in byte-level vocabularies (GPT-2). */
+/** The printable characters that stand for bytes in byte-level vocabularies (GPT-2). */
 function byteCharacters(): string[] {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
@@ -46,7 +46,7 @@ export function byteTokenizerJson(merges: [string, string][] = []): object {
   };
 }
 
-/** tokenizer_config.json to go with it. */
+/** The matching tokenizer_config.json. */
 export const BYTE_TOKENIZER_CONFIG: TokenizerConfig = {
   bos_token: '<s>',
   eos_token: { content: '</s>', special: true },

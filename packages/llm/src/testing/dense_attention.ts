@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import type { CausalLM } from '../models/index.ts';
 
-/** Keys and values `[tokens, kvHeads, headSize]` of each layer, concatenated as they come. */
+/** Keys and values `[tokens, kvHeads, headSize]` of each layer so far. */
 export type DenseCache = readonly { key: Tensor; value: Tensor }[];
 
 /** Frees a cache. */
@@ -13,11 +13,11 @@ export function disposeDenseCache(cache: DenseCache): void {
 }
 
 /**
- * Runs a model whose attention layers attend to contiguous keys and values, concatenated as tokens come: no blocks, no
- * slots, no block tables, one sequence.
+ * Runs a model on one sequence with attention over contiguous keys and values instead of the paged cache: no blocks,
+ * slots or block tables.
  *
- * @param past What an earlier call returned for the tokens before these; it stays as it is.
- * @returns The likeliest next token, and the cache with these tokens, to be disposed by the caller.
+ * @param past The cache that an earlier call returned for the preceding tokens; it is left unchanged.
+ * @returns The most likely next token, and the cache including these tokens, which the caller must dispose.
  */
 export function denseForward(
   model: CausalLM,
@@ -32,7 +32,10 @@ export function denseForward(
     const key = tf.keep(earlier ? tf.concat([earlier.key, input.key]) : tf.clone(input.key));
     const value = tf.keep(earlier ? tf.concat([earlier.value, input.value]) : tf.clone(input.value));
     cache.push({ key, value });
-    const metadata = { cuSeqlensQ: starts(tokens.length), cuSeqlensK: starts(before + tokens.length) };
+    const metadata = {
+      cuSeqlensQ: singleSequence(tokens.length),
+      cuSeqlensK: singleSequence(before + tokens.length),
+    };
     return varlenAttention(input.query, key, value, metadata, { scale });
   });
   try {
@@ -49,7 +52,7 @@ export function denseForward(
   }
 }
 
-/** Where the rows of one sequence start and end. */
-function starts(end: number): Tensor1D {
+/** The cumulative lengths of a batch of one sequence. */
+function singleSequence(end: number): Tensor1D {
   return tf.tensor1d([0, end], 'int32');
 }

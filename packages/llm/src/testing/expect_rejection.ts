@@ -2,7 +2,7 @@ import { AttentionError } from '@attention-js/core';
 import type { AttentionErrorCode } from '@attention-js/core';
 import { expect } from '@jest/globals';
 
-/** Expects a promise to reject with an AttentionError of this code, whose message has `message` in it. */
+/** Expects a promise to reject with an AttentionError of this code whose message contains `message`. */
 export async function expectRejection(
   promise: Promise<unknown>,
   code: AttentionErrorCode,

@@ -5,7 +5,7 @@ import { SafetensorsFile } from '../safetensors/safetensors_file.ts';
 
 const FOLDER = fileURLToPath(new URL('../../fixtures', import.meta.url));
 
-/** The random models of packages/llm/fixtures; make_fixtures.py says what is in them. */
+/** The models with random weights in packages/llm/fixtures, see make_fixtures.py. */
 export const FIXTURE_NAMES = [
   'llama',
   'llama3',
@@ -18,7 +18,7 @@ export const FIXTURE_NAMES = [
   'bloom',
 ] as const;
 
-/** Name of a fixture. */
+/** The name of a fixture. */
 export type FixtureName = (typeof FIXTURE_NAMES)[number];
 
 /** The folder of a fixture: a Hugging Face checkpoint. */

@@ -7,7 +7,7 @@ import type { CacheShape, CausalLM, ModelInput } from '../models/index.ts';
 
 const HEAD_SIZE = 8;
 
-/** How a {@link HistoryModel} is made. */
+/** Options of {@link HistoryModel}. */
 export interface HistoryModelOptions {
   vocabSize: number;
   maxPositions?: number;
@@ -15,14 +15,14 @@ export interface HistoryModelOptions {
 }
 
 /**
- * A model without weights for tests of the engine. It stores token ids and positions in the paged cache as keys and
- * values; its logits are a hash of the whole history as it reads it back from there. So a wrong slot, block table,
- * position or context length changes what is generated.
+ * A model without weights for tests of the engine. It stores token ids and positions as keys and values in the paged
+ * cache; its logits are a hash of the whole history as read back from the cache. So a wrong slot, block table, position
+ * or context length changes the generated tokens.
  */
 export class HistoryModel implements CausalLM {
   readonly config: ModelConfig;
   readonly cacheShape: CacheShape = { numLayers: 1, numKvHeads: 1, headSize: HEAD_SIZE, storage: 'float32' };
-  /** Token counts of the steps so far. */
+  /** Number of tokens in each step so far. */
   readonly stepSizes: number[] = [];
   /** Called before each step, e.g. to throw. */
   beforeStep = (): void => {};

@@ -1,4 +1,4 @@
-/** Numbers from 0 to 1 that a seed decides (mulberry32). */
+/** Pseudorandom numbers in [0, 1) from a seed (mulberry32). */
 export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -81,7 +81,7 @@ const HOSTILE_TEMPLATES: readonly string[] = [
   '{{ ' + '('.repeat(50_000),
 ];
 
-/** Changes a file or a few of some, so that they are likely to be wrong; `what` says how. */
+/** Changes one or a few of the files in a way that likely makes them invalid. `what` describes the changes. */
 export function mutateFiles(files: Files, seed: number): { files: Files; what: string } {
   const random = randomNumbers(seed);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)];

@@ -4,10 +4,10 @@ import type { ModelInput } from '../models/index.ts';
 import { HistoryModel } from './history_model.ts';
 import { VOCAB_SIZE } from './test_engine.ts';
 
-/** The token after which a {@link PoisonedModel} cannot go on; it does not write it itself. */
+/** The token after which a {@link PoisonedModel} gives unusable logits. The model never generates it itself. */
 export const POISON = VOCAB_SIZE - 1;
 
-/** A {@link HistoryModel} whose logits after token {@link POISON} are all of one value. */
+/** A {@link HistoryModel} whose logits after token {@link POISON} all have one value. */
 export class PoisonedModel extends HistoryModel {
   readonly #value: number;
 

@@ -3,7 +3,7 @@ import type { PagedKVCacheOptions, ScheduledSequence } from '@attention-js/core'
 import { tensor1d } from '@tensorflow/tfjs-core';
 import type { CausalLM } from '../models/causal_lm.ts';
 
-/** Logits `[tokens, vocab]` of each prompt, all of them in one step without a cache. */
+/** Logits `[tokens, vocab]` of each prompt, computed in one step without a cache. */
 export function runWithoutCache(model: CausalLM, prompts: readonly (readonly number[])[]): Float32Array[] {
   const scheduled = prompts.map(({ length }) => ({
     slots: new Int32Array(length),
@@ -14,14 +14,16 @@ export function runWithoutCache(model: CausalLM, prompts: readonly (readonly num
   return splitRows(model, prompts, step(model, prompts, scheduled));
 }
 
-/** How {@link runPaged} goes through the prompts. */
+/** How {@link runPaged} divides the prompts into steps. */
 export interface PagedRun extends Pick<PagedKVCacheOptions, 'layout'> {
   blockSize: number;
-  /** Tokens of each chunk: the i-th chunk of prompt p has `chunkSizes[(i + p) % length]`, so that steps are mixed. */
+  /**
+   * Chunk lengths: chunk i of prompt p has `chunkSizes[(i + p) % chunkSizes.length]` tokens, so that steps are mixed.
+   */
   chunkSizes: readonly number[];
 }
 
-/** Logits of each prompt, all of them chunk by chunk through one paged cache. */
+/** Logits of each prompt, computed chunk by chunk through one paged cache. */
 export function runPaged(
   model: CausalLM,
   prompts: readonly (readonly number[])[],

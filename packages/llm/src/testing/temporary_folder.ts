@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Runs `body` in a new folder that holds `files`, and removes the folder afterwards. */
+/** Runs `body` with a temporary folder that contains `files`, and removes the folder afterwards. */
 export async function inTemporaryFolder<T>(
   files: Record<string, string | Uint8Array>,
   body: (directory: string) => Promise<T>,

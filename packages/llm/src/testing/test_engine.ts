@@ -5,10 +5,10 @@ import { Engine } from '../engine/index.ts';
 import type { EngineOptions } from '../engine/index.ts';
 import { HistoryModel } from './history_model.ts';
 
-/** Tokens of {@link testEngine}'s model. */
+/** Vocabulary size of {@link testEngine}'s model. */
 export const VOCAB_SIZE = 64;
 
-tf.env().set('IS_TEST', true); // keeps tfjs's advice to itself
+tf.env().set('IS_TEST', true); // silences tfjs's advice about its node backend
 
 /** An engine over a {@link HistoryModel} on `cpu`, with a small cache. */
 export function testEngine(options: Partial<EngineOptions> = {}): Engine {
@@ -20,12 +20,12 @@ export function testEngine(options: Partial<EngineOptions> = {}): Engine {
   });
 }
 
-/** `length` token ids, different for each `from`. */
+/** `length` token ids, a different list for each `from`. */
 export function tokens(length: number, from = 0): number[] {
   return Array.from({ length }, (_, i) => (from + i * 7) % VOCAB_SIZE);
 }
 
-/** Lets each test of a file run on `cpu` and fail when it leaves tensors behind. */
+/** Runs each test of a file on `cpu`, and fails those that leak tensors. */
 export function expectNoLeaksInEachTest(): void {
   let tensors: number;
   beforeEach(async () => {

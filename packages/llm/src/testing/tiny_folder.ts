@@ -6,7 +6,7 @@ const [HIDDEN, FEATURES, HEAD] = [16, 24, 8];
 /** 256 bytes and four special tokens. */
 const VOCABULARY = 260;
 
-/** Files of the smallest model that has every kind of file; its weights are any numbers. */
+/** The files of a minimal model folder with every kind of file; the weights are arbitrary. */
 export function tinyFolder(): Record<string, string | Uint8Array> {
   const config = {
     model_type: 'llama',

@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import type { ChatMessage } from '../tokenizer/index.ts';
 
-/** Token ids of a text, with special tokens around it and without. */
+/** A text's token ids with special tokens and without. */
 type EncodedText = [withSpecialTokens: number[], without: number[]];
 
-/** A text of token ids, without special tokens and with them. */
+/** Token ids, and their text without special tokens and with them. */
 type DecodedText = [tokenIds: number[], text: string, withSpecialTokens: string];
 
-/** A prompt that transformers makes of a conversation, or that it refuses to. */
+/** The prompt that transformers renders for a conversation, or its error. */
 type Prompt = { text: string; ids: number[] } | { error: string };
 
-/** A model folder and what transformers makes of it. */
+/** A model folder, and transformers' results for it. */
 export interface FixtureFolder {
-  /** Name of its tokenizer.json in {@link TokenizerFixtures.tokenizers}. */
+  /** The name of its tokenizer.json in {@link TokenizerFixtures.tokenizers}. */
   tokenizer: string;
-  /** Its other files: JSON, or text. */
+  /** Its other files, as JSON or text. */
   files: Record<string, object | string>;
   class: string;
   vocabSize: number;
@@ -32,7 +32,7 @@ export interface FixtureConversation {
   variables?: Record<string, unknown>;
 }
 
-/** What make_tokenizer_fixtures.py writes. */
+/** The output of make_tokenizer_fixtures.py. */
 export interface TokenizerFixtures {
   transformers: string;
   oddTexts: string[];
@@ -40,7 +40,7 @@ export interface TokenizerFixtures {
   variables: Record<string, unknown>;
   tokenizers: Record<string, object>;
   folders: Record<string, FixtureFolder>;
-  /** Templates, and what they render to with `variables`: null where jinja2 refuses. */
+  /** Templates, and their output with `variables`; null if jinja2 raises an error. */
   templates: { template: string; text: string | null; error?: string }[];
   strftime: [date: string, format: string, text: string][];
 }

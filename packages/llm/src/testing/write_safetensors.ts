@@ -1,4 +1,4 @@
-/** A safetensors file of any header, valid or not, and any data. */
+/** A safetensors file with an arbitrary header, valid or not, and arbitrary data. */
 export function safetensorsBytes(header: unknown, data: Uint8Array, headerLength?: bigint): Uint8Array {
   const text = typeof header === 'string' ? header : JSON.stringify(header);
   const json = Buffer.from(text);
@@ -7,14 +7,14 @@ export function safetensorsBytes(header: unknown, data: Uint8Array, headerLength
   return Buffer.concat([length, json, data]);
 }
 
-/** A tensor to write: its dtype as in the file, its shape and its bytes. */
+/** A tensor to write, with its dtype as named in the file. */
 export interface RawTensor {
   dtype: string;
   shape: number[];
   bytes: Uint8Array;
 }
 
-/** A valid safetensors file of these tensors, in the order given. */
+/** A valid safetensors file of these tensors, in this order. */
 export function packSafetensors(tensors: Record<string, RawTensor>): Uint8Array {
   let offset = 0;
   const header = Object.entries(tensors).map(([name, { dtype, shape, bytes }]) => {

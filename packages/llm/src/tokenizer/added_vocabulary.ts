@@ -1,19 +1,19 @@
-/** A token that is found in a text before the text is cut into pieces, as tokenizer.json describes it. */
+/** A token that is matched in a text before the text is split into pieces, as described in tokenizer.json. */
 export interface AddedToken {
   readonly content: string;
-  /** Only where no letter, digit or underscore is beside it. */
+  /** Matches only if no letter, digit or underscore is adjacent. */
   readonly singleWord: boolean;
-  /** Takes white space on its left along. */
+  /** Absorbs white space on its left. */
   readonly lstrip: boolean;
-  /** Takes white space on its right along. */
+  /** Absorbs white space on its right. */
   readonly rstrip: boolean;
-  /** Is looked for in the normalized text. */
+  /** Is matched in the normalized text. */
   readonly normalized: boolean;
-  /** Is left out of decoded texts. */
+  /** Is omitted from decoded text. */
   readonly special: boolean;
 }
 
-/** A piece of a text: an added token, or what lies between them and where that begins. */
+/** A section of a text: an added token, or the text between two of them and its position. */
 export type Section = { id: number } | { text: string; begin: number };
 
 interface TrieNode {
@@ -26,7 +26,7 @@ const STARTS_WITH_WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200c\u200d]/u;
 const SPACE = /\p{White_Space}/u;
 
 /**
- * The tokens that were added to a tokenizer's model, and how they are found in texts.
+ * The tokens that were added to a tokenizer's model, and how they are matched in text.
  *
  * @see https://huggingface.co/docs/tokenizers: `AddedVocabulary`, whose rules for ids, flags and overlaps these are.
  */
@@ -41,9 +41,9 @@ export class AddedVocabulary {
   #normalized: TrieNode = { next: new Map() };
 
   /**
-   * @param modelId Id of a text in the model's own vocabulary.
-   * @param modelSize Tokens in it.
-   * @param splitSpecialTokens Whether special tokens in a text are cut into pieces like other texts.
+   * @param modelId Looks up a token's id in the model's own vocabulary.
+   * @param modelSize Number of tokens in the model's vocabulary.
+   * @param splitSpecialTokens Whether special tokens in a text are split like ordinary text.
    */
   constructor(
     modelId: (content: string) => number | undefined,
@@ -55,12 +55,15 @@ export class AddedVocabulary {
     this.#splitSpecialTokens = splitSpecialTokens;
   }
 
-  /** Every added token with its id. */
+  /** All added tokens by id. */
   get tokens(): ReadonlyMap<number, AddedToken> {
     return this.#tokens;
   }
 
-  /** Adds a token, or changes the flags of one that is there. Its id is that in the model's vocabulary, or the next one. */
+  /**
+   * Adds a token, or changes the flags of an existing one. Its id is the one in the model's vocabulary, or else the
+   * next free one.
+   */
   add(token: AddedToken): void {
     if (token.content === '') return;
     const id = this.#ids.get(token.content) ?? this.#modelId(token.content) ?? this.#nextId();
@@ -69,7 +72,7 @@ export class AddedVocabulary {
     if (token.special) this.#special.add(token.content);
   }
 
-  /** Gets ready for {@link splitRaw} and {@link splitNormalized} once all tokens are there. */
+  /** Prepares {@link splitRaw} and {@link splitNormalized}. Call it after adding the last token. */
   finish(normalize: (text: string) => string): void {
     this.#raw = { next: new Map() };
     this.#normalized = { next: new Map() };
@@ -80,30 +83,30 @@ export class AddedVocabulary {
     }
   }
 
-  /** Id of an added token. */
+  /** The id of an added token. */
   idOf(content: string): number | undefined {
     return this.#ids.get(content);
   }
 
-  /** Whether decoded texts leave a token out. */
+  /** Whether decoded text omits a token. */
   isSpecial(content: string): boolean {
     return this.#special.has(content);
   }
 
-  /** Finds tokens in a text as it is. */
+  /** Matches tokens in the original text. */
   splitRaw(text: string): Section[] {
     return this.#split(text, this.#raw);
   }
 
-  /** Finds the other tokens in a normalized text. */
+  /** Matches the other tokens in a normalized text. */
   splitNormalized(text: string): Section[] {
     return this.#split(text, this.#normalized);
   }
 
   #nextId(): number {
-    let most = this.#modelSize - 1;
-    for (const id of this.#tokens.keys()) most = Math.max(most, id);
-    return most + 1;
+    let largest = this.#modelSize - 1;
+    for (const id of this.#tokens.keys()) largest = Math.max(largest, id);
+    return largest + 1;
   }
 
   #split(text: string, trie: TrieNode): Section[] {

@@ -1,4 +1,4 @@
-/** The characters that stand for bytes in byte-level vocabularies (GPT-2's): printable ones for themselves. */
+/** The characters that stand for bytes in byte-level vocabularies (GPT-2's). Printable bytes stand for themselves. */
 const BYTES = new Map<string, number>();
 let next = 256;
 for (let byte = 0; byte < 256; byte++) {
@@ -9,7 +9,7 @@ for (let byte = 0; byte < 256; byte++) {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** The text of byte-level tokens. Tokens of other characters (added ones) stand for themselves. */
+/** Decodes byte-level tokens. Tokens with other characters (added tokens) stand for themselves. */
 export function decodeBytes(tokens: readonly string[]): string {
   return decoder.decode(Uint8Array.from(tokens.flatMap((token) => [...bytesOf(token)])));
 }

@@ -4,21 +4,23 @@ import type { AddedToken } from './added_vocabulary.ts';
 import { Template, TemplateError } from './jinja/index.ts';
 import { isObject } from './tokenizer_json.ts';
 
-/** One turn of a conversation. */
+/** One message of a conversation. */
 export interface ChatMessage {
-  /** Who speaks; which roles exist is up to the model's template. */
+  /** Who speaks; the model's template defines which roles exist. */
   role: 'system' | 'user' | 'assistant' | 'tool' | (string & {});
-  /** What is said. */
+  /** The text of the message. */
   content: string;
-  /** Whatever else the model's template looks at, e.g. `reasoning_content`. */
+  /** Anything else that the model's template reads, e.g. `reasoning_content`. */
   [key: string]: unknown;
 }
 
-/** How a conversation is written out for a model. */
+/** How a conversation is rendered for a model. */
 export interface ChatOptions {
-  /** End with the marker after which the assistant speaks. Default: true. */
+  /** Whether to end with the marker after which the assistant answers. Default: true. */
   addGenerationPrompt?: boolean;
-  /** Further variables of the model's template, e.g. `enable_thinking`, `tools` or `documents`: what JSON can hold. */
+  /**
+   * Further variables for the model's template, e.g. `enable_thinking`, `tools` or `documents`. Must be JSON values.
+   */
   variables?: Record<string, unknown>;
 }
 
@@ -34,7 +36,9 @@ const ARGUMENT = 'tokenizer_config.json: chat_template';
 const checks = new Checks('applyChatTemplate');
 const loadChecks = new Checks('Tokenizer');
 
-/** A model's chat templates: Jinja sources that write a conversation as the text the model was trained on. */
+/**
+ * A model's chat templates: Jinja sources that render a conversation as the kind of text that the model was trained on.
+ */
 export class ChatTemplate {
   readonly #default: Template;
   readonly #withTools: Template;
@@ -55,7 +59,7 @@ export class ChatTemplate {
   }
 
   /**
-   * Writes out `messages`.
+   * Renders `messages`.
    *
    * @throws AttentionError `ERR_RANGE` when there are none, and when the template refuses them or takes too long;
    * `ERR_DTYPE` for messages or variables of another kind.
@@ -109,8 +113,8 @@ function templateError(
 }
 
 /**
- * The templates of a folder: `default`, and `tool_use` where there is one. `undefined` where there are none, or several
- * without a default one.
+ * The templates of a folder: `default`, and `tool_use` if there is one. Returns `undefined` if there are none, or
+ * several but no default.
  *
  * @throws AttentionError `ERR_DTYPE` for what is no template, and what {@link ChatTemplate} throws.
  */

@@ -4,21 +4,21 @@ import { summarize } from '../summarize.ts';
 import { decodeBytes } from './byte_level.ts';
 import { isObject } from './tokenizer_json.ts';
 
-/** Tokens to the texts that they stand for, which joined are the whole. */
+/** Converts tokens to pieces of text, to be joined. */
 type DecodeTokens = (tokens: string[]) => string[];
 
 const ARGUMENT = 'tokenizer.json: decoder';
-const MOST_DECODERS = 100;
+const MAX_DECODERS = 100;
 const BYTE = /^<0x([\dA-Fa-f]{2})>$/;
 
 const checks = new Checks('Tokenizer');
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Kinds that the library decodes. */
+/** Decoder types that the library implements. */
 const LIBRARY = ['BPEDecoder', 'Fuse', 'Metaspace', 'Replace', 'Strip', 'WordPiece'];
 
 /**
- * The decoder of a tokenizer.json; without one tokens are words.
+ * Makes the decoder of a tokenizer.json. Without one, tokens are words, separated by spaces.
  *
  * @throws AttentionError `ERR_UNSUPPORTED` for one of another kind, `ERR_DTYPE` for one that is incomplete.
  */
@@ -34,7 +34,7 @@ function makeStep(config: object, depth: number): DecodeTokens {
   if (type === 'ByteFallback') return joinBytes;
   if (type === 'Sequence') {
     const valid =
-      Array.isArray(decoders) && decoders.length <= MOST_DECODERS && decoders.every(isObject) && depth < 5;
+      Array.isArray(decoders) && decoders.length <= MAX_DECODERS && decoders.every(isObject) && depth < 5;
     checks.expect(valid, 'ERR_DTYPE', `${ARGUMENT}: decoders`, 'a list of decoders', summarize(decoders));
     const steps = (decoders as object[]).map((decoder) => makeStep(decoder, depth + 1));
     return (tokens) => steps.reduce((texts, step) => step(texts), tokens);
@@ -62,7 +62,10 @@ function libraryStep(config: object): DecodeTokens {
   }
 }
 
-/** Puts `<0xE2>` and the like together; bytes in a row that are no UTF-8 give as many replacement characters. */
+/**
+ * Joins byte tokens such as `<0xE2>` into characters. A run of bytes that is not valid UTF-8 gives one replacement
+ * character per byte.
+ */
 function joinBytes(tokens: string[]): string[] {
   const texts: string[] = [];
   let bytes: number[] = [];

@@ -11,11 +11,11 @@ function pieces(ids: Iterable<number>): string[] {
 }
 
 describe('Detokenizer', () => {
-  test('gives a character once its last byte is there', () => {
+  test('returns a character once its last byte has arrived', () => {
     expect(pieces(Buffer.from('aé€😀'))).toEqual(['a', '', 'é', '', '', '€', '', '', '', '😀']);
   });
 
-  test('gives complete text although a new character has begun in the same token', () => {
+  test('returns complete text even if a new character starts in the same token', () => {
     const detokenizer = byteTokenizer([['a', 'Ã']]).detokenizer();
     expect([256, 0xa9].map((id) => detokenizer.push(id))).toEqual(['a', 'é']);
   });
@@ -24,7 +24,7 @@ describe('Detokenizer', () => {
     expect(pieces([256, 0xc3, 257, 0xa9, 257])).toEqual(['', '', '', 'é', '']);
   });
 
-  test('goes on after bytes that are no character', () => {
+  test('continues after invalid bytes', () => {
     expect(pieces([0xff, 0x61, 0xe2, 0x62]).join('')).toBe('\uFFFDa\uFFFDb');
   });
 
@@ -50,7 +50,7 @@ describe('Detokenizer', () => {
     expect(most).toBeLessThanOrEqual(8);
   });
 
-  test('joined pieces are the decoded whole, and none is half a character', () => {
+  test('joined pieces equal the decoded text, and none is half a character', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 20 }), fc.nat(), (text, cut) => {
         const bytes = [...Buffer.from(text)];
@@ -61,7 +61,7 @@ describe('Detokenizer', () => {
     );
   });
 
-  test('joined pieces are the decoded whole for any bytes', () => {
+  test('joined pieces equal the decoded text for any bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 259 }), { maxLength: 24 }), (ids) => {
         expect(pieces(ids).join('')).toBe(tokenizer.decode(ids).replace(/\uFFFD+$/, ''));

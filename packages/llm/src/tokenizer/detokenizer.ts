@@ -1,28 +1,29 @@
-/** Token ids to text. */
+/** Decodes token ids to text. */
 export type Decode = (tokenIds: number[]) => string;
 
 const TRAILING_INCOMPLETE = /\uFFFD+$/;
 
 /**
- * Turns tokens into text as they come. What it gives back, joined, is the decoded whole; but a character whose bytes
- * are spread over several tokens comes only once it is complete, and never comes if the text ends within it.
+ * Turns a stream of tokens into text. The pieces that it returns add up to the decoded text; a character whose bytes
+ * are spread over several tokens is returned once it is complete, and never if the stream ends before.
  *
- * Decoders look at neighbouring tokens (a leading space may be stripped), so each token is decoded together with the
- * few before it, from the last place where the text was complete: constant work a token.
+ * Decoders look at neighbouring tokens (for example to strip a leading space), so each token is decoded together with
+ * the few tokens since the last point where the text was complete. The work per token is constant.
+ *
  */
 export class Detokenizer {
   readonly #decode: Decode;
   #window: number[] = [];
-  /** How much of the window's text was given out. */
+  /** Number of characters of the window's text that have been returned. */
   #emitted = 0;
-  /** Tokens of the window that only lend it context. */
+  /** Number of leading tokens of the window that serve only as context. */
   #context = 0;
 
   constructor(decode: Decode) {
     this.#decode = decode;
   }
 
-  /** Adds a token; returns the text that it completes, which may be none. */
+  /** Adds a token. Returns the text that it completes, possibly none. */
   push(tokenId: number): string {
     this.#window.push(tokenId);
     const decoded = this.#decode(this.#window);
@@ -33,7 +34,7 @@ export class Detokenizer {
     return text;
   }
 
-  /** The tokens since the last complete place become the context of the next ones. */
+  /** Makes the tokens since the last complete point the context of the next ones. */
   #advance(): void {
     this.#window.splice(0, this.#context);
     this.#context = this.#window.length;

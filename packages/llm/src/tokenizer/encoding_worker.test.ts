@@ -10,7 +10,7 @@ const SHIPPED_MODEL = fileURLToPath(new URL('../../model', import.meta.url));
 const texts = ['', 'Hello', '<s>a</s> b <|user|>', 'grüße 😀 '.repeat(500), `${'x'.repeat(3000)} y`];
 
 describe('encodeInWorker', () => {
-  test('gives what encode gives, for many texts at once', async () => {
+  test('equals encode, for many texts at once', async () => {
     for (const tokenizer of [byteTokenizer([['l', 'l']]), await Tokenizer.load(SHIPPED_MODEL)]) {
       for (const addSpecialTokens of [true, false]) {
         const encoded = await Promise.all(
@@ -39,7 +39,7 @@ describe('encodeInWorker', () => {
     expect(turns).toBeGreaterThan(10);
   });
 
-  test('rejects when the thread cannot work, and tries again at the next text', async () => {
+  test('rejects if the thread fails, and tries again with the next text', async () => {
     const worker = new EncodingWorker({ model: null });
     for (let i = 0; i < 2; i++) {
       await expectRejection(
@@ -52,7 +52,7 @@ describe('encodeInWorker', () => {
 });
 
 describe('Tokenizer', () => {
-  test('gives no text for ids that it does not have', () => {
+  test('decodes unknown ids to no text', () => {
     const tokenizer = byteTokenizer();
     expect(tokenizer.decode([72, 5000, 105])).toBe('Hi');
     expect(tokenizer.decode([5000])).toBe('');

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { AttentionError } from '@attention-js/core';
 
-/** What the worker runs: plain JavaScript, since it is not loaded as a module. */
+/** The worker's program: plain JavaScript, because it is not loaded as a module. */
 const SOURCE = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { Tokenizer } = require(workerData.library);
@@ -19,7 +19,7 @@ parentPort.on('message', ({ id, step, inputs }) => {
   }
 });`;
 
-/** Milliseconds without work after which the worker, and its copy of the tokenizer, is given up. */
+/** Idle milliseconds after which the worker and its copy of the tokenizer are released. */
 const IDLE_MS = 30_000;
 
 interface Answer {
@@ -33,13 +33,16 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** A text between added tokens, and 0 where the whole text begins with it, else 1. */
+/** A text between added tokens. `section` is 0 if the whole text starts with it, else 1. */
 export interface Piece {
   text: string;
   section: 0 | 1;
 }
 
-/** The slow steps of encoding in a thread of its own, with a copy of the tokenizer, so that a long text holds nobody up. */
+/**
+ * Runs the slow steps of encoding in a worker thread with its own copy of the tokenizer, so that a long text does not
+ * block the event loop.
+ */
 export class EncodingWorker {
   readonly #file: object;
   readonly #waiting = new Map<number, Waiting>();
@@ -47,7 +50,7 @@ export class EncodingWorker {
   #idleTimer: NodeJS.Timeout | undefined;
   #lastId = 0;
 
-  /** @param file What the library makes its steps of: a tokenizer.json. */
+  /** @param file The tokenizer.json from which the library makes its steps. */
   constructor(file: object) {
     this.#file = file;
   }
@@ -66,7 +69,7 @@ export class EncodingWorker {
     clearTimeout(this.#idleTimer);
     const worker = (this.#worker ??= this.#start());
     const id = ++this.#lastId;
-    worker.ref(); // the process stays as long as somebody waits
+    worker.ref(); // keeps the process alive while a result is awaited
     worker.postMessage({ id, step, inputs }, []);
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
   }

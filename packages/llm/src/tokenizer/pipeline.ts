@@ -6,7 +6,7 @@ import type { Piece } from './encoding_worker.ts';
 import { checkSteps } from './regex_safety.ts';
 import type { TokenizerJson } from './tokenizer_json.ts';
 
-/** The steps from a text to tokens and back that a tokenizer.json describes, without its special tokens. */
+/** The steps of a tokenizer.json that convert text to tokens and back, without added tokens. */
 export class Pipeline {
   readonly #steps: HuggingFaceTokenizer;
   readonly #idOf: ReadonlyMap<string, number>;
@@ -37,22 +37,22 @@ export class Pipeline {
     this.#decode = makeDecoder(file.decoder);
   }
 
-  /** Tokens of the model. */
+  /** Number of tokens of the model. */
   get size(): number {
     return this.#idOf.size;
   }
 
-  /** Id of a token of the model. */
+  /** The id of one of the model's tokens. */
   idOf(token: string): number | undefined {
     return this.#idOf.get(token);
   }
 
-  /** Text of a token of the model. */
+  /** The text of one of the model's tokens. */
   tokenOf(id: number): string | undefined {
     return this.#tokens[id];
   }
 
-  /** Id of what stands for unknown characters. */
+  /** The id of the token for unknown characters. */
   get unknownId(): number | undefined {
     return this.#unknownId;
   }
@@ -61,7 +61,7 @@ export class Pipeline {
     return guarded(() => this.#steps.normalizer?.(text) ?? text);
   }
 
-  /** Token ids of a normalized piece. */
+  /** The token ids of a normalized piece. */
   encode({ text, section }: Piece): number[] {
     return guarded(() => {
       const { pre_tokenizer: split, model } = this.#steps;
@@ -70,12 +70,12 @@ export class Pipeline {
     });
   }
 
-  /** {@link normalize} in a thread of its own. */
+  /** As {@link normalize}, in a worker thread. */
   normalizeInWorker(texts: readonly string[]): Promise<string[]> {
     return this.#worker.normalize(texts);
   }
 
-  /** {@link encode} in a thread of its own. */
+  /** As {@link encode}, in a worker thread. */
   async encodeInWorker(pieces: readonly Piece[]): Promise<number[][]> {
     return (await this.#worker.tokenize(pieces)).map((tokens) => this.#ids(tokens));
   }
@@ -89,7 +89,7 @@ export class Pipeline {
     return ids;
   }
 
-  /** Characters of the longest token. */
+  /** Number of characters of the longest token. */
   get longestToken(): number {
     let longest = 1;
     for (const token of this.#idOf.keys()) longest = Math.max(longest, token.length);
@@ -101,7 +101,7 @@ export class Pipeline {
   }
 }
 
-/** Runs steps that a file describes and the library does not check. */
+/** Runs steps that come from a file and that the library does not validate. */
 function guarded<T>(run: () => T): T {
   try {
     return run();

@@ -3,11 +3,11 @@ import { summarize } from '../summarize.ts';
 import { isObject } from './tokenizer_json.ts';
 
 const ARGUMENT = 'tokenizer.json: post_processor';
-const MOST_ITEMS = 100;
+const MAX_ITEMS = 100;
 
 const checks = new Checks('Tokenizer');
 
-/** Ids of the special tokens that are put around a text. */
+/** Ids of the special tokens that are added before and after a text. */
 export interface Surrounding {
   readonly before: readonly number[];
   readonly after: readonly number[];
@@ -16,7 +16,7 @@ export interface Surrounding {
 const NOTHING: Surrounding = { before: [], after: [] };
 
 /**
- * What a tokenizer.json's post-processor puts around a single text.
+ * The special tokens that a tokenizer.json's post-processor adds around a single text.
  *
  * @throws AttentionError `ERR_UNSUPPORTED` for another kind of post-processor, `ERR_DTYPE` for one that is incomplete.
  */
@@ -32,12 +32,7 @@ export function surrounding(processor: object | null): Surrounding {
     case 'TemplateProcessing':
       return template(single, tokens);
     case 'Sequence':
-      expect(
-        Array.isArray(processors) && processors.length <= MOST_ITEMS,
-        'processors',
-        'a list',
-        processors,
-      );
+      expect(Array.isArray(processors) && processors.length <= MAX_ITEMS, 'processors', 'a list', processors);
       return (processors as unknown[]).reduce<Surrounding>((inner, item) => {
         expect(isObject(item), 'processors', 'objects', item);
         const outer = surrounding(item as object);
@@ -62,7 +57,7 @@ function pairId(pair: unknown, part: string): number {
 
 function template(single: unknown, tokens: unknown): Surrounding {
   expect(
-    Array.isArray(single) && single.length <= MOST_ITEMS,
+    Array.isArray(single) && single.length <= MAX_ITEMS,
     'single',
     'a list of tokens and a sequence',
     single,
@@ -91,7 +86,7 @@ function idsOf(name: unknown, tokens: unknown): number[] {
     isObject(tokens) && typeof name === 'string' && Object.hasOwn(tokens, name) ? tokens[name] : undefined;
   const ids = isObject(entry) ? entry.ids : undefined;
   const valid =
-    Array.isArray(ids) && ids.length <= MOST_ITEMS && ids.every((id) => Number.isSafeInteger(id) && id >= 0);
+    Array.isArray(ids) && ids.length <= MAX_ITEMS && ids.every((id) => Number.isSafeInteger(id) && id >= 0);
   expect(valid, `special_tokens: ${summarize(name)}`, 'ids', ids);
   return ids as number[];
 }

@@ -3,15 +3,15 @@ import type { TokenizerJson } from './tokenizer_json.ts';
 /** Settings of tokenizer_config.json. */
 type Config = Readonly<Record<string, unknown>>;
 
-/** What a class of transformers makes of a tokenizer.json: it takes the vocabulary, and builds the rest itself. */
+/** How a tokenizer class of transformers rebuilds a tokenizer.json: it keeps the vocabulary and replaces the rest. */
 export interface TokenizerRecipe {
-  /** Special tokens that the class has where tokenizer_config.json does not name them. */
+  /** The class's special tokens, unless tokenizer_config.json names others. */
   defaults: Readonly<Record<string, string>>;
-  /** Whether the class puts no special tokens around a text, whatever the post-processor says. */
+  /** Whether the class ignores the post-processor, so that no special tokens are added around a text. */
   dropsPostProcessor?: boolean;
-  /** Whether the flags of special tokens do not count. */
+  /** Whether the flags of special tokens are ignored. */
   plainSpecialTokens?: boolean;
-  /** What replaces parts of tokenizer.json. */
+  /** The replaced parts of tokenizer.json. */
   parts: (config: Config) => Partial<Omit<TokenizerJson, 'model'>> & { model: object };
 }
 
@@ -55,7 +55,7 @@ function qwen(letters: string): TokenizerRecipe {
 
 const gpt2Tokens = { unk_token: '<|endoftext|>', bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' };
 
-/** The classes that do so, of those that decoders have. */
+/** The classes that rebuild their tokenizer, among those of decoder models. */
 export const RECIPES: Readonly<Record<string, TokenizerRecipe>> = {
   LlamaTokenizer: {
     defaults: { unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>' },
@@ -125,15 +125,16 @@ function contentOf(token: unknown): string | null {
   return typeof content === 'string' ? content : null;
 }
 
-/** Whether a vocabulary spells a space as ▁, as SentencePiece does, or as Ġ, as byte-level vocabularies do. */
+/** How a vocabulary spells a space: ▁ as SentencePiece does, or Ġ as byte-level vocabularies do. */
 function spaceOf({ model }: TokenizerJson): '▁' | 'Ġ' {
   const names = Array.isArray(model.vocab) ? [] : Object.keys(model.vocab);
   return names.some((name) => name.startsWith('Ġ')) ? 'Ġ' : '▁';
 }
 
 /**
- * The recipe of a class, where it fits the vocabulary. For folders that name a class of another kind of vocabulary
- * (Llama's, for a byte-level one) transformers has a list of their names on the hub; here their tokenizer.json counts.
+ * The recipe of a class, if it fits the vocabulary. Some folders name a class for another kind of vocabulary (Llama's
+ * for a byte-level one); transformers keeps a list of their names on the hub, but here their tokenizer.json is used as
+ * it is.
  */
 export function recipeFor(name: string, file: TokenizerJson): TokenizerRecipe | undefined {
   if (!Object.hasOwn(RECIPES, name) || file.model.type !== 'BPE') return undefined;

@@ -52,7 +52,7 @@ describe('regular expressions of a tokenizer', () => {
     );
   });
 
-  test('must not make a text longer without end', () => {
+  test('must not lengthen a text without limit', () => {
     const step = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
     const normalizer = { type: 'Sequence', normalizers: Array.from({ length: 40 }, () => step) };
     expect(() => new Tokenizer({ ...byteTokenizerJson(), normalizer })).toThrow(

@@ -2,20 +2,20 @@ import { Checks } from '@attention-js/core';
 import { summarize } from '../summarize.ts';
 import { isObject } from './tokenizer_json.ts';
 
-const LONGEST_PATTERN = 10_000;
-/** Repetitions of any length one after another in one alternative; real patterns have two or three. */
-const MOST_REPETITIONS = 5;
-/** How much longer a normalizer may make a text. */
-const LARGEST_GROWTH = 1024;
-const MOST_STEPS = 100;
+const MAX_PATTERN_LENGTH = 10_000;
+/** Maximum number of unbounded repetitions in one alternative; real patterns have two or three. */
+const MAX_REPETITIONS = 5;
+/** Maximum factor by which a normalizer may lengthen a text. */
+const MAX_GROWTH = 1024;
+const MAX_STEPS = 100;
 
 const checks = new Checks('Tokenizer');
 
 /**
- * Checks that the regular expressions of a tokenizer.json cannot take exponential time, and its replacements not
- * exponential room: a repetition within a repetition, or of alternatives, may match one text in exponentially many ways.
+ * Checks that a tokenizer.json's regular expressions cannot take exponential time, nor its replacements exponential
+ * space. A repetition inside a repetition, or of alternatives, may match the same text in exponentially many ways.
  *
- * @throws AttentionError `ERR_UNSUPPORTED` naming the part.
+ * @throws AttentionError `ERR_UNSUPPORTED`, naming the part.
  */
 export function checkSteps(part: string, step: object | null): void {
   let growth = 1;
@@ -25,10 +25,10 @@ export function checkSteps(part: string, step: object | null): void {
     if (!isObject(value)) return;
     steps++;
     checks.expect(
-      steps <= MOST_STEPS * 3,
+      steps <= MAX_STEPS * 3,
       'ERR_UNSUPPORTED',
       `tokenizer.json: ${part}`,
-      `at most ${MOST_STEPS} steps`,
+      `at most ${MAX_STEPS} steps`,
       steps,
     );
     if (typeof value.Regex === 'string') checkPattern(value.Regex, where);
@@ -36,8 +36,8 @@ export function checkSteps(part: string, step: object | null): void {
     for (const [key, item] of Object.entries(value)) visit(item, `${where}: ${key}`);
   };
   visit(step, `tokenizer.json: ${part}`);
-  const expected = `replacements that make a text at most ${LARGEST_GROWTH} times as long`;
-  checks.expect(growth <= LARGEST_GROWTH, 'ERR_UNSUPPORTED', `tokenizer.json: ${part}`, expected, growth);
+  const expected = `replacements that make a text at most ${MAX_GROWTH} times as long`;
+  checks.expect(growth <= MAX_GROWTH, 'ERR_UNSUPPORTED', `tokenizer.json: ${part}`, expected, growth);
 }
 
 function growthOf({ type, pattern, content }: Record<string, unknown>): number {
@@ -46,25 +46,25 @@ function growthOf({ type, pattern, content }: Record<string, unknown>): number {
   return Math.max(1, replaced === 0 ? content.length + 1 : content.length / replaced);
 }
 
-/** What is in a group or in the whole pattern, as far as the check needs it. */
+/** What the check needs to know about a group, or about the whole pattern. */
 interface Level {
   hasChoice: boolean;
   repetitions: number;
-  /** Of the current alternative. */
+  /** Repetitions in the current alternative. */
   current: number;
 }
 
 /**
  * Checks one regular expression.
  *
- * @param where What to call it in errors.
+ * @param where The part's name in error messages.
  */
 export function checkPattern(pattern: string, where: string): void {
   const fail = (received: string): never =>
     checks.fail('ERR_UNSUPPORTED', where, 'a regular expression that takes a bounded time', received);
-  if (pattern.length > LONGEST_PATTERN) fail(`${pattern.length} characters`);
+  if (pattern.length > MAX_PATTERN_LENGTH) fail(`${pattern.length} characters`);
   const levels: Level[] = [{ hasChoice: false, repetitions: 0, current: 0 }];
-  let last: Level | undefined; // the group that has just ended, if one has
+  let last: Level | undefined; // the group that ended just before this position
   for (let i = 0; i < pattern.length; i++) {
     const top = levels[levels.length - 1];
     const ended = last;
@@ -90,19 +90,19 @@ export function checkPattern(pattern: string, where: string): void {
       top.current++;
     }
     top.repetitions = Math.max(top.repetitions, top.current);
-    if (top.repetitions > MOST_REPETITIONS) fail(summarize(pattern));
+    if (top.repetitions > MAX_REPETITIONS) fail(summarize(pattern));
   }
 }
 
-/** More than a few times: `?` and `{1,3}` are none. */
+/** Whether a quantifier may repeat more than a few times, unlike `?` and `{1,3}`. */
 function isRepetition(quantifier: string): boolean {
   if (quantifier === '?') return false;
   if (quantifier.length === 1) return true;
-  const [least = '', most = least] = quantifier.slice(1, -1).split(',');
-  return most === '' || Number(most) > 10 || Number(least) > 10;
+  const [min = '', max = min] = quantifier.slice(1, -1).split(',');
+  return max === '' || Number(max) > 10 || Number(min) > 10;
 }
 
-/** Length of an escape or a class that begins at a position, else 1. */
+/** The length of the escape or character class that starts at a position, else 1. */
 function atomLength(pattern: string, begin: number): number {
   if (pattern[begin] === '\\')
     return /^\\[pP]\{[^}]*\}|^\\./su.exec(pattern.slice(begin, begin + 60))?.[0].length ?? 1;

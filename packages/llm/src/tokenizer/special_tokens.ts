@@ -8,22 +8,22 @@ const STANDARD = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token
 
 const checks = new Checks('Tokenizer');
 
-/** The special tokens that a folder names. */
+/** The special tokens of a model folder. */
 export interface SpecialTokens {
-  /** By name: `bos_token` and the like, and those of `extra_special_tokens` where it is an object. */
+  /** By name: `bos_token` etc., and the entries of `extra_special_tokens` if it is an object. */
   readonly named: ReadonlyMap<string, AddedToken>;
-  /** Those without a name. */
+  /** Special tokens without a name. */
   readonly extra: readonly AddedToken[];
 }
 
 /**
- * Reads the special tokens of tokenizer_config.json as transformers 5.17 does: `extra_special_tokens` counts before its
- * old name `additional_special_tokens`, and other keys that end in `_token` are names of tokens too.
+ * Reads the special tokens of tokenizer_config.json as transformers 5.17 does: `extra_special_tokens` takes precedence
+ * over its old name `additional_special_tokens`, and other keys that end in `_token` also name tokens.
  *
- * @param config The file, with special_tokens_map.json merged in where it counts.
- * @param defaults Tokens that the tokenizer's class has where the file does not name them.
- * @param known Added tokens by content: their flags count.
- * @throws AttentionError `ERR_DTYPE` for what is no token.
+ * @param config The file's content, with special_tokens_map.json merged in if it applies.
+ * @param defaults The tokenizer class's tokens, used if the file does not name them.
+ * @param known Added tokens by content, whose flags take precedence.
+ * @throws AttentionError `ERR_DTYPE` for an entry that is not a token.
  */
 export function specialTokens(
   config: Readonly<Record<string, unknown>>,

@@ -21,7 +21,7 @@ describe('Tokenizer', () => {
     expect(tokenizer.decode([257])).toBe('');
   });
 
-  test('leaves spaces as they are', () => {
+  test('keeps spaces', () => {
     const text = "  it 's  odd , is n't it ?\n";
     expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
   });
@@ -31,7 +31,7 @@ describe('Tokenizer', () => {
     expect(new Tokenizer(byteTokenizerJson()).eosTokenId).toBeUndefined();
   });
 
-  test('refuses what is no tokenizer', () => {
+  test('refuses an invalid tokenizer', () => {
     expect(() => new Tokenizer({})).toThrow(
       expect.objectContaining({
         code: 'ERR_UNSUPPORTED',
@@ -55,21 +55,21 @@ describe('applyChatTemplate', () => {
     { role: 'assistant', content: 'Hi' },
   ];
 
-  test('writes out roles, special tokens and the generation prompt', () => {
+  test('renders roles, special tokens and the generation prompt', () => {
     const tokenizer = byteTokenizer();
     const text = '<s><|user|>Hello</s><|assistant|>Hi</s>';
     expect(tokenizer.applyChatTemplate(messages)).toBe(`${text}<|assistant|>`);
     expect(tokenizer.applyChatTemplate(messages, { addGenerationPrompt: false })).toBe(text);
   });
 
-  test('hands on further variables', () => {
+  test('passes on further variables', () => {
     expect(render('{{ mood }}', { variables: { mood: 'glad' } })).toBe('glad');
     expect(() => render('{{ mood }}', { variables: { mood: () => 1 } })).toThrow(
       expect.objectContaining({ code: 'ERR_RANGE', message: expect.stringMatching('mood has a function') }),
     );
   });
 
-  test('takes the default one of several templates, and that for tools where there are some', () => {
+  test('uses the default template, or the one for tools if tools are given', () => {
     expect(render(named('tool_use', 'default'))).toBe('default');
     expect(render({ rag: 'R', default: 'D' })).toBe('D');
     expect(render(named('tool_use', 'default'), { variables: { tools: [{}] } })).toBe('tool_use');
@@ -83,21 +83,21 @@ describe('applyChatTemplate', () => {
     expect(render('{{ documents[0].text }}', { variables: { documents: [{ text: 'a' }] } })).toBe('a');
   });
 
-  test('takes characters off the sides of a text, as templates of Qwen 3 want it', () => {
+  test('strips characters from a text, as templates of Qwen 3 do', () => {
     const content = '<think>\nshort\n</think>\n\n    return 1\n';
     const source = "{{ messages[0].content.split('</think>')[-1].lstrip('\\n') }}|{{ 'xyx'.strip('x') }}";
     const tokenizer = new Tokenizer(byteTokenizerJson(), { chat_template: source });
     expect(tokenizer.applyChatTemplate([{ role: 'assistant', content }])).toBe('    return 1\n|y');
   });
 
-  test('reads line ends of every kind alike', () => {
+  test('treats all line ends alike', () => {
     const source =
       '<|user|>\n{{ messages[0].content }}\n{% if add_generation_prompt %}\n<|assistant|>\n{% endif %}\n';
     expect(render(source)).toBe('<|user|>\nHello\n<|assistant|>\n');
     for (const end of ['\r\n', '\r']) expect(render(source.replaceAll('\n', end))).toBe(render(source));
   });
 
-  test('says why it cannot', () => {
+  test('reports why a template fails', () => {
     const without = new Tokenizer(byteTokenizerJson());
     expect(() => without.applyChatTemplate(messages)).toThrow(
       expect.objectContaining({
@@ -128,7 +128,7 @@ describe('Tokenizer.load', () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  test('reads a model folder; chat_template.jinja goes before tokenizer_config.json', async () => {
+  test('reads a model folder; chat_template.jinja takes precedence over tokenizer_config.json', async () => {
     await writeFile(join(directory, 'tokenizer.json'), JSON.stringify(byteTokenizerJson()));
     expect((await Tokenizer.load(directory)).hasChatTemplate).toBe(false);
     await writeFile(join(directory, 'tokenizer_config.json'), JSON.stringify(BYTE_TOKENIZER_CONFIG));
@@ -150,7 +150,7 @@ describe('Tokenizer.load', () => {
     expect([tokenizer.bosTokenId, tokenizer.eosTokenId]).toEqual([258, 257]);
   });
 
-  test('says what is missing or broken', async () => {
+  test('reports what is missing or broken', async () => {
     await expect(Tokenizer.load(directory)).rejects.toMatchObject({
       code: 'ERR_RANGE',
       message: `[Tokenizer.load] directory: expected a folder with a tokenizer.json, received "${directory}"`,

@@ -16,10 +16,10 @@ import { checkTokenizerJson, plainToken, readAddedToken } from './tokenizer_json
 import type { AddedToken, Section } from './added_vocabulary.ts';
 import type { TokenizerConfig } from './tokenizer_config.ts';
 
-/** A text with something for every step. */
+/** A text that exercises every step. */
 const PROBE = ' The probe: é1, 2\n';
 
-/** Text to tokens and back, as Hugging Face transformers 5.17 reads them from a model folder. */
+/** Converts text to tokens and back as Hugging Face transformers 5.17 does with the same model folder. */
 export class Tokenizer {
   readonly #pipeline: Pipeline;
   readonly #added: AddedVocabulary;
@@ -29,9 +29,9 @@ export class Tokenizer {
   #longestToken: number | undefined;
 
   /**
-   * @param tokenizer Content of tokenizer.json.
-   * @param config Content of tokenizer_config.json. Its `tokenizer_class` may replace parts of tokenizer.json, as in
-   * transformers.
+   * @param tokenizer The content of tokenizer.json.
+   * @param config The content of tokenizer_config.json. As in transformers, its `tokenizer_class` may replace parts of
+   * tokenizer.json.
    * @param chatTemplate Jinja source that replaces the one in `config`.
    * @throws AttentionError `ERR_UNSUPPORTED` for a tokenizer of an unknown kind and a template that is none; `ERR_DTYPE`
    * and `ERR_RANGE`, with file and key, for a value of the wrong kind.
@@ -69,12 +69,12 @@ export class Tokenizer {
     this.#specialTokens = named;
     const templates = chatTemplate ?? config.chat_template;
     this.#chatTemplate = chatTemplates(templates, named);
-    this.decode(this.encode(PROBE)); // steps that cannot work are found now
+    this.decode(this.encode(PROBE)); // reports broken steps now instead of at the first text
   }
 
   /**
-   * Reads tokenizer.json of a model folder and, where they are there, tokenizer_config.json, special_tokens_map.json,
-   * added_tokens.json, chat_template.jinja, additional_chat_templates and what config.json says of the tokenizer.
+   * Reads tokenizer.json of a model folder and, if they exist, tokenizer_config.json, special_tokens_map.json,
+   * added_tokens.json, chat_template.jinja, additional_chat_templates and config.json's settings for the tokenizer.
    *
    * @throws AttentionError `ERR_RANGE` when tokenizer.json is missing or a file cannot be read, `ERR_DTYPE` when a file is
    * no JSON, and what the constructor throws.
@@ -84,12 +84,12 @@ export class Tokenizer {
     return new Tokenizer(tokenizer, config);
   }
 
-  /** Id of the token that begins a text, where the tokenizer names one. */
+  /** The id of the token that starts a text, if the tokenizer names one. */
   get bosTokenId(): number | undefined {
     return this.#idOf('bos_token');
   }
 
-  /** Id of the token that ends a text, where the tokenizer names one. */
+  /** The id of the token that ends a text, if the tokenizer names one. */
   get eosTokenId(): number | undefined {
     return this.#idOf('eos_token');
   }
@@ -100,7 +100,7 @@ export class Tokenizer {
   }
 
   /**
-   * Text to token ids.
+   * Converts text to token ids.
    *
    * @param options `addSpecialTokens`: also the markers that the tokenizer puts around a text. Default: true.
    */
@@ -112,7 +112,7 @@ export class Tokenizer {
     return this.#join(sections, encoded, addSpecialTokens);
   }
 
-  /** {@link encode} in a thread of its own, for long texts: the event loop goes on. */
+  /** As {@link encode}, in a worker thread, so that a long text does not block the event loop. */
   async encodeInWorker(
     text: string,
     { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {},
@@ -124,7 +124,10 @@ export class Tokenizer {
     return this.#join(sections, encoded, addSpecialTokens);
   }
 
-  /** Finds the tokens that are looked for in normalized texts; `normalized` are the texts among the sections. */
+  /**
+   * Finds the added tokens that are matched in normalized text; `normalized` are the normalized texts among the
+   * sections.
+   */
   #splitNormalized(raw: readonly Section[], normalized: readonly string[]): Section[] {
     let next = 0;
     return raw.flatMap((section) => {
@@ -134,14 +137,14 @@ export class Tokenizer {
     });
   }
 
-  /** `encoded` are the ids of the texts among the sections. */
+  /** Joins the ids of all sections; `encoded` are the ids of the texts among them. */
   #join(sections: readonly Section[], encoded: readonly number[][], addSpecialTokens: boolean): number[] {
     let next = 0;
     const ids = sections.flatMap((section) => ('id' in section ? [section.id] : encoded[next++]));
     return addSpecialTokens ? [...this.#surrounding.before, ...ids, ...this.#surrounding.after] : ids;
   }
 
-  /** Characters of the longest token: no text has fewer tokens than its characters divided by this. */
+  /** Number of characters of the longest token. A text has at least its length divided by this many tokens. */
   get longestToken(): number {
     if (this.#longestToken === undefined) {
       const added = [...this.#added.tokens.values()].map(({ content }) => content.length);
@@ -154,7 +157,7 @@ export class Tokenizer {
   }
 
   /**
-   * Token ids to text. Ids that the tokenizer does not have give no text: models may have more of them.
+   * Converts token ids to text. Unknown ids are ignored, because models may have more ids than the tokenizer.
    *
    * @param options `skipSpecialTokens`: leave out markers such as the end of the text. Default: true.
    */
@@ -171,7 +174,7 @@ export class Tokenizer {
   }
 
   /**
-   * Writes out a conversation with the model's chat template.
+   * Renders a conversation with the model's chat template.
    *
    * @returns The text, markers included: encode it with `addSpecialTokens: false`.
    * @throws AttentionError `ERR_UNSUPPORTED` when the model has no chat template, `ERR_RANGE` for no messages, and when the
@@ -187,7 +190,7 @@ export class Tokenizer {
     return this.#chatTemplate.render(messages, options);
   }
 
-  /** A new {@link Detokenizer} for one stream of tokens; special tokens give no text. */
+  /** Makes a {@link Detokenizer} for one stream of tokens. Special tokens give no text. */
   detokenizer(): Detokenizer {
     return new Detokenizer((tokenIds) => this.decode(tokenIds));
   }
@@ -206,7 +209,7 @@ function piecesOf(sections: readonly Section[]): Piece[] {
   return textsOf(sections).map(({ text, begin }) => ({ text, section: begin === 0 ? 0 : 1 }));
 }
 
-/** `added_tokens_decoder` of tokenizer_config.json, in the order of its ids. */
+/** The tokens of tokenizer_config.json's `added_tokens_decoder`, ordered by id. */
 function decoderTokens({ added_tokens_decoder: entries }: TokenizerConfig): AddedToken[] | undefined {
   if (entries === undefined || entries === null) return undefined;
   return Object.entries(entries)

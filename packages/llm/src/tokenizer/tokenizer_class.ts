@@ -1,4 +1,4 @@
-/** What transformers calls the class that takes a tokenizer.json as it is. */
+/** transformers' name for the class that uses a tokenizer.json as it is. */
 export const FILE_CLASS = 'TokenizersBackend';
 
 const GPT2 = 'GPT2Tokenizer';
@@ -6,7 +6,10 @@ const NEOX = 'GPTNeoXTokenizer';
 const QWEN = 'Qwen2Tokenizer';
 const GEMMA = 'GemmaTokenizer';
 
-/** The class that transformers 5.17 registers for a `model_type`, for decoders whose tokenizer.json it does not take as it is. */
+/**
+ * The class that transformers 5.17 registers for a `model_type`, for decoder models whose tokenizer.json it does not
+ * use as it is.
+ */
 const REGISTERED: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ['gpt2', 'gpt_neo', 'gptj', 'opt', 'phi', 'codegen', 'starcoder2', 'dbrx', 'jais2'].map((type) => [
@@ -32,7 +35,7 @@ const REGISTERED: Readonly<Record<string, string>> = {
   ),
 };
 
-/** Types whose tokenizer.json transformers takes as it is, whatever the folder says. */
+/** Model types whose tokenizer.json transformers uses as it is, whatever class the folder names. */
 const FILE_TYPES = new Set([
   'deepseek_v2',
   'deepseek_v3',
@@ -62,7 +65,7 @@ const FILE_TYPES = new Set([
 const withoutFast = (name: string): string => name.replace(/Fast$/, '');
 
 /**
- * The class with which transformers 5.17 reads a folder's tokenizer: it decides what is taken of tokenizer.json.
+ * The class with which transformers 5.17 reads a folder's tokenizer. It decides which parts of tokenizer.json are used.
  *
  * @param modelType `model_type` of config.json.
  * @param named `tokenizer_class` of tokenizer_config.json, else of config.json.
@@ -72,6 +75,6 @@ export function tokenizerClass(modelType: string | undefined, named: string | un
   if (modelType !== undefined && FILE_TYPES.has(modelType)) return FILE_CLASS;
   const registered =
     modelType !== undefined && Object.hasOwn(REGISTERED, modelType) ? REGISTERED[modelType] : undefined;
-  if (modelType === 'qwen2' && given !== undefined) return QWEN; // folders of Qwen 2 are known to name another
+  if (modelType === 'qwen2' && given !== undefined) return QWEN; // some folders of Qwen 2 name a wrong class
   return given ?? registered ?? FILE_CLASS;
 }

@@ -21,7 +21,7 @@ const BOOLEANS = ['split_special_tokens', 'add_prefix_space', 'legacy'];
 const checks = new Checks('Tokenizer');
 
 /**
- * Checks the settings that are used; special tokens and templates are checked where they are read.
+ * Checks the settings that are used here. Special tokens and templates are checked where they are read.
  *
  * @throws AttentionError `ERR_DTYPE` for a value of the wrong kind.
  */

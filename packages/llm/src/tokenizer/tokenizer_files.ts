@@ -9,19 +9,19 @@ import type { TokenizerConfig } from './tokenizer_config.ts';
 import { isObject } from './tokenizer_json.ts';
 
 const TEMPLATE_FOLDER = 'additional_chat_templates';
-const MOST_TEMPLATES = 100;
+const MAX_TEMPLATES = 100;
 
 const checks = new Checks('loadModel');
 
-/** The files of a folder that make its tokenizer, put together as the content of two. */
+/** A folder's tokenizer files, merged into the content of two. */
 export interface TokenizerFiles {
   tokenizer: object;
   config: TokenizerConfig;
 }
 
 /**
- * Reads a folder's tokenizer. special_tokens_map.json and added_tokens.json count where tokenizer_config.json has no
- * `added_tokens_decoder`, templates in files of their own before those of tokenizer_config.json.
+ * Reads a folder's tokenizer files. special_tokens_map.json and added_tokens.json apply only if tokenizer_config.json
+ * has no `added_tokens_decoder`. Template files take precedence over the template in tokenizer_config.json.
  *
  * @throws AttentionError `ERR_RANGE` when tokenizer.json is missing or a file cannot be read, `ERR_DTYPE` when a file does
  * not hold JSON of its kind.
@@ -65,11 +65,11 @@ async function readObject(directory: string, file: string): Promise<Record<strin
   return json as Record<string, unknown>;
 }
 
-/** chat_template.jinja, or several by name where there is a folder of them. */
+/** The content of chat_template.jinja, or several templates by name if there is a folder of them. */
 async function readTemplates(directory: string): Promise<string | Record<string, string> | undefined> {
   const single = await readOptionalText(directory, 'chat_template.jinja');
   const names = await readdir(join(directory, TEMPLATE_FOLDER)).catch(() => []);
-  const files = names.filter((name) => name.endsWith('.jinja')).slice(0, MOST_TEMPLATES);
+  const files = names.filter((name) => name.endsWith('.jinja')).slice(0, MAX_TEMPLATES);
   if (files.length === 0) return single;
   const entries = await Promise.all(
     files.map(async (file) => [

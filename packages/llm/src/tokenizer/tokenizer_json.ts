@@ -2,14 +2,14 @@ import { Checks } from '@attention-js/core';
 import { summarize } from '../summarize.ts';
 import type { AddedToken } from './added_vocabulary.ts';
 
-/** Ids of tokens are below this: the largest vocabularies have a quarter of a million. */
-const MOST_TOKENS = 2 ** 24;
+/** Upper bound on token ids. The largest known vocabularies have about 256,000 tokens. */
+const MAX_TOKENS = 2 ** 24;
 
-/** What is read of tokenizer.json. */
+/** The parts of tokenizer.json that are used. */
 export interface TokenizerJson {
   readonly model: {
     readonly type?: string;
-    /** Ids by token, or (Unigram) tokens with their scores in the order of their ids. */
+    /** Ids by token; for Unigram, tokens and scores ordered by id. */
     readonly vocab: Readonly<Record<string, number>> | readonly [string, number][];
     readonly [key: string]: unknown;
   };
@@ -23,7 +23,7 @@ export interface TokenizerJson {
 const checks = new Checks('Tokenizer');
 const FILE = 'tokenizer.json';
 
-/** Whether a value is an object of JSON. */
+/** Whether a value is a JSON object. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -33,7 +33,7 @@ function expectKind(valid: boolean, argument: string, expected: string, received
 }
 
 /**
- * Checks what everything else relies on in a tokenizer.json.
+ * Checks everything that later code relies on in a tokenizer.json.
  *
  * @throws AttentionError `ERR_UNSUPPORTED` when it is none, `ERR_DTYPE` and `ERR_RANGE` for a part that is not what it
  * should be.
@@ -77,7 +77,7 @@ function checkVocabulary(vocab: unknown): void {
     );
     expectKind(wrong === undefined, argument, 'pairs of a token and its score', wrong);
     checks.expect(
-      vocab.length > 0 && vocab.length < MOST_TOKENS,
+      vocab.length > 0 && vocab.length < MAX_TOKENS,
       'ERR_RANGE',
       argument,
       'tokens',
@@ -87,9 +87,9 @@ function checkVocabulary(vocab: unknown): void {
   }
   expectKind(isObject(vocab), argument, 'ids by token', vocab);
   for (const [token, id] of Object.entries(vocab as object)) {
-    const valid = Number.isInteger(id) && id >= 0 && id < MOST_TOKENS;
+    const valid = Number.isInteger(id) && id >= 0 && id < MAX_TOKENS;
     if (!valid) {
-      const expected = `an id from 0 to ${MOST_TOKENS - 1}`;
+      const expected = `an id from 0 to ${MAX_TOKENS - 1}`;
       checks.fail('ERR_RANGE', `${argument}: ${summarize(token)}`, expected, summarize(id));
     }
   }
@@ -107,10 +107,10 @@ function checkMerges(merges: unknown): void {
 }
 
 /**
- * An added token as a file describes it.
+ * Reads an added token.
  *
- * @param where What to call it in errors.
- * @param special Whether it is special where the file does not say so.
+ * @param where The token's name in error messages.
+ * @param special Whether it is special if the file does not say.
  */
 export function readAddedToken(json: unknown, where: string, special = false): AddedToken {
   if (typeof json === 'string') return plainToken(json, special);
@@ -137,7 +137,7 @@ export function readAddedToken(json: unknown, where: string, special = false): A
   };
 }
 
-/** An added token without any flag. */
+/** An added token with all flags off. */
 export function plainToken(content: string, special: boolean): AddedToken {
   return { content, singleWord: false, lstrip: false, rstrip: false, normalized: !special, special };
 }

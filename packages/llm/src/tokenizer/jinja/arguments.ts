@@ -1,12 +1,12 @@
 import { TemplateError, asNumber, typeName } from './values.ts';
 import type { Arguments, Value } from './values.ts';
 
-/** Arguments by the names of a signature; those that were not given are absent. */
-export class Bound {
+/** Arguments bound to the names of a signature. Arguments that were not passed are absent. */
+export class BoundArguments {
   readonly #values: ReadonlyMap<string, Value>;
   readonly #callee: string;
 
-  /** @throws TemplateError for an argument too many, or of an unknown name. */
+  /** @throws TemplateError for too many arguments or an unknown name. */
   constructor(callee: string, names: readonly string[], { positional, named }: Arguments) {
     if (positional.length > names.length)
       throw new TemplateError(`${callee}() takes ${names.length} arguments`);
@@ -21,7 +21,7 @@ export class Bound {
     this.#callee = callee;
   }
 
-  /** Whether an argument was given, and is not None. */
+  /** Whether an argument was passed and is not None. */
   has(name: string): boolean {
     return this.get(name) !== null && this.get(name) !== undefined;
   }
@@ -30,14 +30,14 @@ export class Bound {
     return this.#values.get(name);
   }
 
-  /** A text; None counts as left out. */
+  /** A string argument; None counts as not passed. */
   text(name: string, fallback?: string): string {
     const value = this.has(name) ? this.get(name) : fallback;
     if (typeof value !== 'string') throw this.#wrong(name, 'a string');
     return value;
   }
 
-  /** An integer; None counts as left out. */
+  /** An integer argument; None counts as not passed. */
   integer(name: string, fallback?: number): number {
     const value = this.has(name) ? this.get(name) : fallback;
     const number = typeof value === 'boolean' ? Number(value) : value;
@@ -45,7 +45,7 @@ export class Bound {
     return number;
   }
 
-  /** A number as JavaScript has it. */
+  /** A numeric argument, as a JavaScript number. */
   number(name: string, fallback: number): number {
     const value = this.has(name) ? asNumber(this.get(name)) : fallback;
     if (value === undefined) throw this.#wrong(name, 'a number');

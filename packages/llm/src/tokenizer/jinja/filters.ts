@@ -1,4 +1,4 @@
-import { Bound } from './arguments.ts';
+import { BoundArguments } from './arguments.ts';
 import type { Budget } from './budget.ts';
 import { formatPercent, numeric, round } from './format.ts';
 import { itemOf } from './members.ts';
@@ -22,19 +22,19 @@ import {
 } from './values.ts';
 import type { Arguments, Key, Value } from './values.ts';
 
-/** What filters call back to, and what they cost. */
+/** What filters share with the interpreter. */
 export interface FilterContext {
   budget: Budget;
 }
 
 type Filter = (value: Value, args: Arguments, context: FilterContext) => Value;
 
-const MOST_ITEMS = 1_000_000;
+const MAX_ITEMS = 1_000_000;
 
 /**
  * Applies a filter.
  *
- * @throws TemplateError for a filter that does not exist, and for values that it does not take.
+ * @throws TemplateError for an unknown filter, and for values that the filter does not accept.
  */
 export function applyFilter(name: string, value: Value, args: Arguments, context: FilterContext): Value {
   if (!Object.hasOwn(FILTERS, name)) throw new TemplateError(`no filter named '${name}'`);
@@ -47,7 +47,7 @@ function text(value: Value): string {
   return toText(value);
 }
 
-/** Of an item, the attribute a filter was given: `a.b` and `0` go through members. */
+/** An item's attribute, by a path such as `a.b` or by an index. */
 function attribute(item: Value, path: Value): Value {
   if (typeof path === 'number') return itemOf(item, path);
   return toText(path)
@@ -55,8 +55,8 @@ function attribute(item: Value, path: Value): Value {
     .reduce((value, part) => itemOf(value, /^\d+$/.test(part) ? Number(part) : part), item);
 }
 
-/** What `sort` and the like compare items by. */
-function sortKey(args: Bound, value: Value): Value {
+/** The key by which `sort` and similar filters compare items. */
+function sortKey(args: BoundArguments, value: Value): Value {
   const key = args.has('attribute') ? attribute(value, args.get('attribute')) : value;
   return typeof key === 'string' && !isTrue(args.get('case_sensitive')) ? key.toLowerCase() : key;
 }
@@ -71,7 +71,7 @@ function sorted(items: readonly Value[], key: (item: Value) => Value, reverse: b
 
 function extreme(sign: 1 | -1): Filter {
   return (value, args) => {
-    const bound = new Bound('min', ['case_sensitive', 'attribute'], args);
+    const bound = new BoundArguments('min', ['case_sensitive', 'attribute'], args);
     const items = iterate(value);
     return items.reduce<Value>(
       (best, item, i) =>
@@ -81,7 +81,7 @@ function extreme(sign: 1 | -1): Filter {
   };
 }
 
-/** `select` and `reject`, by a test of the items or of one of their attributes. */
+/** `select` and `reject`, or with `byAttribute` `selectattr` and `rejectattr`. */
 function selecting(keep: boolean, byAttribute: boolean): Filter {
   return (value, { positional, named }) => {
     const [path, ...rest] = byAttribute ? positional : [undefined, ...positional];
@@ -106,7 +106,7 @@ const map: Filter = (value, { positional, named }, context) => {
 };
 
 const join: Filter = (value, args, { budget }) => {
-  const bound = new Bound('join', ['d', 'attribute'], args);
+  const bound = new BoundArguments('join', ['d', 'attribute'], args);
   const items = bound.has('attribute')
     ? iterate(value).map((item) => attribute(item, bound.get('attribute')))
     : iterate(value);
@@ -117,7 +117,7 @@ const join: Filter = (value, args, { budget }) => {
 };
 
 const indent: Filter = (value, args, { budget }) => {
-  const bound = new Bound('indent', ['width', 'first', 'blank'], args);
+  const bound = new BoundArguments('indent', ['width', 'first', 'blank'], args);
   const width = bound.get('width') ?? 4;
   if (typeof width !== 'string' && typeof width !== 'number') throw new TemplateError('indent: a width');
   const size = typeof width === 'number' ? width : width.length;
@@ -130,7 +130,7 @@ const indent: Filter = (value, args, { budget }) => {
 };
 
 const json: Filter = (value, args) => {
-  const bound = new Bound('tojson', ['ensure_ascii', 'indent', 'separators', 'sort_keys'], args);
+  const bound = new BoundArguments('tojson', ['ensure_ascii', 'indent', 'separators', 'sort_keys'], args);
   const width = bound.get('indent');
   const level = typeof width === 'number' ? ' '.repeat(Math.min(Math.max(0, width), 100)) : width;
   const separators = bound.has('separators') ? iterate(bound.get('separators')).map(text) : undefined;
@@ -160,7 +160,7 @@ function toFloat(value: Value): number | undefined {
 }
 
 const getDefault: Filter = (value, args) => {
-  const bound = new Bound('default', ['default_value', 'boolean'], args);
+  const bound = new BoundArguments('default', ['default_value', 'boolean'], args);
   const replacement = bound.get('default_value');
   const missing = value === undefined || (isTrue(bound.get('boolean')) && !isTrue(value));
   if (!missing) return value;
@@ -191,7 +191,7 @@ const FILTERS: Readonly<Record<string, Filter>> = {
     return numeric(Math.abs(number), value instanceof Float);
   },
   batch(value, args) {
-    const bound = new Bound('batch', ['linecount', 'fill_with'], args);
+    const bound = new BoundArguments('batch', ['linecount', 'fill_with'], args);
     const size = bound.integer('linecount');
     if (size < 1) throw new TemplateError('batch: linecount must be positive');
     const all = iterate(value);
@@ -206,7 +206,7 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   d: getDefault,
   default: getDefault,
   dictsort(value, args) {
-    const bound = new Bound('dictsort', ['case_sensitive', 'by', 'reverse'], args);
+    const bound = new BoundArguments('dictsort', ['case_sensitive', 'by', 'reverse'], args);
     const index = bound.text('by', 'key') === 'key' ? 0 : 1;
     const fold = (item: Value): Value =>
       typeof item === 'string' && !isTrue(bound.get('case_sensitive')) ? item.toLowerCase() : item;
@@ -216,14 +216,14 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   escape,
   first: (value) => iterate(value)[0],
   float(value, args) {
-    const fallback = new Bound('float', ['default'], args).get('default') ?? new Float(0);
+    const fallback = new BoundArguments('float', ['default'], args).get('default') ?? new Float(0);
     const number = toFloat(value);
     return number === undefined ? fallback : new Float(number);
   },
   format: (value, { positional }) => formatPercent(text(value), new Tuple(positional)),
   indent,
   int(value, args) {
-    const fallback = new Bound('int', ['default', 'base'], args).get('default') ?? 0;
+    const fallback = new BoundArguments('int', ['default', 'base'], args).get('default') ?? 0;
     const number = toInteger(value);
     return number === undefined ? fallback : numeric(number, false);
   },
@@ -239,7 +239,7 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   reject: selecting(false, false),
   rejectattr: selecting(false, true),
   replace(value, args, { budget }) {
-    const bound = new Bound('replace', ['old', 'new', 'count'], args);
+    const bound = new BoundArguments('replace', ['old', 'new', 'count'], args);
     const [from, to] = [text(bound.get('old')), text(bound.get('new'))];
     const whole = text(value);
     budget.spendText(whole.length * (1 + to.length / Math.max(1, from.length)));
@@ -248,7 +248,7 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   reverse: (value) =>
     typeof value === 'string' ? Array.from(value).toReversed().join('') : iterate(value).toReversed(),
   round(value, args) {
-    const bound = new Bound('round', ['precision', 'method'], args);
+    const bound = new BoundArguments('round', ['precision', 'method'], args);
     const number = asNumber(value);
     const precision = bound.integer('precision', 0);
     if (number === undefined || bound.text('method', 'common') !== 'common')
@@ -259,12 +259,12 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   select: selecting(true, false),
   selectattr: selecting(true, true),
   sort(value, args) {
-    const bound = new Bound('sort', ['reverse', 'case_sensitive', 'attribute'], args);
+    const bound = new BoundArguments('sort', ['reverse', 'case_sensitive', 'attribute'], args);
     return sorted(iterate(value), (item) => sortKey(bound, item), isTrue(bound.get('reverse')));
   },
   string: text,
   sum(value, args) {
-    const bound = new Bound('sum', ['attribute', 'start'], args);
+    const bound = new BoundArguments('sum', ['attribute', 'start'], args);
     const all = iterate(value).map((item) =>
       bound.has('attribute') ? attribute(item, bound.get('attribute')) : item,
     );
@@ -285,13 +285,13 @@ const FILTERS: Readonly<Record<string, Filter>> = {
       .join(''),
   tojson: json,
   trim(value, args) {
-    const bound = new Bound('trim', ['chars'], args);
+    const bound = new BoundArguments('trim', ['chars'], args);
     return strip(text(value), 'both', bound.has('chars') ? bound.text('chars') : undefined);
   },
   unique(value, args) {
-    const bound = new Bound('unique', ['case_sensitive', 'attribute'], args);
+    const bound = new BoundArguments('unique', ['case_sensitive', 'attribute'], args);
     const all = iterate(value);
-    if (all.length > MOST_ITEMS) throw new TemplateError('unique: too many items');
+    if (all.length > MAX_ITEMS) throw new TemplateError('unique: too many items');
     const seen = new Set<Value>();
     return all.filter((item) => {
       const key = sortKey(bound, item);

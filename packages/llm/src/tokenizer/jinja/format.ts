@@ -2,7 +2,7 @@ import { Float, TemplateError, Tuple, asNumber, isMap, repr, toText } from './va
 import type { Arguments, Value } from './values.ts';
 
 const PERCENT = /%(?:\((\w+)\))?(-?)(\d*)(?:\.(\d+))?([a-zA-Z%])/g;
-const WIDEST = 1000;
+const MAX_WIDTH = 1000;
 
 /** `format % values`: %s, %r, %d, %i and %f with widths. */
 export function formatPercent(format: string, values: Value): string {
@@ -14,7 +14,7 @@ export function formatPercent(format: string, values: Value): string {
       if (kind === '%') return '%';
       const value = name && isMap(values) ? values.get(name) : list[next++];
       const text = percentText(value, kind, digits);
-      if (Number(width) > WIDEST) throw new TemplateError(`a field wider than ${WIDEST}`);
+      if (Number(width) > MAX_WIDTH) throw new TemplateError(`a field wider than ${MAX_WIDTH}`);
       return minus ? text.padEnd(Number(width)) : text.padStart(Number(width));
     },
   );
@@ -40,7 +40,7 @@ export function formatBraces(text: string, { positional, named }: Arguments): st
   });
 }
 
-/** Half goes to the even neighbour, as in Python. */
+/** Rounds half to even, as Python does. */
 export function round(value: number, precision: number): number {
   const scaled = value * 10 ** precision;
   if (Math.abs(scaled % 1) === 0.5) return (2 * Math.round(scaled / 2)) / 10 ** precision;
@@ -49,7 +49,7 @@ export function round(value: number, precision: number): number {
     : Math.round(scaled) / 10 ** precision;
 }
 
-/** An integer where both are, else a floating-point number. */
+/** Makes a floating-point number if `isFloat`, else an integer. */
 export function numeric(value: number, isFloat: boolean): Value {
   if (!isFloat && !Number.isSafeInteger(value)) throw new TemplateError('an integer beyond 2 ** 53');
   return isFloat ? new Float(value) : value;

@@ -1,10 +1,10 @@
-import { Bound } from './arguments.ts';
+import { BoundArguments } from './arguments.ts';
 import { strftime } from './strftime.ts';
 import { Callable, Namespace, TemplateError, isMap, iterate, toText } from './values.ts';
 import type { Arguments, Key, Value } from './values.ts';
 
-/** As many as jinja2's sandbox allows. */
-const LONGEST_RANGE = 100_000;
+/** The limit of jinja2's sandbox. */
+const MAX_RANGE = 100_000;
 
 function range({ positional }: Arguments): Value {
   const numbers = positional.map((value) => {
@@ -16,7 +16,7 @@ function range({ positional }: Arguments): Value {
   if (numbers.length < 1 || numbers.length > 3 || step === 0)
     throw new TemplateError('range() takes 1 to 3 integers');
   const length = Math.max(0, Math.ceil((stop - start) / step));
-  if (length > LONGEST_RANGE) throw new TemplateError(`a range of more than ${LONGEST_RANGE} numbers`);
+  if (length > MAX_RANGE) throw new TemplateError(`a range of more than ${MAX_RANGE} numbers`);
   return Array.from({ length }, (_, i) => start + i * step);
 }
 
@@ -33,15 +33,15 @@ function namespace(args: Arguments): Value {
   return made;
 }
 
-/** What every template has besides its variables. */
+/** Global functions and variables that every template can use. */
 export const GLOBALS: Readonly<Record<string, Value>> = {
   range: new Callable(range),
   dict: new Callable((args) => new Map(entries(args))),
   namespace: new Callable(namespace),
   strftime_now: new Callable((args) =>
-    strftime(new Date(), new Bound('strftime_now', ['format'], args).text('format')),
+    strftime(new Date(), new BoundArguments('strftime_now', ['format'], args).text('format')),
   ),
   raise_exception: new Callable((args) => {
-    throw new TemplateError(toText(new Bound('raise_exception', ['message'], args).get('message')));
+    throw new TemplateError(toText(new BoundArguments('raise_exception', ['message'], args).get('message')));
   }),
 };

@@ -7,14 +7,15 @@ import { TemplateError, fromJavaScript } from './values.ts';
 export { TemplateError } from './values.ts';
 
 /**
- * A template that renders as jinja2 does in transformers: with Python's values, and without an end that is out of sight.
+ * A Jinja template that renders as jinja2 does in transformers: with Python's values, and within limits on time and
+ * size.
  *
  * @see https://jinja.palletsprojects.com/en/stable/templates/
  */
 export class Template {
   readonly #program: Node[];
 
-  /** @throws TemplateError for what cannot be parsed. */
+  /** @throws TemplateError if the source cannot be parsed. */
   constructor(source: string) {
     this.#program = parse(source);
   }
@@ -22,8 +23,8 @@ export class Template {
   /**
    * Renders the template.
    *
-   * @param variables By name: what JSON can hold. `undefined` stands for a variable that does not exist.
-   * @throws TemplateError for whatever the template refuses, and for one that takes too long.
+   * @param variables JSON values by name. `undefined` stands for an undefined variable.
+   * @throws TemplateError if the template raises an error or exceeds its limits.
    */
   render(variables: Readonly<Record<string, unknown>>): string {
     const values = new Map(
@@ -35,7 +36,7 @@ export class Template {
       return new Interpreter(new Budget()).run(this.#program, values);
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
-      throw new TemplateError('it calls itself too often', { cause }); // the stack is used up
+      throw new TemplateError('it calls itself too often', { cause }); // the stack overflowed
     }
   }
 }

@@ -52,7 +52,7 @@ export class Interpreter {
     return this.#capture(() => void this.#block(program, new Scope(scope)));
   }
 
-  /** What `body` writes. */
+  /** Runs `body` and returns its output. */
   #capture(body: () => void): string {
     const [output, length] = [this.#output, this.#outputLength];
     this.#output = [];
@@ -314,7 +314,7 @@ function targetNames(target: Node): string | string[] {
   return target.type === 'TupleLiteral' ? target.value.map(targetName) : targetName(target);
 }
 
-/** Every name in some nodes: which of `varargs` and `kwargs` a macro takes follows from them. */
+/** Every name in some nodes. It tells whether a macro uses `varargs` or `kwargs`. */
 function namesIn(nodes: readonly Node[]): ReadonlySet<string> {
   const names = new Set<string>();
   const visit = (value: unknown): void => {

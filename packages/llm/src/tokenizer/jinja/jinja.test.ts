@@ -33,7 +33,7 @@ describe('templates render as in transformers', () => {
   });
 });
 
-describe('a template that would not end is refused in time', () => {
+describe('a template that would not end is stopped in time', () => {
   const endless = [
     '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}',
     '{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}',

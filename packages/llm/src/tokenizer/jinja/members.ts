@@ -1,4 +1,4 @@
-import { Bound } from './arguments.ts';
+import { BoundArguments } from './arguments.ts';
 import { stringMethod } from './strings.ts';
 import {
   Callable,
@@ -16,14 +16,14 @@ import type { Arguments, Key, Value } from './values.ts';
 
 type Mapping = ReadonlyMap<Key, Value>;
 
-/** Methods of dictionaries that read; jinja2's sandbox refuses those that write. */
+/** The read-only methods of dictionaries; jinja2's sandbox refuses the others. */
 const MAP_METHODS: Readonly<Record<string, (map: Mapping, args: Arguments) => Value>> = {
   keys: (map) => [...map.keys()],
   values: (map) => [...map.values()],
   items: (map) => [...map].map((pair) => new Tuple(pair)),
   copy: (map) => map,
   get(map, args) {
-    const given = new Bound('get', ['key', 'default'], args);
+    const given = new BoundArguments('get', ['key', 'default'], args);
     const key = given.get('key') as Key;
     return map.has(key) ? map.get(key) : (given.get('default') ?? null);
   },

@@ -15,9 +15,9 @@ import {
 } from './values.ts';
 import type { Value } from './values.ts';
 
-const MOST_ITEMS = 1_000_000;
+const MAX_ITEMS = 1_000_000;
 
-/** A binary operator but `and` and `or`, which need not look at their right side. */
+/** Applies a binary operator other than `and` and `or`, which may not evaluate their right side. */
 export function operate(operator: string, left: Value, right: Value, budget: Budget): Value {
   switch (operator) {
     case '==':
@@ -69,7 +69,7 @@ function calculate(operator: string, left: Value, right: Value, budget: Budget):
 }
 
 function bounded(items: Value[], budget: Budget): Value[] {
-  if (items.length > MOST_ITEMS) throw new TemplateError(`a list of more than ${MOST_ITEMS} items`);
+  if (items.length > MAX_ITEMS) throw new TemplateError(`a list of more than ${MAX_ITEMS} items`);
   budget.spend(items.length);
   return items;
 }
@@ -81,7 +81,7 @@ function repeat(value: Value, times: number, budget: Budget): Value {
   }
   if (!isList(value)) throw new TemplateError(`'${typeName(value)}' cannot be repeated`);
   const length = value.length * times;
-  if (length > MOST_ITEMS) throw new TemplateError(`a list of more than ${MOST_ITEMS} items`);
+  if (length > MAX_ITEMS) throw new TemplateError(`a list of more than ${MAX_ITEMS} items`);
   return bounded(
     Array.from({ length }, (_, i) => iterate(value)[i % value.length]),
     budget,

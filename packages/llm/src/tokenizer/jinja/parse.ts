@@ -2,19 +2,19 @@ import { parse as parseTokens, tokenize } from '@huggingface/jinja';
 import type { Node } from './syntax.ts';
 import { TemplateError } from './values.ts';
 
-/** A token of the library, whose types its package does not give. */
+/** A token of the library, which does not export the type. */
 interface Token {
   value: string;
   type: string;
 }
 
-/** The longest templates have some ten thousand characters. */
-const LONGEST_SOURCE = 2 ** 20;
-/** White space is looked through more than once for each character. */
-const LONGEST_SPACE = 2000;
-const DEEPEST = 200;
+/** Real templates have up to some ten thousand characters. */
+const MAX_SOURCE_LENGTH = 2 ** 20;
+/** The library's tokenizer scans runs of white space more than once per character. */
+const MAX_SPACE_LENGTH = 2000;
+const MAX_DEPTH = 200;
 
-/** What the filters are called that stand for tests with arguments, which the parser does not know. */
+/** Prefixes of filter names that stand for tests with arguments, which the library's parser does not support. */
 export const TEST_PREFIX = 'is ';
 export const NEGATED_TEST_PREFIX = 'is not ';
 
@@ -28,13 +28,13 @@ const CLOSING: Readonly<Record<string, string>> = {
 /**
  * Parses a template: jinja2's syntax with `trim_blocks` and `lstrip_blocks`, as transformers sets them.
  *
- * @throws TemplateError for what is none, or larger than any model's.
+ * @throws TemplateError for an invalid template, and for one larger than any model's.
  */
 export function parse(source: string): Node[] {
-  if (source.length > LONGEST_SOURCE) throw new TemplateError(`more than ${LONGEST_SOURCE} characters`);
+  if (source.length > MAX_SOURCE_LENGTH) throw new TemplateError(`more than ${MAX_SOURCE_LENGTH} characters`);
   const text = source.replace(/\r\n?/g, '\n');
-  if (new RegExp(`\\s{${LONGEST_SPACE}}`).test(text)) {
-    throw new TemplateError(`more than ${LONGEST_SPACE} characters of white space in a row`);
+  if (new RegExp(`\\s{${MAX_SPACE_LENGTH}}`).test(text)) {
+    throw new TemplateError(`more than ${MAX_SPACE_LENGTH} characters of white space in a row`);
   }
   try {
     const tokens = withTestCalls(tokenize(text, { trim_blocks: true, lstrip_blocks: true }) as Token[]);
@@ -49,17 +49,17 @@ export function parse(source: string): Node[] {
   }
 }
 
-/** Brackets within brackets, which the parser goes down into by recursion. */
+/** Limits the nesting of brackets, because the parser recurses into them. */
 function checkDepth(tokens: readonly Token[]): void {
   let depth = 0;
   for (const { type } of tokens) {
     if (type in CLOSING) depth++;
     else if (Object.values(CLOSING).includes(type)) depth--;
-    if (depth > DEEPEST) throw new TemplateError(`more than ${DEEPEST} brackets within each other`);
+    if (depth > MAX_DEPTH) throw new TemplateError(`more than ${MAX_DEPTH} brackets within each other`);
   }
 }
 
-/** Turns `x is divisibleby(3)` into a filter with a call, and `x is divisibleby 3` too. */
+/** Turns `x is divisibleby(3)` and `x is divisibleby 3` into a call of a filter. */
 function withTestCalls(tokens: readonly Token[]): Token[] {
   const result: Token[] = [];
   for (let i = 0; i < tokens.length; i++) {
@@ -97,7 +97,7 @@ function beginsArgument(candidate: Token | undefined): boolean {
   );
 }
 
-/** Position after a literal, a name with members, or a bracket and what is in it. */
+/** The position after a literal, a name with members, or a bracketed expression. */
 function endOfArgument(tokens: readonly Token[], begin: number): number {
   const bracketEnd = (open: number): number => {
     let depth = 0;

@@ -1,7 +1,7 @@
 import { TemplateError } from './values.ts';
 import type { Value } from './values.ts';
 
-/** Variables of a block, over those of the blocks around it: what is set within a block is gone after it. */
+/** The variables of a block, nested in the scopes around it. Variables that are set in a block disappear after it. */
 export class Scope {
   readonly #values = new Map<string, Value>();
   readonly #parent: Scope | undefined;
@@ -19,7 +19,7 @@ export class Scope {
     this.#values.set(name, value);
   }
 
-  /** Sets one name, or several to the items of a value. */
+  /** Assigns a value to one name, or its items to several. */
   assign(names: readonly string[] | string, value: Value, items: (value: Value) => readonly Value[]): void {
     if (typeof names === 'string') {
       this.set(names, value);

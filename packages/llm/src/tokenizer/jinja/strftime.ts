@@ -25,7 +25,7 @@ function dayOfYear(date: Date): number {
   return Math.round((Date.UTC(year, month, day) - Date.UTC(year, 0, 1)) / MS_PER_DAY) + 1;
 }
 
-/** Weeks that begin with the first Sunday (0) or Monday (1) of the year. */
+/** Week of the year, counted from the first Sunday (0) or Monday (1). */
 function weekOfYear(date: Date, firstDay: 0 | 1): number {
   return Math.floor((dayOfYear(date) + 6 - ((date.getDay() - firstDay + 7) % 7)) / 7);
 }
@@ -66,7 +66,7 @@ const DIRECTIVES: Readonly<Record<string, (date: Date) => string>> = {
   '%': () => '%',
 };
 
-/** A local date as Python's `strftime` writes it, with English names; `%-d` leaves out the padding. */
+/** Formats a local date as Python's `strftime` does, with English names. `%-d` omits the padding. */
 export function strftime(date: Date, format: string): string {
   return format.replace(/%(-?)(.)/gsu, (all, minus: string, directive: string) => {
     if (!Object.hasOwn(DIRECTIVES, directive)) throw new TemplateError(`strftime: ${all} is not supported`);

@@ -1,9 +1,9 @@
-import { Bound } from './arguments.ts';
+import { BoundArguments } from './arguments.ts';
 import { formatBraces } from './format.ts';
 import { Callable, TemplateError, Tuple, iterate, typeName } from './values.ts';
 import type { Arguments, Value } from './values.ts';
 
-/** What Python takes for white space, which is not what JavaScript does. */
+/** Python's white space, which differs from JavaScript's. */
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const SPACES = new RegExp(`[${SPACE}]+`, 'u');
 const LINE_ENDS = '\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029';
@@ -12,7 +12,7 @@ const LETTERS = /[\p{L}\p{M}]+/gu;
 
 const isSpace = (character: string): boolean => SPACES.test(character);
 
-/** Takes characters off the sides of a text: white space, or those of `characters`. */
+/** Removes white space, or the given characters, from the ends of a text. */
 export function strip(text: string, side: 'left' | 'right' | 'both', characters: string | undefined): string {
   const set = characters === undefined ? undefined : new Set(characters);
   const goes = (character: string): boolean => (set ? set.has(character) : isSpace(character));
@@ -23,7 +23,7 @@ export function strip(text: string, side: 'left' | 'right' | 'both', characters:
   return all.slice(begin, end).join('');
 }
 
-/** `str.replace`: the first `count` occurrences, or all where it is negative. */
+/** `str.replace`: replaces the first `count` occurrences, or all if it is negative. */
 export function replace(text: string, old: string, replacement: string, count: number): string {
   const parts = old === '' ? ['', ...Array.from(text), ''] : text.split(old);
   const last = count < 0 ? parts.length - 1 : Math.min(count, parts.length - 1);
@@ -50,7 +50,7 @@ export function capitalize(text: string): string {
 }
 
 function split(text: string, args: Arguments, fromRight: boolean): Value {
-  const bound = new Bound('split', ['sep', 'maxsplit'], args);
+  const bound = new BoundArguments('split', ['sep', 'maxsplit'], args);
   const most = bound.integer('maxsplit', -1);
   if (!bound.has('sep')) return splitAtSpaces(text, most, fromRight);
   const separator = bound.text('sep');
@@ -87,8 +87,8 @@ function affix(text: string, name: 'startsWith' | 'endsWith', { positional }: Ar
   });
 }
 
-function only(name: string, parameters: string[], args: Arguments): Bound {
-  return new Bound(name, parameters, args);
+function only(name: string, parameters: string[], args: Arguments): BoundArguments {
+  return new BoundArguments(name, parameters, args);
 }
 
 function stripper(side: 'left' | 'right' | 'both') {
@@ -103,7 +103,7 @@ const indexOf = (text: string, part: string): number => {
   return index < 0 ? index : Array.from(text.slice(0, index)).length;
 };
 
-/** Methods of strings that templates use. */
+/** String methods that templates use. */
 const METHODS: Readonly<Record<string, (text: string, args: Arguments) => Value>> = {
   strip: stripper('both'),
   lstrip: stripper('left'),
@@ -151,13 +151,13 @@ const METHODS: Readonly<Record<string, (text: string, args: Arguments) => Value>
   zfill: (text, args) => text.padStart(only('zfill', ['width'], args).integer('width'), '0'),
 };
 
-/** A method of a string, or `undefined`. */
+/** A string's method, or `undefined`. */
 export function stringMethod(text: string, name: string): Callable | undefined {
   if (!Object.hasOwn(METHODS, name)) return undefined;
   return new Callable((args) => METHODS[name](text, args));
 }
 
-/** Words between white space. */
+/** Counts words. */
 export function countWords(text: string): number {
   return text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
 }

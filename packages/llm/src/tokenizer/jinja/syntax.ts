@@ -1,4 +1,4 @@
-/** Nodes of a parsed template, as `parse` of @huggingface/jinja gives them; its package does not export their types. */
+/** Nodes of a parsed template, as returned by `parse` of @huggingface/jinja, which does not export their types. */
 export type Node =
   | { type: 'Program'; body: Node[] }
   | { type: 'If'; test: Node; body: Node[]; alternate: Node[] }
@@ -55,11 +55,11 @@ export interface KeywordNode {
   value: Node;
 }
 
-/** What a value is assigned to. */
+/** The target of an assignment. */
 export type Target = IdentifierNode | TupleNode;
 
-/** A parameter of a macro, with or without a default. */
+/** A macro's parameter, with or without a default. */
 export type ParameterNode = IdentifierNode | KeywordNode;
 
-/** A filter's name, and its arguments where it has some. */
+/** A filter, with or without arguments. */
 export type FilterNode = IdentifierNode | CallNode;

@@ -1,4 +1,4 @@
-import { Bound } from './arguments.ts';
+import { BoundArguments } from './arguments.ts';
 import {
   Callable,
   Float,
@@ -14,7 +14,7 @@ import {
 } from './values.ts';
 import type { Arguments, Value } from './values.ts';
 
-/** A test: the value before `is`, and the arguments after its name. */
+/** A test. Takes the value before `is` and the arguments after the test's name. */
 type Test = (value: Value, args: Arguments) => boolean;
 
 function integer(value: Value): number {
@@ -23,7 +23,7 @@ function integer(value: Value): number {
   return number;
 }
 
-const other = (args: Arguments): Value => new Bound('test', ['other'], args).get('other');
+const other = (args: Arguments): Value => new BoundArguments('test', ['other'], args).get('other');
 const isOrdered =
   (holds: (order: number) => boolean): Test =>
   (value, args) =>
@@ -88,9 +88,9 @@ const TESTS: Readonly<Record<string, Test>> = {
 };
 
 /**
- * Whether a test holds.
+ * Evaluates a test.
  *
- * @throws TemplateError for a test that does not exist.
+ * @throws TemplateError for an unknown test.
  */
 export function test(
   name: string,

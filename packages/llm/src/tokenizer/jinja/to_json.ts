@@ -4,9 +4,9 @@ import type { Value } from './values.ts';
 /** Options of Python's `json.dumps`. */
 export interface JsonOptions {
   ensureAscii: boolean;
-  /** What a level is indented by, if at all. */
+  /** Indentation per level, if any. */
   indent: string | undefined;
-  /** Between items, and between keys and values. */
+  /** The separators between items, and between keys and values. */
   separators: readonly [string, string];
   sortKeys: boolean;
 }

@@ -3,7 +3,7 @@ export class TemplateError extends Error {
   override name = 'TemplateError';
 }
 
-/** A floating-point number: Python writes 2.0 where JavaScript has no other number than 2. */
+/** A floating-point number. Python distinguishes 2.0 from 2; JavaScript does not. */
 export class Float {
   readonly value: number;
 
@@ -12,7 +12,7 @@ export class Float {
   }
 }
 
-/** A tuple, which Python writes otherwise than a list. */
+/** A tuple, which Python prints differently from a list. */
 export class Tuple {
   readonly items: readonly Value[];
 
@@ -21,7 +21,7 @@ export class Tuple {
   }
 }
 
-/** What `namespace()` makes: the only object that a template can write to. */
+/** The result of `namespace()`: the only object that a template can modify. */
 export class Namespace {
   readonly values = new Map<string, Value>();
 }
@@ -32,7 +32,7 @@ export interface Arguments {
   named: Map<string, Value>;
 }
 
-/** Something that can be called. */
+/** A callable value. */
 export class Callable {
   readonly call: (args: Arguments) => Value;
 
@@ -41,12 +41,12 @@ export class Callable {
   }
 }
 
-/** A key of a dictionary. */
+/** A dictionary key. */
 export type Key = string | number | boolean | null;
 
 /**
- * A value of a template: `null` is None, `undefined` jinja2's Undefined, a number an integer, an array a list, a Map a
- * dictionary.
+ * A value in a template. `null` is None, `undefined` is jinja2's Undefined, a number is an integer, an array is a list,
+ * a Map is a dictionary.
  */
 export type Value =
   | string
@@ -61,15 +61,15 @@ export type Value =
   | readonly Value[]
   | ReadonlyMap<Key, Value>;
 
-const DEEPEST = 100;
+const MAX_DEPTH = 100;
 
 /**
- * The value of a template that stands for a value of JavaScript.
+ * Converts a JavaScript value to a template's value.
  *
- * @throws TemplateError for what is not made of JSON's values, or nested without end.
+ * @throws TemplateError for anything but JSON values, and for values that are nested too deeply.
  */
 export function fromJavaScript(value: unknown, name: string, depth = 0): Value {
-  if (depth > DEEPEST) throw new TemplateError(`${name} is nested more than ${DEEPEST} times`);
+  if (depth > MAX_DEPTH) throw new TemplateError(`${name} is nested more than ${MAX_DEPTH} times`);
   if (value === null || value === undefined || typeof value === 'string' || typeof value === 'boolean') {
     return value;
   }
@@ -90,14 +90,14 @@ export function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
 }
 
-/** The number that a value counts as, or `undefined`: True is 1. */
+/** The numeric value of a number or boolean (True is 1), else `undefined`. */
 export function asNumber(value: Value): number | undefined {
   if (typeof value === 'number') return value;
   if (typeof value === 'boolean') return Number(value);
   return value instanceof Float ? value.value : undefined;
 }
 
-/** Python's name of a value's type. */
+/** Python's name for a value's type. */
 export function typeName(value: Value): string {
   if (value === null) return 'NoneType';
   if (value === undefined) return 'Undefined';
@@ -111,7 +111,7 @@ export function typeName(value: Value): string {
   return isMap(value) ? 'dict' : 'list';
 }
 
-/** Whether a condition holds for a value. */
+/** A value's truth, as in an `if`. */
 export function isTrue(value: Value): boolean {
   if (isList(value)) return value.length > 0;
   if (isMap(value)) return value.size > 0;
@@ -120,7 +120,7 @@ export function isTrue(value: Value): boolean {
   return Boolean(value);
 }
 
-/** What a loop goes over. */
+/** The items that a loop over a value visits. */
 export function iterate(value: Value): readonly Value[] {
   if (isList(value)) return value;
   if (value instanceof Tuple) return value.items;
@@ -161,7 +161,7 @@ export function isEqual(a: Value, b: Value): boolean {
   return a === b;
 }
 
-/** Below 0, 0 or above 0, as `a` is less than, equal to or greater than `b`. */
+/** Compares two values. The result is negative, 0 or positive if `a` is less than, equal to or greater than `b`. */
 export function compare(a: Value, b: Value): number {
   const [x, y] = [asNumber(a), asNumber(b)];
   if (x !== undefined && y !== undefined) return x - y;
@@ -175,7 +175,7 @@ export function compare(a: Value, b: Value): number {
   throw new TemplateError(`'${typeName(a)}' and '${typeName(b)}' cannot be compared`);
 }
 
-/** By code points, where JavaScript compares by halves of them. */
+/** Compares by code points; JavaScript's `<` compares by UTF-16 code units. */
 function compareTexts(a: string, b: string): number {
   if (a === b) return 0;
   const [left, right] = [Array.from(a), Array.from(b)];
@@ -196,13 +196,13 @@ export function contains(container: Value, item: Value): boolean {
   return iterate(container).some((other) => isEqual(other, item));
 }
 
-/** `str()`: how a value is written out. */
+/** `str()`. */
 export function toText(value: Value): string {
   if (value === undefined) return '';
   return typeof value === 'string' ? value : repr(value);
 }
 
-/** `repr()`: how a value is written within a list. */
+/** `repr()`, which is also how a value is printed inside a list. */
 export function repr(value: Value): string {
   if (value === undefined) return 'Undefined';
   if (value === null) return 'None';
@@ -225,7 +225,7 @@ function integerText(value: number): string {
   return String(value);
 }
 
-/** As Python writes it: always with a fraction or an exponent. */
+/** Formats a float as Python does: always with a fraction or an exponent. */
 export function floatText(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
   const size = Math.abs(value);
