@@ -25,6 +25,13 @@ inline uint64_t natural(const Napi::Value& value, const char* name, uint64_t mos
   return uint64_t(number);
 }
 
+/// A number of bytes; 2^63 for more, which no memory has: so too much is what the device says it is.
+inline size_t byte_length(const Napi::Value& value, const char* name) {
+  constexpr uint64_t most = uint64_t(1) << 63;
+  if (value.IsNumber() && value.As<Napi::Number>().DoubleValue() > double(most)) return most;
+  return natural(value, name, most);
+}
+
 inline bool boolean(const Napi::Value& value, const char* name) {
   if (!value.IsBoolean()) fail("ERR_DTYPE", name, "a boolean");
   return value.As<Napi::Boolean>().Value();

@@ -3,30 +3,24 @@
 #include <napi.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/operation.h"
 #include "context.h"
-#include "download.h"
-#include "errors.h"
-#include "handles.h"
+#include "loaded_module.h"
+#include "native/common/arguments.h"
+#include "native/common/async.h"
+#include "native/common/errors.h"
+#include "native/common/exported_class.h"
+#include "native/common/handles.h"
+#include "stopwatch.h"
 
 namespace attention::cuda {
 namespace {
-
-/// An integer of at least 0; more than 2^63 becomes that, which no memory has.
-uint64_t natural(const Napi::Value& value, const char* name) {
-  if (!value.IsNumber()) fail("ERR_DTYPE", name, "a number");
-  const double number = value.As<Napi::Number>().DoubleValue();
-  if (!(number >= 0) || std::trunc(number) != number) fail("ERR_RANGE", name, "an integer of at least 0");
-  return number < 0x1p63 ? uint64_t(number) : uint64_t(1) << 63;
-}
 
 void* address_of(const Napi::Value& value) { return reinterpret_cast<void*>(natural(value, "address")); }
 
@@ -34,7 +28,7 @@ Napi::Number number_of(Napi::Env env, const void* address) {
   return Napi::Number::New(env, double(reinterpret_cast<uint64_t>(address)));
 }
 
-/// An optional property; 0 if there is none.
+/// An optional property; 0 if there is none. Larger than any that a device has is as good as too large.
 int small_number(const Napi::Object& options, const char* name) {
   const Napi::Value value = options.Get(name);
   return value.IsUndefined() ? 0 : int(std::min<uint64_t>(natural(value, name), INT32_MAX));
@@ -54,14 +48,7 @@ Napi::Array describe_operations(Napi::Env env) {
   return result;
 }
 
-size_t size_of(const Napi::Value& value) { return natural(value, "byteLength"); }
-
-Napi::Uint8Array bytes_of(const Napi::Value& value) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    fail("ERR_DTYPE", "bytes", "a Uint8Array");
-  }
-  return value.As<Napi::Uint8Array>();
-}
+size_t size_of(const Napi::Value& value) { return byte_length(value, "byteLength"); }
 
 std::vector<uint64_t> naturals(const Napi::Value& value, const char* name, uint64_t most) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
@@ -76,60 +63,81 @@ std::vector<uint64_t> naturals(const Napi::Value& value, const char* name, uint6
   return result;
 }
 
-class NativeContext : public Napi::ObjectWrap<NativeContext> {
+/// Runs `body`; converts errors of the device, and names the launches that a fault of `context`'s may come from.
+template <typename Body>
+auto with_device_errors(const Context* context, Body body) {
+  try {
+    return body();
+  } catch (const DeviceError& error) {
+    throw AddonError(error.code(), context ? context->explain(error) : error.what());
+  }
+}
+
+class NativeContext : public ExportedClass<NativeContext> {
  public:
+  static constexpr const char* class_name = "NativeContext";
+
   static Napi::Function define(Napi::Env env) {
-    std::vector<PropertyDescriptor> properties = {
-        InstanceAccessor<&NativeContext::device_name>("deviceName"),
-        InstanceAccessor<&NativeContext::architecture>("architecture"),
-        InstanceAccessor<&NativeContext::multiprocessors>("multiprocessors"),
-        InstanceAccessor<&NativeContext::driver_version>("driverVersion"),
-        InstanceAccessor<&NativeContext::is_emulated>("isEmulated"),
-        InstanceAccessor<&NativeContext::launches>("launches"),
-        InstanceAccessor<&NativeContext::memory_use>("memoryUse"),
-        InstanceMethod<&NativeContext::run>("run"),
-        InstanceMethod<&NativeContext::allocate>("allocate"),
-        InstanceMethod<&NativeContext::free>("free"),
-        InstanceMethod<&NativeContext::allocate_pinned>("allocatePinned"),
-        InstanceMethod<&NativeContext::free_pinned>("freePinned"),
-        InstanceMethod<&NativeContext::upload>("upload"),
-        InstanceMethod<&NativeContext::fill>("fillBytes"),
-        InstanceMethod<&NativeContext::download>("download"),
-        InstanceMethod<&NativeContext::download_async>("downloadAsync"),
-        InstanceMethod<&NativeContext::wait>("wait"),
-        InstanceMethod<&NativeContext::trim>("trim"),
-        InstanceMethod<&NativeContext::memory>("memory"),
-        InstanceMethod<&NativeContext::start_stopwatch>("startStopwatch"),
-        InstanceMethod<&NativeContext::stop_stopwatch>("stopStopwatch"),
-        InstanceMethod<&NativeContext::milliseconds>("milliseconds"),
-        InstanceMethod<&NativeContext::load_module>("loadModule"),
-        InstanceMethod<&NativeContext::launch_module>("launchModule"),
-    };
-    return DefineClass(env, "NativeContext", properties);
+    return define_class(env, {
+                                 accessor<&NativeContext::device_name>("deviceName"),
+                                 accessor<&NativeContext::architecture>("architecture"),
+                                 accessor<&NativeContext::multiprocessors>("multiprocessors"),
+                                 accessor<&NativeContext::driver_version>("driverVersion"),
+                                 accessor<&NativeContext::is_emulated>("isEmulated"),
+                                 accessor<&NativeContext::launches>("launches"),
+                                 accessor<&NativeContext::memory_use>("memoryUse"),
+                                 method<&NativeContext::run>("run"),
+                                 method<&NativeContext::allocate>("allocate"),
+                                 method<&NativeContext::free>("free"),
+                                 method<&NativeContext::allocate_pinned>("allocatePinned"),
+                                 method<&NativeContext::free_pinned>("freePinned"),
+                                 method<&NativeContext::upload>("upload"),
+                                 method<&NativeContext::fill>("fillBytes"),
+                                 method<&NativeContext::download>("download"),
+                                 method<&NativeContext::download_async>("downloadAsync"),
+                                 method<&NativeContext::wait>("wait"),
+                                 method<&NativeContext::trim>("trim"),
+                                 method<&NativeContext::memory>("memory"),
+                                 method<&NativeContext::start_stopwatch>("startStopwatch"),
+                                 method<&NativeContext::stop_stopwatch>("stopStopwatch"),
+                                 method<&NativeContext::milliseconds>("milliseconds"),
+                                 method<&NativeContext::load_module>("loadModule"),
+                                 method<&NativeContext::launch_module>("launchModule"),
+                             });
   }
 
   /// (makeError, {ordinal, architecture?, splits?})
-  explicit NativeContext(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<NativeContext>(info), errors_(std::make_shared<Errors>(info[0].As<Napi::Function>())) {
+  explicit NativeContext(const Napi::CallbackInfo& info) : ExportedClass<NativeContext>(info) {
+    errors_ = Errors().guard(info.Env(), "cuda",
+                             [&] { return std::make_shared<Errors>(function(info[0], "makeError")); });
     errors_->guard(info.Env(), "cuda", [&] {
-      const auto options = info[1].As<Napi::Object>();
-      context_ = std::make_shared<Context>(ContextOptions{
+      const Napi::Object options = object(info[1], "options");
+      const ContextOptions chosen{
           .ordinal = small_number(options, "ordinal"),
           .architecture = small_number(options, "architecture"),
           .splits = small_number(options, "splits"),
-      });
+      };
+      context_ = with_device_errors(nullptr, [&] { return std::make_shared<Context>(chosen); });
       share_memory_use(info.Env());
       context_->on_low_memory([this] { release_spare(); });
     });
   }
 
+  /// Converts what a method throws outside of its own guard.
+  template <typename Body>
+  auto guard(Napi::Env env, Body body) const {
+    return errors_->guard(env, "cuda", body);
+  }
+
  private:
-  /// Runs `body` on the context's device, with errors that name `operation`.
+  /// Runs `body` on the context's device, with errors that name `operation`, and the launches that a fault may come from.
   template <typename Body>
   auto guard(const Napi::CallbackInfo& info, const char* operation, Body body) {
-    return guarded(*errors_, *context_, info.Env(), operation, [&] {
-      context_->make_current();
-      return body();
+    return errors_->guard(info.Env(), operation, [&] {
+      return with_device_errors(context_.get(), [&] {
+        context_->make_current();
+        return body();
+      });
     });
   }
 
@@ -167,23 +175,31 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
 
   /// (index in `operations`, ArrayBuffer of its parameter struct)
   void run(const Napi::CallbackInfo& info) {
-    const Operation& operation = *operation_of(info);
+    const Operation& operation = operation_of(info);
     guard(info, operation.name().c_str(), [&] {
       // A copy: what runs out of memory calls JavaScript, which must not change what was checked.
       alignas(16) unsigned char params[Operation::max_bytes];
       copy_params(info, operation, params);
       operation.check(params);
+      check_tensors(operation, params);
       launch(operation.name(), [&] { operation.launch(context_->launch_context(), params); });
     });
   }
 
-  const Operation* operation_of(const Napi::CallbackInfo& info) const {
-    return errors_->guard(info.Env(), "cuda", [&]() -> const Operation* {
-      uint32_t index = 0;
-      const napi_status status = napi_get_value_uint32(info.Env(), info[0], &index);
-      if (status != napi_ok || index >= operations().size()) fail("ERR_RANGE", "operation", "an index of the addon's");
-      return operations()[index];
-    });
+  /// Tensors, which come first, are allocations, or null.
+  void check_tensors(const Operation& operation, const unsigned char* params) const {
+    for (size_t i = 0; i < operation.num_tensors(); i++) {
+      Operand tensor;
+      std::memcpy(&tensor, params + i * sizeof(Operand), sizeof(Operand));
+      context_->check_allocated(tensor.data, 0, "tensor");
+    }
+  }
+
+  static const Operation& operation_of(const Napi::CallbackInfo& info) {
+    uint32_t index = 0;
+    const napi_status status = napi_get_value_uint32(info.Env(), info[0], &index);
+    if (status != napi_ok || index >= operations().size()) fail("ERR_RANGE", "operation", "an index into `operations`");
+    return *operations()[index];
   }
 
   static void copy_params(const Napi::CallbackInfo& info, const Operation& operation, unsigned char* to) {
@@ -192,8 +208,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
     const napi_status status = napi_get_arraybuffer_info(info.Env(), info[1], &data, &bytes);
     if (status != napi_ok) fail("ERR_DTYPE", "params", "an ArrayBuffer");
     if (bytes != operation.bytes()) {
-      throw DeviceError("ERR_RANGE", "params: expected " + std::to_string(operation.bytes()) + " bytes, received " +
-                                         std::to_string(bytes));
+      fail("ERR_RANGE", "params", std::to_string(operation.bytes()) + " bytes, received " + std::to_string(bytes));
     }
     std::memcpy(to, data, bytes);
   }
@@ -234,32 +249,51 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   /// (address, Uint8Array)
   void upload(const Napi::CallbackInfo& info) {
     guard(info, "upload", [&] {
-      auto bytes = bytes_of(info[1]);
-      launch("upload", [&] { context_->upload(address_of(info[0]), bytes.Data(), bytes.ByteLength()); });
+      void* to = address_of(info[0]);
+      const Bytes source = bytes(info[1], "bytes");
+      context_->check_allocated(to, source.size, "address");
+      launch("upload", [&] { context_->upload(to, source.data, source.size); });
     });
   }
   /// (address, byte, byteLength)
   void fill(const Napi::CallbackInfo& info) {
     guard(info, "fillBytes", [&] {
       const auto byte = int(natural(info[1], "byte") & 0xff);
-      launch("fillBytes", [&] { context_->fill(address_of(info[0]), byte, size_of(info[2])); });
+      void* to = address_of(info[0]);
+      const size_t size = size_of(info[2]);
+      context_->check_allocated(to, size, "address");
+      launch("fillBytes", [&] { context_->fill(to, byte, size); });
     });
   }
   /// (address, Uint8Array to fill)
   void download(const Napi::CallbackInfo& info) {
     guard(info, "readSync", [&] {
-      auto bytes = bytes_of(info[1]);
-      context_->download(bytes.Data(), address_of(info[0]), bytes.ByteLength());
+      const Bytes destination = bytes(info[1], "bytes");
+      const void* from = address_of(info[0]);
+      context_->check_allocated(from, destination.size, "address");
+      context_->download(destination.data, from, destination.size);
     });
   }
   /// (address, byteLength) -> Promise<ArrayBuffer>
   Napi::Value download_async(const Napi::CallbackInfo& info) {
     return guard(info, "read", [&]() -> Napi::Value {
-      const size_t bytes = size_of(info[1]);
-      auto buffer = context_->start_download(address_of(info[0]), bytes);
-      auto* worker = new Download(info.Env(), context_, errors_, std::move(buffer), bytes);
-      worker->Queue();
-      return worker->promise();
+      const size_t size = size_of(info[1]);
+      const void* from = address_of(info[0]);
+      context_->check_allocated(from, size, "address");
+      const std::shared_ptr<PinnedBuffer> buffer = context_->start_download(from, size);
+      const auto status = std::make_shared<cudaError_t>(cudaSuccess);
+      const auto wait = [context = context_, buffer, status] {
+        *status = cudaSetDevice(context->launch_context().device.ordinal);
+        if (*status == cudaSuccess) *status = buffer->wait();
+      };
+      const auto finish = [context = context_, buffer, status, size](Napi::Env env) -> Napi::Value {
+        with_device_errors(context.get(), [&] { check(*status, "the device"); });
+        auto result = Napi::ArrayBuffer::New(env, size);
+        if (size > 0) std::memcpy(result.Data(), buffer->data(), size);
+        context->finish_download(buffer);
+        return result;
+      };
+      return AsyncCall::start(info.Env(), errors_, "read", wait, finish);
     });
   }
   void wait(const Napi::CallbackInfo& info) {
@@ -300,22 +334,22 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
   /// (Uint8Array of PTX or cubin)
   Napi::Value load_module(const Napi::CallbackInfo& info) {
     return guard(info, "loadModule", [&]() -> Napi::Value {
-      auto bytes = bytes_of(info[0]);
-      const std::vector<char> image(bytes.Data(), bytes.Data() + bytes.ByteLength());
+      const Bytes image_bytes = bytes(info[0], "image");
+      const std::vector<char> image(image_bytes.data, image_bytes.data + image_bytes.size);
       return hold(info.Env(), std::make_unique<LoadedModule>(context_, image));
     });
   }
   /// (module, function name, Float64Array of 3 block and 3 thread counts and shared bytes, parameters, their offsets)
   void launch_module(const Napi::CallbackInfo& info) {
-    const std::string function = info[1].ToString();
+    const std::string function = text(info[1], "function");
     guard(info, function.c_str(), [&] {
       auto& loaded = held<LoadedModule>(info[0], "module");
       const std::vector<uint64_t> sizes = naturals(info[2], "sizes", INT32_MAX);
       if (sizes.size() != 7) fail("ERR_RANGE", "sizes", "7 of them");
-      auto parameters = bytes_of(info[3]);
+      const Bytes parameters = bytes(info[3], "parameters");
       const std::vector<uint64_t> offsets = naturals(info[4], "offsets", INT32_MAX);
       for (const uint64_t offset : offsets) {
-        if (offset + Module::most_parameter_bytes <= parameters.ByteLength()) continue;
+        if (offset + Module::most_parameter_bytes <= parameters.size) continue;
         fail("ERR_RANGE", "offsets", "8 bytes of the parameters at each");
       }
       Grid grid;
@@ -325,7 +359,7 @@ class NativeContext : public Napi::ObjectWrap<NativeContext> {
       launch(function, [&] {
         loaded.module().launch(
             context_->launch_context(), function, grid,
-            std::vector<unsigned char>(parameters.Data(), parameters.Data() + parameters.ByteLength()),
+            std::vector<unsigned char>(parameters.data, parameters.data + parameters.size),
             std::vector<int64_t>(offsets.begin(), offsets.end()));
       });
     });

@@ -113,9 +113,9 @@ Context::~Context() {
   cudaSetDevice(launch_.device.ordinal);
   cudaStreamSynchronize(launch_.stream);
   launch_.cublaslt.reset();
-  for (const auto& [address, bytes] : pinned_allocations_) cudaFreeHost(address);
+  for (const auto& [address, bytes] : pinned_allocations_) cudaFreeHost(const_cast<void*>(address));
   // A pool lives on until all of its memory was freed.
-  for (const auto& [address, bytes] : allocations_) cudaFreeAsync(address, launch_.stream);
+  for (const auto& [address, bytes] : allocations_) cudaFreeAsync(const_cast<void*>(address), launch_.stream);
   cudaStreamSynchronize(launch_.stream);
   if (launch_.counters) cudaFree(launch_.counters);
   if (launch_.pool) cudaMemPoolDestroy(launch_.pool);
@@ -152,6 +152,20 @@ void Context::free_pinned(void* address) {
   check(cudaFreeHost(address), "cudaFreeHost");
 }
 
+void Context::check_allocated(const void* address, size_t bytes, const char* name) const {
+  if (!address && bytes == 0) return;
+  auto found = allocations_.find(address);
+  if (found == allocations_.end()) {
+    found = pinned_allocations_.find(address);
+    if (found == pinned_allocations_.end()) {
+      throw DeviceError("ERR_RANGE", std::string(name) + ": expected where an allocation starts");
+    }
+  }
+  if (bytes <= found->second) return;
+  throw DeviceError("ERR_RANGE", std::string(name) + ": expected an allocation of at least " + std::to_string(bytes) +
+                                     " bytes, received one of " + std::to_string(found->second));
+}
+
 void Context::upload(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   if (bytes <= largest_upload_by_value) return upload_by_value(launch_, to, from, bytes);
@@ -177,7 +191,7 @@ void Context::download(void* to, const void* from, size_t bytes) {
   wait();
 }
 
-std::unique_ptr<PinnedBuffer> Context::start_download(const void* from, size_t bytes) {
+std::shared_ptr<PinnedBuffer> Context::start_download(const void* from, size_t bytes) {
   auto buffer = pinned_.take(bytes);
   if (bytes > 0) {
     check(cudaMemcpyAsync(buffer->data(), from, bytes, cudaMemcpyDefault, launch_.stream), "cudaMemcpyAsync");
@@ -186,7 +200,7 @@ std::unique_ptr<PinnedBuffer> Context::start_download(const void* from, size_t b
   return buffer;
 }
 
-void Context::finish_download(std::unique_ptr<PinnedBuffer> buffer) {
+void Context::finish_download(std::shared_ptr<PinnedBuffer> buffer) {
   buffer->is_done();  // it is, which only has to be noted
   pinned_.put_back(std::move(buffer));
 }
@@ -232,11 +246,11 @@ std::string Context::suspects() const {
   return "; launched last: " + names + " (ATTENTION_CUDA_SYNC=1 finds the one that failed)";
 }
 
-DeviceError Context::explain(const DeviceError& error) const {
+std::string Context::explain(const DeviceError& error) const {
   const cudaError_t status = cudaStreamQuery(launch_.stream);
   cudaGetLastError();
-  if (status == cudaSuccess || status == cudaErrorNotReady) return error;
-  return DeviceError(error.code(), error.what() + suspects());
+  if (status == cudaSuccess || status == cudaErrorNotReady) return error.what();
+  return error.what() + suspects();
 }
 
 }  // namespace attention::cuda

@@ -58,14 +58,17 @@ class Context {
   void* allocate_pinned(size_t bytes);
   void free_pinned(void* address);
 
+  /// Throws ERR_RANGE unless an allocation of at least `bytes` bytes starts at `address`; null has 0 bytes.
+  void check_allocated(const void* address, size_t bytes, const char* name) const;
+
   /// Copies `bytes` from the caller's memory, which is free to change when this returns.
   void upload(void* to, const void* from, size_t bytes);
   void fill(void* to, int byte, size_t bytes);
   /// Blocks until the bytes are there.
   void download(void* to, const void* from, size_t bytes);
-  /// Starts a copy into pinned memory; `done` of the result tells when it has arrived.
-  std::unique_ptr<PinnedBuffer> start_download(const void* from, size_t bytes);
-  void finish_download(std::unique_ptr<PinnedBuffer> buffer);
+  /// Starts a copy into pinned memory, which has arrived when `wait` of the result returns.
+  std::shared_ptr<PinnedBuffer> start_download(const void* from, size_t bytes);
+  void finish_download(std::shared_ptr<PinnedBuffer> buffer);
 
   void wait();
   /// Gives the memory that is kept for reuse back to the device.
@@ -74,8 +77,8 @@ class Context {
 
   /// Notes an operation that was launched, for the message of a fault that shows up later.
   void note_launch(const std::string& name);
-  /// The error, and where the device has failed the operations that may have caused it: they are not waited for.
-  DeviceError explain(const DeviceError& error) const;
+  /// The error's message; if the device has failed, with the operations launched last, one of which may be the cause.
+  std::string explain(const DeviceError& error) const;
   bool is_synchronous() const { return is_synchronous_; }
 
  private:
@@ -88,8 +91,8 @@ class Context {
   int driver_version_ = 0;
   bool is_synchronous_ = false;  // ATTENTION_CUDA_SYNC=1
   PinnedMemory pinned_;
-  std::unordered_map<void*, size_t> allocations_;
-  std::unordered_map<void*, size_t> pinned_allocations_;
+  std::unordered_map<const void*, size_t> allocations_;
+  std::unordered_map<const void*, size_t> pinned_allocations_;
   uint64_t pinned_bytes_ = 0;
   std::array<std::string, 8> recent_;  // names since the last wait, newest last
   size_t launches_ = 0;

@@ -43,7 +43,7 @@ bool PinnedBuffer::is_done() { return is_known_done_ = is_known_done_ || cudaEve
 
 cudaError_t PinnedBuffer::wait() const { return cudaEventSynchronize(done_); }
 
-std::unique_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
+std::shared_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
   auto best = kept_.end();
   bool is_behind = false;  // the device: then it has not come to what was recorded later either, and is not asked again
   for (auto it = kept_.begin(); it != kept_.end(); ++it) {
@@ -56,10 +56,10 @@ std::unique_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
     }
   }
   if (best == kept_.end()) {
-    if (bytes > largest_kept_) return std::make_unique<PinnedBuffer>(bytes, bytes_);
+    if (bytes > largest_kept_) return std::make_shared<PinnedBuffer>(bytes, bytes_);
     size_t rounded = 4096;
     while (rounded < bytes) rounded *= 2;
-    return std::make_unique<PinnedBuffer>(rounded, bytes_);
+    return std::make_shared<PinnedBuffer>(rounded, bytes_);
   }
   auto taken = std::move(*best);
   kept_.erase(best);
@@ -67,7 +67,7 @@ std::unique_ptr<PinnedBuffer> PinnedMemory::take(size_t bytes) {
   return taken;
 }
 
-void PinnedMemory::put_back(std::unique_ptr<PinnedBuffer> buffer) {
+void PinnedMemory::put_back(std::shared_ptr<PinnedBuffer> buffer) {
   if (buffer->bytes() > largest_kept_) return;
   kept_bytes_ += buffer->bytes();
   kept_.push_back(std::move(buffer));

@@ -44,10 +44,10 @@ class PinnedBuffer {
 class PinnedMemory {
  public:
   /// A buffer of at least `bytes` that the device is done with.
-  std::unique_ptr<PinnedBuffer> take(size_t bytes);
+  std::shared_ptr<PinnedBuffer> take(size_t bytes);
   /// Keeps a buffer for reuse, from when the device is done with it. Where it is not known to be, it was recorded after all
   /// that are kept. Large ones are freed instead, and the oldest where there are too many.
-  void put_back(std::unique_ptr<PinnedBuffer> buffer);
+  void put_back(std::shared_ptr<PinnedBuffer> buffer);
   /// Frees what is kept.
   void trim();
   /// In all buffers, those that were taken too.
@@ -57,7 +57,7 @@ class PinnedMemory {
   static constexpr size_t largest_kept_ = 16 << 20;
   static constexpr size_t most_kept_bytes_ = 64 << 20;
   std::shared_ptr<uint64_t> bytes_ = std::make_shared<uint64_t>(0);
-  std::deque<std::unique_ptr<PinnedBuffer>> kept_;  // oldest first
+  std::deque<std::shared_ptr<PinnedBuffer>> kept_;  // oldest first
   size_t kept_bytes_ = 0;
 };
 

@@ -9,12 +9,12 @@
 #include <string>
 #include <utility>
 
-#include "common/arguments.h"
-#include "common/async.h"
-#include "common/errors.h"
-#include "common/external_memory.h"
-#include "common/handles.h"
-#include "common/tagged_object.h"
+#include "native/common/arguments.h"
+#include "native/common/async.h"
+#include "native/common/errors.h"
+#include "native/common/exported_class.h"
+#include "native/common/external_memory.h"
+#include "native/common/handles.h"
 #include "device.h"
 
 #ifdef ATTENTION_METAL_EMULATOR
@@ -75,9 +75,8 @@ FunctionConstants function_constants(const Napi::Value& value) {
   return constants;
 }
 
-class NativeDevice : public TaggedObject<NativeDevice> {
+class NativeDevice : public ExportedClass<NativeDevice> {
  public:
-  static constexpr napi_type_tag tag = {0x94c6f20b5ad7413e, 0x86e1b3d50f7a29c8};
   static constexpr const char* class_name = "NativeDevice";
 
   static Napi::Function define(Napi::Env env) {
@@ -100,7 +99,7 @@ class NativeDevice : public TaggedObject<NativeDevice> {
   }
 
   /// (makeError, emulatorOptions)
-  explicit NativeDevice(const Napi::CallbackInfo& info) : TaggedObject<NativeDevice>(info) {
+  explicit NativeDevice(const Napi::CallbackInfo& info) : ExportedClass<NativeDevice>(info) {
     errors_ = Errors().guard(info.Env(), "metal",
                              [&] { return std::make_shared<Errors>(function(info[0], "makeError")); });
     errors_->guard(info.Env(), "metal", [&] { shared_ = std::make_shared<SharedDevice>(open(info[1])); });
@@ -154,7 +153,7 @@ class NativeDevice : public TaggedObject<NativeDevice> {
 
   /// (byteLength)
   Napi::Value make_buffer(const Napi::CallbackInfo& info) {
-    const std::size_t length = natural(info[0], "byteLength");
+    const std::size_t length = byte_length(info[0], "byteLength");
     auto handle = std::make_unique<BufferHandle>();
     {
       const auto locked = lock();

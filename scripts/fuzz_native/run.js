@@ -1,7 +1,7 @@
 // Calls everything that an addon exports with hostile values. Each call must return or throw an AttentionError; a signal
 // ends the process, and whoever started it sees that.
 //
-//   node scripts/fuzz_native/run.js metal [--calls 10000] [--seed 1]
+//   node scripts/fuzz_native/run.js metal|cuda [--calls 10000] [--seed 1]
 import { parseArgs } from 'node:util';
 import { HostileValues, Thrown } from './hostile_values.js';
 import { Random } from './random.js';

@@ -1,6 +1,6 @@
 // Ends worker threads, and the process, while they work on a device. What is left must be a process that goes on.
 //
-//   node scripts/fuzz_native/threads.js metal terminate|exit|process-exit
+//   node scripts/fuzz_native/threads.js metal|cuda terminate|exit|process-exit
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { Random } from './random.js';
 

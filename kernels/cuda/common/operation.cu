@@ -53,6 +53,8 @@ Operation::Operation(std::string_view name, Launcher launcher, std::vector<Field
   all.insert(std::upper_bound(all.begin(), all.end(), this, by_name), this);
 }
 
+size_t Operation::num_tensors() const { return size_t(std::count_if(fields_.begin(), fields_.end(), is_tensor)); }
+
 std::string Operation::tensors() const {
   std::string result;
   for (const Field& field : fields_) {

@@ -50,7 +50,9 @@ class Operation {
   /// The name in JavaScript: `rmsNorm`.
   const std::string& name() const { return name_; }
   size_t bytes() const { return bytes_; }
-  /// The tensors at the start of the struct: `x,weight,residual_sum`.
+  /// How many tensors the struct starts with.
+  size_t num_tensors() const;
+  /// Their names: `x,weight,residual_sum`.
   std::string tensors() const;
   /// The scalars that follow, in the format of params.ts's `layout`: `rows:int64@0,width:int32@8;size=16`.
   std::string layout() const;

@@ -1,11 +1,13 @@
-// Functions of two elements, with broadcasting by strides. `operation` is an index into the table of binary.ts.
+// Functions of two elements, with broadcasting by strides.
 #include <metal_stdlib>
+#include "common/enumerations.h"
 #include "common/element.h"
 #include "common/strides.h"
 
 using namespace metal;
+using namespace attention;
 
-constant int operation [[function_constant(0)]];
+constant int operation [[function_constant(0)]];  // a BinaryOperation
 constant int a_type [[function_constant(1)]];
 constant int b_type [[function_constant(2)]];
 constant int output_type [[function_constant(3)]];
@@ -82,26 +84,26 @@ inline int angle(int, int) { return 0; }  // never asked for
 
 template <typename Value>
 inline Value apply(Value a, Value b) {
-  switch (operation) {
-    case 0: return add(a, b);
-    case 1: return angle(a, b);
-    case 2: return Value(a == b);
-    case 3: return floor_quotient(a, b);
-    case 4: return Value(a > b);
-    case 5: return Value(a >= b);
-    case 6: return Value(a < b);
-    case 7: return Value(a <= b);
-    case 8: return Value(a != Value(0) && b != Value(0));
-    case 9: return Value(a != Value(0) || b != Value(0));
-    case 10: return larger(a, b);
-    case 11: return smaller(a, b);
-    case 12: return modulo(a, b);
-    case 13: return multiply(a, b);
-    case 14: return Value(a != b);
-    case 15: return power(a, b);
-    case 16: return a < Value(0) ? multiply(a, b) : a;
-    case 17: return quotient(a, b);
-    case 18: return multiply(subtract(a, b), subtract(a, b));
+  switch (BinaryOperation(operation)) {
+    case BinaryOperation::add: return add(a, b);
+    case BinaryOperation::atan2: return angle(a, b);
+    case BinaryOperation::equal: return Value(a == b);
+    case BinaryOperation::floor_div: return floor_quotient(a, b);
+    case BinaryOperation::greater: return Value(a > b);
+    case BinaryOperation::greater_equal: return Value(a >= b);
+    case BinaryOperation::less: return Value(a < b);
+    case BinaryOperation::less_equal: return Value(a <= b);
+    case BinaryOperation::logical_and: return Value(a != Value(0) && b != Value(0));
+    case BinaryOperation::logical_or: return Value(a != Value(0) || b != Value(0));
+    case BinaryOperation::maximum: return larger(a, b);
+    case BinaryOperation::minimum: return smaller(a, b);
+    case BinaryOperation::mod: return modulo(a, b);
+    case BinaryOperation::multiply: return multiply(a, b);
+    case BinaryOperation::not_equal: return Value(a != b);
+    case BinaryOperation::pow: return power(a, b);
+    case BinaryOperation::prelu: return a < Value(0) ? multiply(a, b) : a;
+    case BinaryOperation::real_div: return quotient(a, b);
+    case BinaryOperation::squared_difference: return multiply(subtract(a, b), subtract(a, b));
     default: return subtract(a, b);
   }
 }

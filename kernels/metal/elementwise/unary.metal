@@ -1,11 +1,13 @@
-// Functions of one element. `operation` is an index into the table of unary.ts.
+// Functions of one element.
 #include <metal_stdlib>
+#include "common/enumerations.h"
 #include "common/element.h"
 #include "elementwise/special_functions.h"
 
 using namespace metal;
+using namespace attention;
 
-constant int operation [[function_constant(0)]];
+constant int operation [[function_constant(0)]];  // a UnaryOperation
 constant int x_type [[function_constant(1)]];
 constant int output_type [[function_constant(2)]];
 
@@ -16,58 +18,58 @@ struct UnaryParams {
 };
 
 inline float apply(float x, float alpha, float beta) {
-  switch (operation) {
-    case 0: return fabs(x);
-    case 1: return precise::acos(x);
-    case 2: return precise::acosh(x);
-    case 3: return precise::asin(x);
-    case 4: return precise::asinh(x);
-    case 5: return precise::atan(x);
-    case 6: return precise::atanh(x);
-    case 7: return ceil(x);
-    case 8: return x > beta ? beta : x < alpha ? alpha : x;
-    case 9: return precise::cos(x);
-    case 10: return precise::cosh(x);
-    case 11: return x >= 0.0f ? x : exp_minus_1(x);
-    case 12: return error_function(x);
-    case 13: return precise::exp(x);
-    case 14: return exp_minus_1(x);
-    case 15: return floor(x);
-    case 16: return isfinite(x) ? 1.0f : 0.0f;
-    case 17: return isinf(x) ? 1.0f : 0.0f;
-    case 18: return isnan(x) ? 1.0f : 0.0f;
-    case 19: return x < 0.0f ? alpha * x : x;
-    case 20: return precise::log(x);
-    case 21: return log_1_plus(x);
-    case 22: return x != 0.0f ? 0.0f : 1.0f;
-    case 23: return -x;
-    case 24: return 1.0f / x;
-    case 25: return isnan(x) ? x : x > 0.0f ? x : 0.0f;
-    case 26: return isnan(x) ? x : x > 6.0f ? 6.0f : x > 0.0f ? x : 0.0f;
-    case 27: return rint(x);
-    case 28: return 1.0f / precise::sqrt(x);
-    case 29: return x >= 0.0f ? 1.0507009873554805f * x : 1.7580993408473766f * exp_minus_1(x);
-    case 30: return 1.0f / (1.0f + precise::exp(-x));
-    case 31: return x < 0.0f ? -1.0f : x > 0.0f ? 1.0f : 0.0f;
-    case 32: return precise::sin(x);
-    case 33: return fabs(x) < 0.5f ? 0.5f * (exp_minus_1(x) - exp_minus_1(-x)) : precise::sinh(x);
-    case 34: return x > 14.0f ? x : x < -14.0f ? precise::exp(x) : log_1_plus(precise::exp(x));
-    case 35: return precise::sqrt(x);
-    case 36: return x * x;
-    case 37: return isnan(x) ? x : x > 0.0f ? 1.0f : alpha;
+  switch (UnaryOperation(operation)) {
+    case UnaryOperation::abs: return fabs(x);
+    case UnaryOperation::acos: return precise::acos(x);
+    case UnaryOperation::acosh: return precise::acosh(x);
+    case UnaryOperation::asin: return precise::asin(x);
+    case UnaryOperation::asinh: return precise::asinh(x);
+    case UnaryOperation::atan: return precise::atan(x);
+    case UnaryOperation::atanh: return precise::atanh(x);
+    case UnaryOperation::ceil: return ceil(x);
+    case UnaryOperation::clip_by_value: return x > beta ? beta : x < alpha ? alpha : x;
+    case UnaryOperation::cos: return precise::cos(x);
+    case UnaryOperation::cosh: return precise::cosh(x);
+    case UnaryOperation::elu: return x >= 0.0f ? x : exp_minus_1(x);
+    case UnaryOperation::erf: return error_function(x);
+    case UnaryOperation::exp: return precise::exp(x);
+    case UnaryOperation::expm1: return exp_minus_1(x);
+    case UnaryOperation::floor: return floor(x);
+    case UnaryOperation::is_finite: return isfinite(x) ? 1.0f : 0.0f;
+    case UnaryOperation::is_inf: return isinf(x) ? 1.0f : 0.0f;
+    case UnaryOperation::is_nan: return isnan(x) ? 1.0f : 0.0f;
+    case UnaryOperation::leaky_relu: return x < 0.0f ? alpha * x : x;
+    case UnaryOperation::log: return precise::log(x);
+    case UnaryOperation::log1p: return log_1_plus(x);
+    case UnaryOperation::logical_not: return x != 0.0f ? 0.0f : 1.0f;
+    case UnaryOperation::neg: return -x;
+    case UnaryOperation::reciprocal: return 1.0f / x;
+    case UnaryOperation::relu: return isnan(x) ? x : x > 0.0f ? x : 0.0f;
+    case UnaryOperation::relu6: return isnan(x) ? x : x > 6.0f ? 6.0f : x > 0.0f ? x : 0.0f;
+    case UnaryOperation::round: return rint(x);
+    case UnaryOperation::rsqrt: return 1.0f / precise::sqrt(x);
+    case UnaryOperation::selu: return x >= 0.0f ? 1.0507009873554805f * x : 1.7580993408473766f * exp_minus_1(x);
+    case UnaryOperation::sigmoid: return 1.0f / (1.0f + precise::exp(-x));
+    case UnaryOperation::sign: return x < 0.0f ? -1.0f : x > 0.0f ? 1.0f : 0.0f;
+    case UnaryOperation::sin: return precise::sin(x);
+    case UnaryOperation::sinh: return fabs(x) < 0.5f ? 0.5f * (exp_minus_1(x) - exp_minus_1(-x)) : precise::sinh(x);
+    case UnaryOperation::softplus: return x > 14.0f ? x : x < -14.0f ? precise::exp(x) : log_1_plus(precise::exp(x));
+    case UnaryOperation::sqrt: return precise::sqrt(x);
+    case UnaryOperation::square: return x * x;
+    case UnaryOperation::step: return isnan(x) ? x : x > 0.0f ? 1.0f : alpha;
     default: return precise::tanh(x);
   }
 }
 
 inline int apply(int x, float, float) {
-  switch (operation) {
-    case 0: return x < 0 ? int(-uint(x)) : x;
-    case 22: return x != 0 ? 0 : 1;
-    case 23: return int(-uint(x));
-    case 25: return max(x, 0);
-    case 26: return clamp(x, 0, 6);
-    case 31: return x < 0 ? -1 : x > 0 ? 1 : 0;
-    case 36: return int(uint(x) * uint(x));
+  switch (UnaryOperation(operation)) {
+    case UnaryOperation::abs: return x < 0 ? int(-uint(x)) : x;
+    case UnaryOperation::logical_not: return x != 0 ? 0 : 1;
+    case UnaryOperation::neg: return int(-uint(x));
+    case UnaryOperation::relu: return max(x, 0);
+    case UnaryOperation::relu6: return clamp(x, 0, 6);
+    case UnaryOperation::sign: return x < 0 ? -1 : x > 0 ? 1 : 0;
+    case UnaryOperation::square: return int(uint(x) * uint(x));
     default: return x;
   }
 }

@@ -1,14 +1,16 @@
 // output[batch] = activation(a[batch] b[batch] + bias), b transposed or not, batches broadcast by strides. Sums are
 // float32, and so are the products of float32 operands.
 #include <metal_stdlib>
+#include "common/enumerations.h"
 #include "matmul/gemm.h"
 #include "elementwise/special_functions.h"
 
 using namespace metal;
+using namespace attention;
 
 constant bool transpose_b [[function_constant(0)]];
 constant bool has_bias [[function_constant(1)]];
-constant int activation [[function_constant(2)]];  // index into the table of matmul.ts
+constant int activation [[function_constant(2)]];  // a MatMulActivation
 constant bool aligned_a [[function_constant(3)]];  // its rows are a multiple of 16 bytes long
 constant bool aligned_b [[function_constant(4)]];
 
@@ -30,12 +32,12 @@ template <typename T>
 inline void store_sum(device T* output, device const T* bias, constant MatmulParams& params, uint row, uint column,
                       float x) {
   if (has_bias) x += float(bias[column * params.bias_stride]);
-  switch (activation) {
-    case 1: x = isnan(x) ? x : max(x, 0.0f); break;
-    case 2: x = isnan(x) ? x : clamp(x, 0.0f, 6.0f); break;
-    case 3: x = x >= 0.0f ? x : exp_minus_1(x); break;
-    case 4: x = x < 0.0f ? params.slope * x : x; break;
-    case 5: x = 1.0f / (1.0f + precise::exp(-x)); break;
+  switch (MatMulActivation(activation)) {
+    case MatMulActivation::relu: x = isnan(x) ? x : max(x, 0.0f); break;
+    case MatMulActivation::relu6: x = isnan(x) ? x : clamp(x, 0.0f, 6.0f); break;
+    case MatMulActivation::elu: x = x >= 0.0f ? x : exp_minus_1(x); break;
+    case MatMulActivation::leakyrelu: x = x < 0.0f ? params.slope * x : x; break;
+    case MatMulActivation::sigmoid: x = 1.0f / (1.0f + precise::exp(-x)); break;
     default: break;
   }
   output[ulong(row) * params.columns + column] = T(x);

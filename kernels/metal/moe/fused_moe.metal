@@ -1,10 +1,11 @@
 // The gated MLPs of a token's experts. Many pairs: fused_moe_gate_up, then moe_gemm of what it gives by the down
 // projection, then fused_moe_sum. Few pairs: the two kernels that go by rows.
+#include "common/enumerations.h"
 #include "elementwise/activations.h"
 #include "moe/moe_gemm.h"
 
 constant bool aligned [[function_constant(0)]];  // the depth is a multiple of 16 bytes
-constant int activation [[function_constant(1)]];  // 0: silu, 1: gelu, 2: gelu_tanh
+constant int activation [[function_constant(1)]];  // a MoeActivation
 
 struct FusedMoeParams {
   uint tokens;
@@ -15,9 +16,11 @@ struct FusedMoeParams {
 };
 
 inline float activate(float gate) {
-  if (activation == 0) return Silu()(gate);
-  if (activation == 1) return Gelu()(gate);
-  return GeluTanh()(gate);
+  switch (attention::MoeActivation(activation)) {
+    case attention::MoeActivation::silu: return Silu()(gate);
+    case attention::MoeActivation::gelu: return Gelu()(gate);
+    default: return GeluTanh()(gate);
+  }
 }
 
 constant constexpr uint gate_columns = 32;  // the other half of a tile's columns are those of the up projection

@@ -19,7 +19,7 @@ struct FillParams {
                      uint position [[thread_position_in_grid]],
                      uint threads [[threads_per_grid]]) {
   for (uint i = position; i < params.size; i += threads) {
-    if (output_type == element_int) {
+    if (ElementType(output_type) == ElementType::int32) {
       store_element(output, output_type, i, int(uint(params.int_start) + uint(params.int_step) * i));
     } else {
       store_element(output, output_type, i, params.start + params.step * float(i));

@@ -14,7 +14,7 @@ struct ArgReduceParams {
 // As on `cpu`: NaN is never larger or smaller, and wins only where it is the first element, being where the search starts.
 inline uint rank_of(device const uchar* x, ulong at, bool first) {
   const uint order = load_order(x, x_type, at);
-  const bool is_float = x_type != element_int && x_type != element_bool;
+  const bool is_float = !is_integral(x_type);
   if (is_float && order == 0xffffffffu) return first ? 0xffffffffu : 0u;
   return smallest ? ~order : order;
 }

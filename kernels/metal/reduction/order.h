@@ -14,6 +14,6 @@ inline uint order_of(float value) {
 inline uint order_of(int value) { return as_type<uint>(value) ^ 0x80000000u; }
 
 inline uint load_order(device const uchar* x, int type, size_t index) {
-  if (type == element_int || type == element_bool) return order_of(load_element<int>(x, type, index));
+  if (is_integral(type)) return order_of(load_element<int>(x, type, index));
   return order_of(load_element<float>(x, type, index));
 }

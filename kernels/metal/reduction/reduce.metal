@@ -1,11 +1,13 @@
-// Reductions over any axes, by strides. `operation` is an index into the table of reduce.ts.
+// Reductions over any axes, by strides.
 #include <metal_stdlib>
+#include "common/enumerations.h"
 #include "common/element.h"
 #include "common/strides.h"
 
 using namespace metal;
+using namespace attention;
 
-constant int operation [[function_constant(0)]];
+constant int operation [[function_constant(0)]];  // a Reduction
 constant int x_type [[function_constant(1)]];
 constant int output_type [[function_constant(2)]];
 
@@ -32,21 +34,21 @@ inline int smaller(int a, int b) { return min(a, b); }
 // Of a maximum or minimum, every element is neutral beside another: those start from the first.
 template <typename Value>
 inline Value neutral(Value first) {
-  switch (operation) {
-    case 0: case 1: case 6: return Value(0);
-    case 2: case 5: return Value(1);
+  switch (Reduction(operation)) {
+    case Reduction::sum: case Reduction::mean: case Reduction::any: return Value(0);
+    case Reduction::prod: case Reduction::all: return Value(1);
     default: return first;
   }
 }
 
 template <typename Value>
 inline Value combine(Value a, Value b) {
-  switch (operation) {
-    case 0: case 1: return plus(a, b);
-    case 2: return times(a, b);
-    case 3: return larger(a, b);
-    case 4: return smaller(a, b);
-    case 5: return Value(a != Value(0) && b != Value(0));
+  switch (Reduction(operation)) {
+    case Reduction::sum: case Reduction::mean: return plus(a, b);
+    case Reduction::prod: return times(a, b);
+    case Reduction::max: return larger(a, b);
+    case Reduction::min: return smaller(a, b);
+    case Reduction::all: return Value(a != Value(0) && b != Value(0));
     default: return Value(a != Value(0) || b != Value(0));
   }
 }

@@ -53,7 +53,7 @@ struct TopKParams {
     if (thread_index == 0) {
       const ulong to = ulong(row) * params.k + n;
       indices[to] = int(best_position);
-      if (x_type == element_int || x_type == element_bool) {
+      if (is_integral(x_type)) {
         store_element(values, x_type, to, load_element<int>(x, x_type, base + best_position));
       } else {
         store_element(values, x_type, to, load_element<float>(x, x_type, base + best_position));

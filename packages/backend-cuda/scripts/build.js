@@ -9,6 +9,7 @@
 //   --configure              no more than finding compilers and sources
 //   --emulator            kernels as C++ that runs on the CPU, into build/emulator: for tests; needs clang, no CUDA
 //   --checked             the same into build/emulator_checked, where ATTENTION_CUDA_CHECKED=1 finds races; several times slower
+//   --asan                the same into build/emulator_asan, the addon itself under AddressSanitizer
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -31,11 +32,12 @@ function parseOptions() {
         configure: { type: 'boolean', default: false },
         emulator: { type: 'boolean', default: false },
         checked: { type: 'boolean', default: false },
+        asan: { type: 'boolean', default: false },
       },
     }).values;
   } catch (error) {
     return fail(
-      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator | --checked] [--configure]`,
+      `${error.message}\nusage: attention-cuda [--architectures 80,90a | --release | --emulator | --checked | --asan] [--configure]`,
     );
   }
 }
@@ -66,8 +68,9 @@ function demand(command, fix) {
   if (spawnSync(command, ['--version']).error) fail(`${command} not found: ${fix}`);
 }
 
-const isEmulated = options.emulator || options.checked;
-const variant = options.checked ? 'emulator_checked' : isEmulated ? 'emulator' : 'cuda';
+const emulators = { emulator: 'emulator', checked: 'emulator_checked', asan: 'emulator_asan' };
+const variant = Object.entries(emulators).findLast(([option]) => options[option])?.[1] ?? 'cuda';
+const isEmulated = variant !== 'cuda';
 const clang = process.env.CXX ?? 'clang++';
 const nvcc = process.env.CUDACXX ?? ['/usr/local/cuda/bin/nvcc'].find((file) => existsSync(file)) ?? 'nvcc';
 
@@ -85,7 +88,11 @@ const buildSystem = new BuildSystem({
   parallel: availableParallelism(),
   cppCompilerPath: isEmulated ? clang : undefined,
   cMakeOptions: isEmulated
-    ? { ATTENTION_EMULATOR: 'ON', ATTENTION_EMULATOR_CHECKED: options.checked ? 'ON' : 'OFF' }
+    ? {
+        ATTENTION_EMULATOR: 'ON',
+        ATTENTION_EMULATOR_CHECKED: options.checked ? 'ON' : 'OFF',
+        ATTENTION_EMULATOR_ASAN: options.asan ? 'ON' : 'OFF',
+      }
     : { CMAKE_CUDA_ARCHITECTURES: architectures().join(';'), CMAKE_CUDA_COMPILER: nvcc },
 });
 try {

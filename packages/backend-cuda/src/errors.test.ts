@@ -162,28 +162,27 @@ function afterFault(environment: Record<string, string>): { code: string; messag
     const { NativeContext, operations } = require(${JSON.stringify(addon)});
     const makeError = (code, message) => Object.assign(new Error(message), { code });
     const context = new NativeContext(makeError, { ordinal: 0 });
-    /** Runs unary or softmax, which have two tensors each, on 1024 elements. */
-    const run = (name, from, to) => {
+    const output = context.allocate(4096);
+    context.fillBytes(output, 0, 4096);
+    /** Runs an operation of two tensors, both at \`output\`, with int64 parameters by their offsets. */
+    const run = (name, params) => {
       const index = operations.findIndex((operation) => operation.name === name);
       const block = new DataView(new ArrayBuffer(operations[index].byteLength));
-      for (const [i, address] of [from, to].entries()) block.setBigUint64(16 * i, BigInt(address), true);
-      const sizes = name === 'unary' ? [[40, 1024n]] : [[32, 1n], [40, 1024n]];
-      for (const [offset, size] of sizes) block.setBigInt64(offset, size, true);
+      for (const i of [0, 1]) block.setBigUint64(16 * i, BigInt(output), true);
+      for (const [offset, value] of params) block.setBigInt64(32 + offset, value, true);
       context.run(index, block.buffer);
     };
     const errors = [];
     const attempt = async (body) => {
       try { await body(); } catch ({ code, message }) { errors.push({ code, message }); }
     };
-    const output = context.allocate(4096);
-    context.fillBytes(output, 0, 4096);
     (async () => {
       await attempt(() => {
-        run('unary', 16, output); // reads an invalid address
+        run('copy', [[0, 1n], [8, 1024n], [56, 2n], [104, 1n], [152, 2n ** 40n]]); // reads an invalid address
         return context.downloadAsync(output, 4096);
       });
       await attempt(() => context.wait());
-      await attempt(() => run('softmax', output, output)); // not the culprit
+      await attempt(() => run('softmax', [[0, 1n], [8, 1024n]])); // not the culprit
       process.stdout.write(JSON.stringify(errors));
     })();`;
   const { stdout } = spawnSync(process.execPath, ['-e', program], {
@@ -196,9 +195,9 @@ function afterFault(environment: Record<string, string>): { code: string; messag
 describeOnCuda('a fault of a kernel', () => {
   test('is reported with the operations that were launched', () => {
     const [first, ...later] = afterFault({ ATTENTION_CUDA_SYNC: '0' });
-    expect(first).toMatchObject({ code: 'ERR_DEVICE', message: expect.stringContaining('unary') });
+    expect(first).toMatchObject({ code: 'ERR_DEVICE', message: expect.stringContaining('copy') });
     if (isEmulated) return; // it detects the fault at once, and stays usable
-    const suspects = /; launched last: (.*, )?unary.*\(ATTENTION_CUDA_SYNC=1 finds the one that failed\)$/;
+    const suspects = /; launched last: (.*, )?copy.*\(ATTENTION_CUDA_SYNC=1 finds the one that failed\)$/;
     expect(first.message).toMatch(suspects);
     expect(later).toHaveLength(2);
     for (const { code, message } of later) {
@@ -210,7 +209,7 @@ describeOnCuda('a fault of a kernel', () => {
   test('is attributed to its operation with ATTENTION_CUDA_SYNC=1', () => {
     const [{ code, message }] = afterFault({ ATTENTION_CUDA_SYNC: '1' });
     expect(code).toBe('ERR_DEVICE');
-    expect(message).toMatch(/^\[unary\] /);
+    expect(message).toMatch(/^\[copy\] /);
     expect(message).not.toContain('launched last');
   });
 });

@@ -56,24 +56,28 @@ const PAGED = [16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0];
 /** Finds an operation by name. */
 const find = (name: string): Operation => operations().find((each) => each.name === name)!;
 
-// The addon trusts its own package only with addresses.
 describeOnCuda('invalid arguments of the addon', () => {
   let context: NativeContext;
+  let allocation: number;
   beforeAll(() => {
     context = openContext({ ordinal: 0 });
+    allocation = context.allocate(64);
   });
 
-  /** Runs an operation on float32 tensors at addresses; 0 for none. */
-  function run(name: string, addresses: readonly number[], params: object): void {
+  /** Runs an operation on float32 tensors, all in one small allocation; 0 stands for a tensor that is left out. */
+  function run(name: string, tensors: readonly number[], params: object): void {
     const operation = find(name);
-    expect(addresses).toHaveLength(operation.tensorNames.length);
-    for (const [i, address] of addresses.entries()) operation.packTensor(i, address, 0);
+    expect(tensors).toHaveLength(operation.tensorNames.length);
+    for (const [i, tensor] of tensors.entries()) operation.packTensor(i, tensor === 0 ? 0 : allocation, 0);
     operation.packParams(params as Record<string, number>);
     context.run(operation.index, operation.block);
   }
 
   test.each([Number.NaN, -1, 0.5])('a size of %p', (size) => {
-    const error = failing('ERR_RANGE', '[cuda] byteLength: expected an integer of at least 0');
+    const error = failing(
+      'ERR_RANGE',
+      '[cuda] byteLength: expected an integer from 0 to 9223372036854775808',
+    );
     expect(() => context.allocate(size)).toThrow(error);
     expect(() => context.allocatePinned(size)).toThrow(error);
     expect(() => context.downloadAsync(0, size)).toThrow(expect.objectContaining({ code: 'ERR_RANGE' }));
@@ -83,7 +87,40 @@ describeOnCuda('invalid arguments of the addon', () => {
     const error = expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' });
     expect(() => context.allocate(size)).toThrow(error);
     expect(() => context.allocatePinned(size)).toThrow(error);
-    expect(() => context.downloadAsync(0, size)).toThrow(error);
+    expect(() => context.downloadAsync(allocation, size)).toThrow(
+      expect.objectContaining({ code: 'ERR_RANGE' }),
+    );
+  });
+
+  test('memory that is not allocated', () => {
+    const error = failing('ERR_RANGE', '[siluAndMul] tensor: expected where an allocation starts');
+    const silu = find('siluAndMul');
+    const runOn = (x: number, output: number): void => {
+      silu.packTensor(0, x, 0);
+      silu.packTensor(1, output, 0);
+      silu.packParams({ rows: 1, width: 8 });
+      context.run(silu.index, silu.block);
+    };
+    expect(() => runOn(allocation, allocation)).not.toThrow();
+    for (const address of [16, allocation + 16, 2 ** 47]) {
+      expect(() => runOn(address, allocation)).toThrow(error);
+      expect(() => runOn(allocation, address)).toThrow(error);
+    }
+    const freed = context.allocate(64);
+    context.free(freed);
+    expect(() => runOn(freed, allocation)).toThrow(error);
+    const upload = '[upload] address: expected ';
+    expect(() => context.upload(freed, new Uint8Array(1))).toThrow(
+      failing('ERR_RANGE', `${upload}where an allocation starts`),
+    );
+    expect(() => context.upload(allocation, new Uint8Array(65))).toThrow(
+      failing('ERR_RANGE', `${upload}an allocation of at least 65 bytes, received one of 64`),
+    );
+    const outside = expect.objectContaining({ code: 'ERR_RANGE' });
+    expect(() => context.fillBytes(allocation, 0, 65)).toThrow(outside);
+    expect(() => context.download(allocation, new Uint8Array(65))).toThrow(outside);
+    expect(() => context.downloadAsync(allocation, 65)).toThrow(outside);
+    expect(() => context.downloadAsync(0, 1)).toThrow(outside);
   });
 
   test.each(['1', null, undefined, {}, 10n])('a value of another type: %p', (value) => {
@@ -102,10 +139,10 @@ describeOnCuda('invalid arguments of the addon', () => {
     const launch = (module: unknown, sizes: Float64Array, offsets: Float64Array) =>
       context.launchModule(given(module), 'f', sizes, new Uint8Array(8), offsets);
     expect(() => launch(stopwatch, Float64Array.of(1, 1, 1, 1, 1, 1, 0), Float64Array.of(0))).toThrow(
-      failing('ERR_DTYPE', '[f] module: expected another kind of object of this addon'),
+      failing('ERR_DTYPE', '[f] module: expected another kind of handle'),
     );
     expect(() => launch({}, new Float64Array(7), new Float64Array(0))).toThrow(
-      failing('ERR_DTYPE', '[f] module: expected what this addon gave out'),
+      failing('ERR_DTYPE', '[f] module: expected a handle of this addon'),
     );
   });
 
@@ -139,7 +176,7 @@ describeOnCuda('invalid arguments of the addon', () => {
   test('an operation that does not exist', () => {
     for (const index of [-1, 1000, '1', undefined]) {
       expect(() => context.run(given(index), new ArrayBuffer(48))).toThrow(
-        failing('ERR_RANGE', "[cuda] operation: expected an index of the addon's"),
+        failing('ERR_RANGE', '[cuda] operation: expected an index into `operations`'),
       );
     }
   });
@@ -298,7 +335,7 @@ describeOnCuda('invalid arguments of the addon', () => {
     );
     expect(openContext({ ordinal: 0, architecture: 80 }).architecture).toBe(80);
     expect(() => openContext({ ordinal: 0, splits: -1 })).toThrow(
-      failing('ERR_RANGE', '[cuda] splits: expected an integer of at least 0'),
+      failing('ERR_RANGE', '[cuda] splits: expected an integer from 0 to 9007199254740992'),
     );
     expect(() => openContext({ ordinal: 0, splits: given('2') })).toThrow(
       failing('ERR_DTYPE', '[cuda] splits: expected a number'),

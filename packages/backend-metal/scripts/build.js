@@ -63,7 +63,7 @@ const compileOptions = [
   '-DNAPI_VERSION=9',
   '-DNAPI_CPP_EXCEPTIONS',
   '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS', // those of a worker that is ending
-  `-I${path.dirname(native)}`,
+  `-I${path.join(native, '../..')}`,
   `-isystem${require('node-api-headers').include_dir}`,
   `-isystem${require('node-addon-api').include_dir}`,
   ...(onMac

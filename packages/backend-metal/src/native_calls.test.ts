@@ -1,21 +1,11 @@
 import { constants } from 'node:buffer';
 import type { AttentionError } from '@attention-js/core';
 import { expect, test } from '@jest/globals';
-import { runNative } from '../../backend-common/src/testing/native_process.ts';
+import { testNativeCalls } from '../../backend-common/src/testing/native_calls.ts';
 import { describeOnMetal, metal } from './testing/metal.ts';
 
 describeOnMetal('native calls', () => {
-  test('with hostile values throw AttentionErrors', () => {
-    expect(runNative('run.js', 'metal', '--calls', '2000', '--seed', '3')).toEqual({
-      signal: null,
-      status: 0,
-      lastLine: '2000 calls',
-    });
-  });
-
-  test.each(['terminate', 'exit', 'process-exit'])('outlive threads that end: %s', (end) => {
-    expect(runNative('threads.js', 'metal', end)).toEqual({ signal: null, status: 0, lastLine: '6 workers' });
-  });
+  testNativeCalls('metal');
 
   test('memory too long for an ArrayBuffer cannot be viewed in JavaScript, but shaders can use it', () => {
     const before = metal().memory().numBytesInGPU;

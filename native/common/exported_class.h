@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -12,13 +13,14 @@
 namespace attention {
 
 /// Napi::ObjectWrap whose methods look at what they are called on: node-addon-api would take any wrapped object, also
-/// that of another addon, for a T. T has a `tag` like handles, and `guard(env, body)`, which converts what a method throws.
+/// that of another addon, for a T. T has a `class_name`, and `guard(env, body)`, which converts what a method throws.
 template <typename T>
-class TaggedObject : public Napi::ObjectWrap<T> {
+class ExportedClass : public Napi::ObjectWrap<T> {
  public:
-  explicit TaggedObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<T>(info) {
-    info.This().As<Napi::Object>().TypeTag(&T::tag);
+  explicit ExportedClass(const Napi::CallbackInfo& info) : Napi::ObjectWrap<T>(info) {
+    objects().push_back(static_cast<T*>(this));
   }
+  ~ExportedClass() override { std::erase(objects(), static_cast<T*>(this)); }
 
   /// Without `new`. ObjectWrap calls it.
   static Napi::Value OnCalledAsFunction(const Napi::CallbackInfo& info) {
@@ -75,12 +77,21 @@ class TaggedObject : public Napi::ObjectWrap<T> {
     }
   }
 
+  /// The object that a method is called on. What is wrapped elsewhere has another address. (A type tag says the same, but
+  /// costs as much as the rest of a call.)
   static T& receiver(const Napi::CallbackInfo& info) {
-    const Napi::Value self = info.This();
-    if (!self.IsObject() || !self.As<Napi::Object>().CheckTypeTag(&T::tag)) {
+    void* wrapped = nullptr;
+    const bool is_wrapped = napi_unwrap(info.Env(), info.This(), &wrapped) == napi_ok;
+    if (!is_wrapped || std::ranges::find(objects(), wrapped) == objects().end()) {
       throw Errors().make(info.Env(), "ERR_DTYPE", T::class_name, std::string("this: expected a ") + T::class_name);
     }
-    return *Napi::ObjectWrap<T>::Unwrap(self.As<Napi::Object>());
+    return *static_cast<T*>(wrapped);
+  }
+
+  /// The live objects of this thread's JavaScript, one or a few. Never destroyed: finalizers may come while a thread ends.
+  static std::vector<void*>& objects() {
+    static thread_local auto& objects = *new std::vector<void*>;
+    return objects;
   }
 };
 
