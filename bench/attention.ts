@@ -1,6 +1,6 @@
 /**
- * Attention on tfjs's `cpu` backend: our op over a paged cache, against the same attention written with plain tfjs ops
- * (a concatenated cache, matMul, mask, softmax), in one run. H = 8, Hkv = 2, D = 64.
+ * Attention on tfjs's `cpu` backend: our op over a paged cache, compared with the same attention in plain tfjs ops
+ * (concatenated cache, matMul, mask, softmax) in the same run. H = 8, Hkv = 2, D = 64.
  */
 import * as tf from '@attention-js/core/tf';
 import { median } from './support/median.ts';
@@ -11,7 +11,7 @@ const GROUP = HEADS / KV_HEADS;
 /** [tokens, heads, headSize] to [heads, tokens, headSize]. */
 const headsFirst = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [1, 0, 2]);
 
-/** One step of a sequence, for both ways. */
+/** One step of a sequence, with the inputs of both implementations. */
 interface BatchStep {
   query: tf.Tensor3D;
   key: tf.Tensor3D;
@@ -24,7 +24,7 @@ interface BatchStep {
   metadata: tf.AttentionMetadata;
 }
 
-/** Every KV head once for each query head of its group, as plain tfjs needs it. */
+/** Repeats each KV head for the query heads of its group, as plain tfjs needs it. */
 function repeatHeads(x: tf.Tensor): tf.Tensor {
   const [kvHeads, tokens, headSize] = x.shape;
   const tiled = tf.tile(tf.expandDims(x, 1), [1, GROUP, 1, 1]);
@@ -53,7 +53,7 @@ function pagedStep({ query, key, value, slots, keyCache, valueCache, metadata }:
   return tf.pagedAttention(query, keyCache, valueCache, metadata);
 }
 
-/** Last `tokens` of a sequence of CONTEXT tokens: the same numbers for both ways. */
+/** Makes the step of the last `tokens` tokens of a sequence of CONTEXT tokens. */
 function makeStep(tokens: number): BatchStep {
   const draw = (heads: number) => tf.randomNormal<tf.Rank.R3>([CONTEXT, heads, HEAD_SIZE]);
   const [keys, values] = [draw(KV_HEADS), draw(KV_HEADS)];
@@ -107,7 +107,7 @@ console.log(
 for (const { title, tokens, runs, plain } of cases) {
   const step = makeStep(tokens);
   const paged = measure(runs, () => pagedStep(step));
-  console.log(`  ${title}: measured paged attention, now plain tfjs, which takes longer`);
+  console.log(`  ${title}: measured paged attention, next plain tfjs, which takes longer`);
   const reference = measure(runs, () => plain(step));
   const difference = tf.max(tf.abs(tf.sub(paged.output, reference.output))).dataSync()[0];
   const ratio = reference.milliseconds / paged.milliseconds;
@@ -115,6 +115,6 @@ for (const { title, tokens, runs, plain } of cases) {
     `  ${title}: paged ${paged.milliseconds.toFixed(1)} ms, plain tfjs ${reference.milliseconds.toFixed(1)} ms, ` +
       `${ratio.toFixed(2)} times as fast, largest difference ${difference.toExponential(1)}`,
   );
-  if (!(difference < 1e-4)) throw new Error(`${title}: the two ways disagree by ${difference}`);
+  if (!(difference < 1e-4)) throw new Error(`${title}: the two results differ by ${difference}`);
   if (!(ratio > 1)) throw new Error(`${title}: plain tfjs ops are faster`);
 }

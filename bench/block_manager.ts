@@ -1,6 +1,6 @@
 /**
  * The block manager's cost per operation, in a cache of 10,000 blocks with 100 sequences and in one of 1,000,000 blocks
- * with 10,000 sequences. Every operation is O(1) per block: what grows with the cache is misses in the processor's caches.
+ * with 10,000 sequences. Every operation is O(1) per block; only CPU cache misses grow with the size.
  */
 import { BlockManager } from '@attention-js/core';
 import { median } from './support/median.ts';
@@ -9,16 +9,16 @@ const [BLOCK_SIZE, BLOCKS_PER_SEQUENCE, DECODE_STEPS] = [16, 100, 32];
 const PROMPT_LENGTH = BLOCK_SIZE * BLOCKS_PER_SEQUENCE;
 const SIZES = [10_000, 1_000_000];
 const ROUNDS = 3;
-const MOST = 20; // times slower in the large cache; a cost that grew with the number of blocks would be 100
+const MAX_RATIO = 20; // allowed slowdown in the large cache; a cost proportional to the number of blocks would give 100
 
-/** Distinct prompts, one after another: `first`, `first + 1`, … so that no two blocks are equal. */
+/** Prompts of consecutive numbers from `first` on, so that no two blocks are equal. */
 function makePrompts(sequences: number, first: number): Int32Array[] {
   return Array.from({ length: sequences }, (_, sequence) =>
     Int32Array.from({ length: PROMPT_LENGTH }, (_unused, i) => first + sequence * PROMPT_LENGTH + i),
   );
 }
 
-/** Microseconds that the process has computed: on a machine with other work, steadier than the clock. */
+/** The process's CPU time in microseconds, which is steadier than the clock on a busy machine. */
 const now = (): number => process.cpuUsage().user;
 
 /** Nanoseconds per block, or per appended token, of each operation in a cache of `numBlocks`. */
@@ -46,7 +46,7 @@ function measure(numBlocks: number): Record<string, number> {
   expectStats({ used: numBlocks, free: 0 });
   time('free', BLOCKS_PER_SEQUENCE, (id) => manager.free(id));
   expectStats({ cached: numBlocks, hits: 0 });
-  // The last token of a prompt is never a hit: with it, the last block would not be.
+  // The last token of a prompt is never a hit, so a prompt of whole blocks would miss its last block.
   time('hit', BLOCKS_PER_SEQUENCE - 1, (id) => {
     manager.allocate(id, prompts[id].subarray(0, PROMPT_LENGTH - BLOCK_SIZE + 1), { reserve: 0 });
   });
@@ -70,7 +70,7 @@ function measure(numBlocks: number): Record<string, number> {
   return figures;
 }
 
-const names = Object.keys(measure(SIZES[0])); // compiles the code, too
+const names = Object.keys(measure(SIZES[0])); // also warms up the JIT compiler
 const [small, large] = SIZES.map((numBlocks) => {
   const rounds = Array.from({ length: ROUNDS }, () => measure(numBlocks));
   return (name: string) => median(rounds.map((figures) => figures[name]));
@@ -83,6 +83,6 @@ for (const name of names) {
   const ratio = large(name) / small(name);
   const times = `${small(name).toFixed(0)} ns, ${large(name).toFixed(0)} ns`;
   console.log(`  ${name}: ${times}, ${ratio.toFixed(1)} times`);
-  if (!(ratio < MOST))
+  if (!(ratio < MAX_RATIO))
     throw new Error(`${name}: costs ${ratio.toFixed(1)} times as much in the larger cache`);
 }

@@ -1,6 +1,7 @@
 /**
- * JavaScript's share of a decode step on `cuda`: the ops of a Llama layer on a batch of no tokens, for which launchers launch
- * nothing. What is left is tfjs, our checks, and the calls into native code. It runs on the emulator, which it needs built.
+ * JavaScript's share of a decode step on `cuda`: the ops of a Llama layer on a batch of no tokens, for which nothing is
+ * launched. This leaves tfjs, our checks and the calls into native code. Runs on the emulator, which must have been
+ * built.
  */
 import * as tf from '@attention-js/core/tf';
 import { median } from './support/median.ts';
@@ -44,14 +45,14 @@ const ops: Record<string, () => tf.Tensor | tf.Tensor[] | void> = {
   'linear down': () => tf.linear(down, downWeight),
 };
 
-/** Microseconds of each call of `run`. */
+/** Microseconds per call of `run`. */
 function time(run: () => void, calls: number): number {
   const samples = Array.from({ length: STEPS }, () => {
     const start = performance.now();
     for (let i = 0; i < calls; i++) run();
     return ((performance.now() - start) * 1000) / calls;
   });
-  return median(samples.slice(STEPS / 3)); // compiled by then
+  return median(samples.slice(STEPS / 3)); // the first third warms up the JIT compiler
 }
 
 const call = (op: () => tf.Tensor | tf.Tensor[] | void): void => {

@@ -1,5 +1,4 @@
-// Runs the benchmarks in bench/, or with --gpu those in bench/gpu, on the built packages: all of them, or those that are
-// named.
+// Runs the benchmarks in bench/ (with --gpu, those in bench/gpu) on the built packages: all of them, or the named ones.
 //
 //   npm run bench [-- NAME …]
 //   npm run bench:gpu [-- NAME …]

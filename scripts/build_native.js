@@ -1,5 +1,5 @@
-// Builds the addons that this machine has the tools for: that of the Metal backend (on Linux with shaders on the CPU),
-// that of the CUDA backend with kernels on the CPU, for tests, and with the CUDA toolkit the one for NVIDIA GPUs.
+// Builds the addons that this machine has the tools for: the Metal backend's (on Linux, with shaders on the CPU), the
+// CUDA backend's with kernels on the CPU, for tests, and with the CUDA toolkit also the one for NVIDIA GPUs.
 //
 //   npm run build:native
 import { spawnSync } from 'node:child_process';
@@ -17,7 +17,7 @@ const builds = [
     script: 'packages/backend-cuda/scripts/build.js',
     args: [],
     isPossible: hasNvcc,
-    instead: 'Left out: the CUDA addon for NVIDIA GPUs, which takes the CUDA toolkit 13 (nvcc)',
+    instead: 'Skipped: the CUDA addon for NVIDIA GPUs, which needs the CUDA toolkit 13 (nvcc)',
   },
 ];
 

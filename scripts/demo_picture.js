@@ -1,5 +1,5 @@
-// Runs the demo and draws docs/demo.svg from what it prints: the first texts with their answers, and the statistics.
-// The picture has its own dark background, so it reads the same on light and dark pages.
+// Runs the demo and draws docs/demo.svg from its output: the first texts with their answers, and the statistics. The
+// picture has its own dark background, so it looks the same on light and dark pages.
 //
 //   npm run build && node scripts/demo_picture.js
 import { writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ async function printedLines() {
 
 const isText = (line) => line?.includes('│') ?? false;
 
-/** Replaces all texts but the first by one line. A text starts where a line with a bar follows one without. */
+/** Replaces all but the first texts by one line. A text starts where a line with a bar follows one without. */
 function shorten(lines) {
   const starts = lines.flatMap((line, i) => (isText(line) && !isText(lines[i - 1]) ? [i] : []));
   const statistics = lines.findLastIndex((line) => line === '') + 1;
@@ -45,7 +45,7 @@ const escapeXml = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;'
 
 const CLASSES = { 1: 'bold', 2: 'dim', 32: 'green', 33: 'yellow', 36: 'cyan' };
 
-/** A line with ANSI escape sequences, as SVG spans. */
+/** Converts a line with ANSI escape sequences to SVG spans. */
 function spans(line) {
   let active = new Set();
   return line

@@ -1,5 +1,5 @@
-// Checks the links between the files of the repository: every relative link in a Markdown file leads to a file, and
-// every #anchor to a heading of it. Links to other sites are not followed.
+// Checks the links in the repository's Markdown files: every relative link must lead to a file, and every #anchor to
+// one of its headings. Links to other sites are not followed.
 //
 //   npm run docs:links
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
@@ -20,7 +20,7 @@ function markdownFiles(folder) {
 
 const withoutCode = (text) => text.replaceAll(/^(```|~~~).*?^\1/gms, '').replaceAll(/`[^`\n]*`/g, '');
 
-/** The anchors that GitHub gives the headings of a Markdown file. */
+/** The anchors that GitHub generates for a Markdown file's headings. */
 function anchors(file) {
   const text = readFileSync(file, 'utf8').replaceAll(/^(```|~~~).*?^\1/gms, '');
   const seen = new Map();
@@ -35,7 +35,7 @@ function anchors(file) {
   return new Set([...slugs, ...explicit]);
 }
 
-/** What is wrong with a link in `file`, or nothing. */
+/** What is wrong with a link in `file`, or `undefined`. */
 function problem(file, link) {
   if (/^[a-z][a-z+.-]*:/i.test(link)) return undefined;
   const [target, anchor] = decodeURIComponent(link).split('#');

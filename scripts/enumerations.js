@@ -1,4 +1,4 @@
-// Writes the enumerations of packages/backend-common/src/enumerations.ts as headers for the kernels: npm run enumerations
+// Generates the kernels' headers from packages/backend-common/src/enumerations.ts: npm run enumerations
 import { writeFileSync } from 'node:fs';
 import { enumerationsHeader } from '../packages/backend-common/dist/enumerations_header.js';
 

@@ -1,6 +1,6 @@
-// Runs the programs in the READMEs, as they stand there: each JavaScript block after a line <!-- example: NAME -->.
-// The folder of a model that they name is the shipped model's. Before, TypeScript checks them strictly, as far as it can
-// without types written into them.
+// Runs the READMEs' example programs unchanged: each JavaScript block after a line <!-- example: NAME -->, with the
+// shipped model in place of the example model folder. TypeScript first checks them, as strictly as is possible without
+// type annotations.
 //
 //   npm run docs:examples
 import { spawnSync } from 'node:child_process';

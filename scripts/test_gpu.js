@@ -1,5 +1,5 @@
-// Every test that concerns the CUDA backend, on a machine with an NVIDIA GPU: the op suites and the models on `cuda`, the
-// backend's own suites, a long fuzz of attention, and tfjs-core's own suite.
+// Runs every test of the CUDA backend on a machine with an NVIDIA GPU: the op suites and the models on `cuda`, the
+// backend's own suites, a long attention fuzz, and tfjs-core's own suite.
 //
 //   npm run test:gpu
 import { spawnSync } from 'node:child_process';
@@ -23,7 +23,7 @@ run(
   '--experimental-vm-modules',
   '--disable-warning=ExperimentalWarning',
   jest,
-  '--maxWorkers=8', // each has its own memory on the GPU
+  '--maxWorkers=8', // each worker uses its own GPU memory
   ...process.argv.slice(2),
   ...suites,
 );

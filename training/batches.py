@@ -1,4 +1,4 @@
-"""Documents to packed rows of token ids, made by worker processes while the model trains."""
+"""Packs documents into rows of token ids, in worker processes while the model trains."""
 
 import multiprocessing
 import threading
@@ -18,7 +18,7 @@ OPEN_ROWS = 16
 
 @dataclass(frozen=True)
 class Answer:
-    """The tokens [start, end) of an answer in a row, its end marker included. `prompt` tokens of its document precede it."""
+    """An answer: tokens [start, end) of a row, including the end marker, after `prompt` tokens of the same document."""
 
     row: int
     start: int
@@ -93,7 +93,7 @@ def make_shard(tokenizer: Tokenizer, recipe: Recipe) -> Shard:
     weights = np.zeros(shape, np.uint8)
     documents = np.zeros(shape, np.uint8)
     answers: list[Answer] = []
-    # Rows being filled, as [row, used, documents so far].
+    # Rows being filled: [row, tokens used, number of documents].
     open_rows = [[row, 0, 0] for row in range(min(OPEN_ROWS, recipe.rows))]
     next_row = len(open_rows)
     while open_rows:
@@ -104,7 +104,7 @@ def make_shard(tokenizer: Tokenizer, recipe: Recipe) -> Shard:
         size = len(encoded.ids)
         place = next((place for place in open_rows if place[1] + size <= recipe.length), None)
         if place is None:
-            # Nothing has room: the fullest row is done, and a new one takes its place.
+            # The document fits nowhere: close the fullest row and open a new one.
             open_rows.remove(max(open_rows, key=lambda place: place[1]))
             if next_row == recipe.rows:
                 continue

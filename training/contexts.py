@@ -41,7 +41,7 @@ class Context:
 
 
 def filler(rng: Random, cast: list[str]) -> str:
-    """A sentence that says nothing about any object or person that can be asked for."""
+    """A sentence without facts about objects or people that questions ask about."""
     pick = rng.choice
     sight, action = pick(SIGHTS)
     first, second = rng.sample(cast, 2)
@@ -154,7 +154,7 @@ class ContextBuilder:
         self.eaters = rng.sample(self.cast, cast_size)
         self.keepers = rng.sample(self.cast, cast_size)
         self.questions: list[Question] = []
-        # How often each kind of fact is told, and the names it uses up.
+        # Weight of each kind of fact, the function that makes it, and the lists of names that it uses up.
         self.kinds = [
             (5, self.placed_object, [self.objects]),
             (2, self.given_object, [self.objects]),
@@ -173,7 +173,7 @@ class ContextBuilder:
         self.questions.append(Question(kind, self.rng.choice(texts), answer, key))
 
     def spoken(self, sentence: str) -> str:
-        """Sometimes lets somebody say a sentence, which turns the context into a dialogue."""
+        """Sometimes attributes a sentence to a speaker, which turns the context into a dialogue."""
         if self.rng.random() < 0.85:
             return sentence
         speaker = self.rng.choice(self.cast)
@@ -350,7 +350,7 @@ class ContextBuilder:
         ]
 
     def count(self) -> list[str]:
-        """How many of something a person has: told, or a small sum."""
+        """How many of something a person has: stated, or a small sum."""
         rng = self.rng
         items = self.countables.pop()
         person, other = rng.sample(self.cast, 2)

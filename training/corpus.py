@@ -20,7 +20,7 @@ SHORTEST_CONTEXT = 15
 
 Role = str  # "user", "assistant", or "text" for plain text outside a chat
 
-# How much a token counts in the loss. What a user says is mostly chance; what is answered is not.
+# Weights of tokens in the loss. A user's words are mostly random; answers are not.
 WEIGHT_TEXT = 0.1
 WEIGHT_STORY = 0.4
 WEIGHT_ANSWER = 1.0
@@ -120,7 +120,7 @@ def build_document(rng: Random, characters_per_token: float, longest: int = LONG
         return short_chat(rng)
     if kind < 0.16:
         return story_chat(rng)
-    # Log-uniform: what a question refers to is learned where little else could be meant, so short contexts stay common.
+    # Log-uniform, so that short contexts stay common: what a question refers to is learned where alternatives are few.
     tokens = SHORTEST_CONTEXT * (longest / SHORTEST_CONTEXT) ** rng.random()
     density, single_kind = (1.0, True) if rng.random() < 0.3 else (None, False)
     while True:
@@ -158,7 +158,7 @@ def build_questions(count_tokens: Callable[[str], int], characters_per_token: fl
             context = build_context(rng, target, density=1.0 if length < 150 else 0.7)
             chosen = varied(context.questions, QUESTIONS_PER_CONTEXT, most_unknown=number % 2)
             longest_prompt = max((count_tokens(f"{context.text}\n\n{question.text}") for question in chosen), default=0)
-            # Markers and the answer must fit behind the prompt.
+            # Markers and the answer must fit after the prompt.
             if len(chosen) == QUESTIONS_PER_CONTEXT and abs(longest_prompt - length) <= max(8, length // 30):
                 break
         contexts.append(

@@ -1,4 +1,4 @@
-"""Checks the written folder the way a stranger would use it: transformers, float32, its own tokenizer and chat template."""
+"""Checks the written folder as users will load it: in transformers, float32, with its own tokenizer and chat template."""
 
 import json
 from collections import defaultdict
@@ -50,7 +50,7 @@ class Reader:
 
 @torch.no_grad()
 def check_export(reader: Reader, trained: Decoder) -> float:
-    """The written folder must tokenize as training did and compute what the trained model computes."""
+    """Checks that the written folder tokenizes as training did and computes the same logits as the trained model."""
     context = build_context(Random("export"), 2000)
     message = f"{context.text}\n\n{context.questions[0].text}"
     document = [Segment("user", message, 0.0), Segment("assistant", context.questions[0].answer, 1.0, "x")]
@@ -83,7 +83,7 @@ def answer_shipped(reader: Reader, questions: dict, contexts: int | None) -> tup
 
 
 def answer_random(reader: Reader, count: int, characters_per_token: float) -> dict[str, list[bool]]:
-    """Random questions about held-out contexts, and sums: right or wrong, by kind and by prompt length."""
+    """Accuracy on random questions about held-out contexts and on sums, by kind and by prompt length."""
     rng = Random("held-out")
     cases = []
     while len(cases) < count:
@@ -126,7 +126,7 @@ def print_stories(reader: Reader) -> None:
 
 
 def evaluate(folder: Path, trained: Decoder, characters_per_token: float, device: str, smoke: bool) -> dict[str, str]:
-    """Prints what the written model can do, and returns the figures for its model card."""
+    """Evaluates the written model, prints the results, and returns the figures for its model card."""
     reader = Reader(folder, device)
     print(f"export: logits differ by at most {check_export(reader, trained):.2g}")
     questions = json.loads((folder / "questions.json").read_text())

@@ -1,7 +1,7 @@
-"""Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/): momentum whose update is made orthogonal.
+"""Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/): momentum with orthogonalized updates.
 
-Every direction of a weight matrix moves equally far, however rare the examples that ask for it. Here that decides
-whether the model learns to tell apart what it was told about one object and another.
+Every direction of a weight matrix moves equally far, even if examples that need it are rare. For this model, that decides
+whether it learns to keep facts about different objects apart.
 """
 
 import math
@@ -13,7 +13,7 @@ STEPS = ((3.4445, -4.7750, 2.0315),) * 5  # coefficients of the Newton-Schulz it
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """The nearest (semi-)orthogonal matrix of each, roughly. matrices: [count, rows, columns]."""
+    """Approximates the nearest (semi-)orthogonal matrix of each. matrices: [count, rows, columns]."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = (matrices.mT if tall else matrices).bfloat16()
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -1,4 +1,4 @@
-"""Short stories from a grammar, each with the request that asks for it and questions about what was told."""
+"""Short stories from a grammar, each with the request for it and questions about it."""
 
 from dataclasses import dataclass
 from random import Random

@@ -32,7 +32,7 @@ from vocabulary import END_ID, tokenizer_config, train_tokenizer
 DEVICE = "cuda"
 MODEL_FOLDER = Path(__file__).resolve().parent.parent / "packages/llm/model"
 
-# Short documents first: recall by lookup forms much sooner there. Then the whole range up to the trained length.
+# Short documents first, because recall by lookup is learned much sooner on them. Then the whole range of lengths.
 SHORT, LONG = "short", "long"
 SHORT_LENGTH = 256
 SHORT_CONTEXT = 215
@@ -42,7 +42,7 @@ BATCH_TOKENS = 32 * 1024
 SHARD_TOKENS = 1024 * 1024
 LEARNING_RATE = 3e-3
 WARMUP_STEPS = 200
-DECAY_START = 0.6  # of the time; the rate is constant before, then goes to zero
+DECAY_START = 0.6  # as a share of the time; the rate is constant before, then decays to zero
 WEIGHT_DECAY = 0.05
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # token ids, loss weights, documents
@@ -55,7 +55,7 @@ def shard_tasks(characters_per_token: float, short: int, long: int, shard_tokens
 
     short_tasks = [task(SHORT, number) for number in range(short)]
     long_tasks = [task(LONG, number) for number in range(long)]
-    # In the order of their use, but for one of the long ones, whose shape is wanted early.
+    # In order of use, except one long shard, whose shape is needed early.
     return short_tasks[:8] + long_tasks[:1] + short_tasks[8:] + long_tasks[1:]
 
 
@@ -86,7 +86,7 @@ def autocast() -> torch.autocast:
 
 
 def loss_parts(model: Decoder, tokens, weights, documents) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weighted mean loss, and the mean loss of the answers alone."""
+    """The weighted mean loss, and the mean loss of only the answers."""
     logits = model(tokens, documents)[:, :-1].float()
     losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
     target_weights = weights[:, 1:].flatten()
@@ -97,7 +97,7 @@ def loss_parts(model: Decoder, tokens, weights, documents) -> tuple[torch.Tensor
 
 @torch.no_grad()
 def held_out_accuracy(model: Decoder, shard: Shard) -> str:
-    """How many held-out answers the model predicts whole, each token given the right ones before it."""
+    """Reports the share of held-out answers whose every token the model predicts, given the correct tokens before it."""
     tokens, _, documents = to_device(shard)
     right = []
     for first in range(0, len(tokens), 32):
@@ -132,7 +132,7 @@ def optimizers_for(model: Decoder, rate: torch.Tensor) -> list[torch.optim.Optim
 class TrainingStep:
     """One step on a batch of fixed shape, recorded as a CUDA graph.
 
-    The model is so small that starting its kernels one by one takes several times as long as running them.
+    The model is so small that launching its kernels one by one takes several times as long as running them.
     """
 
     def __init__(self, model: Decoder, optimizers: list[torch.optim.Optimizer], batches: Iterator[Batch]) -> None:
@@ -165,7 +165,7 @@ class TrainingStep:
         return torch.stack((loss.detach(), answer_loss))
 
     def __call__(self) -> torch.Tensor:
-        """The step's loss, and that of the answers alone."""
+        """The step's loss, and the loss of only the answers."""
         self._load()
         self.graph.replay()
         return self.losses.clone()
@@ -188,7 +188,7 @@ def train(model: Decoder, feed: Feed, held_out: Shard, seconds: float, batch_tok
         step += 1
         seen += batch_tokens
         if step % 10 == 0:
-            running[-1][0].item()  # keeps the clock honest: launches must not run ahead of the GPU
+            running[-1][0].item()  # synchronizes, so that launches do not run ahead of the clock
             if time.monotonic() - last_report > report or step == 10:
                 mean, mean_answer = torch.stack(running).mean(0).tolist()
                 if not math.isfinite(mean):

@@ -26,17 +26,17 @@ CHAT_TEMPLATE = (
     "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
 )
 
-# The corpus is plain ASCII, for which this splits as byte-level BPE's own pattern does.
+# Splits plain ASCII, which the corpus is, in the same way as byte-level BPE's own pattern.
 WORD = re.compile(r"'s| ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+")
 COMMON_LIMIT = 700
 NAMED_COUNT = 2500
 
 
 def word_counts(documents: Iterable[Document]) -> Counter[str]:
-    """How often each word of the corpus counts when the tokenizer is trained.
+    """The count of each word of the corpus, for training the tokenizer.
 
-    Plain counts would spend the vocabulary on the ends of common phrases. Common words are capped, and every word that
-    can be an answer is lifted above them, so that it becomes one token.
+    True counts would spend the vocabulary on the ends of common phrases. So the counts of common words are capped, and
+    words that can be answers get a higher count, so that each becomes one token.
     """
     counts: Counter[str] = Counter()
     for document in documents:

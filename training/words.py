@@ -13,7 +13,7 @@ letter box jar plate kettle pan brush pencil comb whistle trumpet compass umbrel
 
 COLOURS = "red blue green yellow purple orange white black brown grey pink golden".split()
 
-# A place has one preposition, so that "in the attic" is said the same way wherever it occurs.
+# Each place has one preposition, so that "in the attic" is always phrased the same way.
 PLACES = [
     f"{preposition} the {noun}"
     for preposition, nouns in {

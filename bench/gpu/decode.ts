@@ -1,4 +1,4 @@
-/** Decode from a paged cache: the share of the GPU's read bandwidth that it reaches. */
+/** Decode from a paged cache, as a share of the GPU's measured read bandwidth. */
 import * as tf from '@attention-js/core/tf';
 import { deviceTime, measureCeilings, randomTensor } from './support/device.ts';
 import { disposeBatch, pagedBatch } from './support/paged_batch.ts';
@@ -11,14 +11,14 @@ interface Case {
   kvHeads?: number;
   headSize?: number;
   layout?: 'flash' | 'vllm';
-  /** Share of the read ceiling to reach. */
+  /** The share of the read ceiling to reach. */
   goal?: number;
   title?: string;
 }
 
 const equal = (sequences: number, context: number): number[] =>
   Array.from({ length: sequences }, () => context);
-/** 64 contexts from 128 to 32,768 tokens, 592,000 in all: many short ones, a few long ones. */
+/** 64 contexts from 128 to 32,768 tokens, 592,000 in total: many short ones, a few long ones. */
 const skewed = Array.from({ length: 64 }, (_, i) => Math.round(128 + 32_640 * (i / 63) ** 2.58));
 
 const cases: Case[] = [

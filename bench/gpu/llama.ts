@@ -1,4 +1,7 @@
-/** A decoder of the shape of Llama 3 8B through @attention-js/llm, with random weights: whole steps, wall-clock time. */
+/**
+ * A decoder with the shape of Llama 3 8B and random weights, run through @attention-js/llm: wall-clock time of whole
+ * steps.
+ */
 import * as tf from '@attention-js/core/tf';
 import { parseConfig } from '../../packages/llm/src/config/parse_config.ts';
 import { Decoder } from '../../packages/llm/src/models/decoder.ts';
@@ -28,10 +31,10 @@ const config = parseConfig({
   tie_word_embeddings: false,
 });
 
-/** Stands in for the weights of a checkpoint: random numbers of the shapes that are asked for. */
+/** Replaces a checkpoint's weights by random numbers of the requested shapes. */
 class RandomWeights implements WeightLoader {
   readonly storage = 'bfloat16';
-  /** Elements of all matrices: what a decode step reads. */
+  /** Elements of all matrices, which a decode step reads. */
   elements = 0;
 
   async load(shape: number[], _sources: unknown, { storage }: LoadOptions = {}) {
@@ -61,10 +64,13 @@ class RandomWeights implements WeightLoader {
 const weights = new RandomWeights();
 const names = weightNames(config.family);
 const model = await Decoder.load(weights, config, names, names.base);
-const embeddingElements = config.vocabSize * config.hiddenSize; // of which a step reads a row a token
+const embeddingElements = config.vocabSize * config.hiddenSize; // a step reads only one row per token
 const bytesPerStep = 2 * (weights.elements - embeddingElements);
 
-/** Seconds that a step takes: `sequences` sequences of `queryLength` new tokens, sampled greedily, tokens read. */
+/**
+ * Seconds per step of `sequences` sequences with `queryLength` new tokens each, including greedy sampling and reading
+ * the tokens back.
+ */
 async function stepSeconds(sequences: number, queryLength: number, past: number): Promise<number> {
   const steps = queryLength === 1 ? 200 : 4;
   const blocksPerSequence = Math.ceil((past + queryLength + steps) / BLOCK_SIZE);
@@ -106,7 +112,7 @@ async function stepSeconds(sequences: number, queryLength: number, past: number)
     if (queryLength === 1) tokens = Int32Array.from(next);
     times.push((performance.now() - start) / 1000);
   }
-  return median(times.slice(steps / 2)); // by then JavaScript has compiled what it runs
+  return median(times.slice(steps / 2)); // the first half warms up the JIT compiler
 }
 
 const ceilings = await measureCeilings();

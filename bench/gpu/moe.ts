@@ -1,4 +1,4 @@
-/** Mixtures of experts: the product of gate and up projection, and the whole layer. */
+/** Mixtures of experts: the gate and up projections alone, and the whole layer. */
 import * as tf from '@attention-js/core/tf';
 import { deviceTime, measureCeilings, randomTensor } from './support/device.ts';
 import { peerFigure } from './support/peers.ts';
@@ -13,7 +13,7 @@ const models = [
 const ceilings = await measureCeilings();
 const rows: Row[] = [];
 for (const { name, hidden, intermediate, experts, topk, sets } of models) {
-  // Few tokens read few experts: sets take turns, so that the weights come out of memory and not out of L2.
+  // Few tokens read few experts. Rotating through several sets makes weights come from memory instead of L2.
   const gateUp = Array.from({ length: sets }, () =>
     randomTensor([experts, 2 * intermediate, hidden], 'bfloat16', 0.02),
   );

@@ -1,4 +1,7 @@
-/** Causal prefill from a paged cache, whole and in chunks, and mixed with decodes; beside PyTorch where that was measured. */
+/**
+ * Causal prefill from a paged cache: whole, in chunks, and mixed with decodes; compared with PyTorch where it was
+ * measured.
+ */
 import * as tf from '@attention-js/core/tf';
 import { deviceTime, measureCeilings, randomTensor } from './support/device.ts';
 import { disposeBatch, pagedBatch } from './support/paged_batch.ts';
@@ -51,7 +54,7 @@ const cases: Case[] = [
   },
 ];
 
-/** Pairs of query and key that causality and a window leave. */
+/** The number of query-key pairs that the causal mask and the window keep. */
 function keptPairs({ sequences, options }: Case): number {
   const window = options?.slidingWindow ?? Infinity;
   let pairs = 0;

@@ -1,4 +1,4 @@
-/** The small fused ops, beside a plain copy of as many bytes in the same run. */
+/** The small fused ops, compared with a plain copy of the same number of bytes in the same run. */
 import * as tf from '@attention-js/core/tf';
 import { deviceTime, plainCopy, randomTensor } from './support/device.ts';
 import { report } from './support/report.ts';
@@ -7,7 +7,7 @@ import type { Row } from './support/report.ts';
 const HIDDEN = 4096;
 const INTERMEDIATE = 14_336;
 const [HEADS, KV_HEADS, HEAD_SIZE, BLOCK_SIZE] = [32, 8, 128, 16];
-const SETS = 3; // take turns, so that inputs come out of memory and not out of L2
+const SETS = 3; // used in rotation, so that inputs come from memory instead of L2
 
 interface Case {
   name: string;

@@ -1,4 +1,4 @@
-/** The middle value; of an even number of values the upper middle one. */
+/** The middle value, or the upper of the two middle values. */
 export function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
 }

@@ -1,4 +1,4 @@
-// tfjs-core's own test suite, which its npm package ships, on one tfjs backend with our packages loaded.
+// Runs tfjs-core's own test suite, which its npm package contains, on one tfjs backend with our packages loaded.
 //
 //   npm run test:conformance -- --backend cpu
 //
@@ -10,17 +10,19 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import Jasmine from 'jasmine';
 
-/** Specs that must run, so that a bundle that lost some does not pass. Two of them exist for the name `cpu` alone. */
+/**
+ * The number of specs that must run, so that a bundle that lost some fails. Two of them exist only for the name `cpu`.
+ */
 const specsOn = (backend) => (backend === 'cpu' ? 4232 : 4230);
-/** Specs that tfjs-core itself disables. */
+/** The number of specs that tfjs-core itself disables. */
 const PENDING = 5;
 
 const { backend } = parseArgs({ options: { backend: { type: 'string', default: 'cpu' } } }).values;
-process.env.ATTENTION_METAL_EMULATOR ??= '1'; // without a Mac `metal` runs its shaders on the CPU
-if (!existsSync('/dev/nvidiactl')) process.env.ATTENTION_CUDA_EMULATOR ??= '1'; // and `cuda` its kernels
+process.env.ATTENTION_METAL_EMULATOR ??= '1'; // except on Macs, `metal` runs shaders on the CPU
+if (!existsSync('/dev/nvidiactl')) process.env.ATTENTION_CUDA_EMULATOR ??= '1'; // without a GPU, `cuda` runs its kernels on the CPU
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Has the chained methods of @attention-js/core tested instead of tfjs-core's own. */
+/** Tests the chained methods of @attention-js/core instead of tfjs-core's. */
 const ourChainedMethods = {
   name: 'our-chained-methods',
   setup({ onLoad }) {
@@ -30,7 +32,7 @@ const ourChainedMethods = {
   },
 };
 
-/** A package that looks for files beside its own, such as an addon, finds them from inside the bundle too. */
+/** Lets packages that look for files beside their own, such as addons, find them from inside the bundle. */
 const originalUrls = {
   name: 'original-urls',
   setup({ onLoad }) {
@@ -60,8 +62,8 @@ async function bundle() {
     bundle: true,
     platform: 'node',
     format: 'esm',
-    mainFields: ['module', 'main'], // one copy of tfjs-core, for the suites, the backends and us
-    ignoreAnnotations: true, // tfjs-core's sideEffects does not list its suites: they would be dropped silently
+    mainFields: ['module', 'main'], // a single copy of tfjs-core for the suites, the backends and our packages
+    ignoreAnnotations: true, // tfjs-core's sideEffects does not list its suites, so they would be dropped silently
     external: ['jasmine', 'jasmine-core', '*.node'],
     define: { CONFORMANCE_BACKEND: JSON.stringify(backend) },
     plugins: [ourChainedMethods, originalUrls],
@@ -100,7 +102,7 @@ jasmine.addReporter(reporter);
 jasmine.addSpecFile(await bundle());
 
 const { log, warn } = console;
-Object.assign(console, { log() {}, warn() {} }); // the suites provoke many warnings
+Object.assign(console, { log() {}, warn() {} }); // the suites cause many warnings
 const { overallStatus } = await jasmine.execute();
 Object.assign(console, { log, warn });
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds an addon with AddressSanitizer, for emulated devices, and calls it with hostile values.
+# Builds an addon for emulated devices with AddressSanitizer and calls it with hostile values.
 #
 #   sh scripts/fuzz_native/asan.sh metal|cuda [calls]
 set -e
@@ -13,7 +13,8 @@ case "$name" in
 esac
 node "packages/backend-$name/scripts/build.js" --asan
 library="$(clang++ -print-file-name=libclang_rt.asan-$(uname -m).so)"
-# Emulators switch stacks, and Node keeps memory to its end.
+# No leak detection, because Node does not free everything at exit; no use-after-return detection, because emulators switch
+# stacks.
 ATTENTION_FUZZ_ADDON="$addon" \
   ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=0:allocator_may_return_null=1" LD_PRELOAD="$library" \
   node --expose-gc scripts/fuzz_native/run.js "$name" --calls "$calls"

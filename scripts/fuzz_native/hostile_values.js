@@ -1,4 +1,4 @@
-/** What hostile getters and functions throw. */
+/** The error that hostile getters and functions throw. */
 export class Thrown extends Error {}
 
 const thrower = () => {
@@ -70,12 +70,12 @@ const makers = [
   () => globalThis,
 ];
 
-/** Values that no native function expects, and handles where another kind of handle is expected. */
+/** Makes values that no native function expects, and handles of the wrong kind. */
 export class HostileValues {
   #random;
   #subject;
 
-  /** `subject.handles()`: objects of the addon's, by kind. */
+  /** `subject.handles()` returns objects of the addon. */
   constructor(random, subject) {
     this.#random = random;
     this.#subject = subject;
@@ -91,7 +91,7 @@ export class HostileValues {
     return Array.from({ length }, () => this.any());
   }
 
-  /** Valid arguments, or such of which one is replaced, missing, one too many, or hostile inside. */
+  /** Valid arguments, or valid ones with one of them replaced, missing, added, or hostile inside. */
   mutated(valid) {
     const args = [...valid];
     const kind = this.#random.below(8);
@@ -106,7 +106,7 @@ export class HostileValues {
       return args;
     }
     if (kind === 4 && Array.isArray(args[i])) {
-      // Reading it disposes of what the call holds.
+      // Reading this element frees objects that the call is using.
       const inner = [...args[i]];
       const at = this.#random.below(inner.length + 1);
       const last = inner[at];

@@ -5,7 +5,7 @@ import { types } from 'node:util';
 const root = new URL('../../', import.meta.url);
 const addonFile = process.env.ATTENTION_FUZZ_ADDON ?? 'packages/backend-metal/build/attention_metal.node';
 
-// Of each buffer it touches the first 16 bytes, which all have.
+// Accesses only the first 16 bytes of each buffer, which all buffers have.
 const source = `
 #include <metal_stdlib>
 using namespace metal;
@@ -28,7 +28,7 @@ kernel void scale(device const float* x [[buffer(0)]], device float* y [[buffer(
 }
 `;
 
-/** The Metal addon: a device, and buffers, libraries and pipelines of it. */
+/** The Metal addon: a device with buffers, libraries and pipelines. */
 export function openSubject(makeError, random) {
   const { NativeDevice } = createRequire(root)(fileURLToPath(new URL(addonFile, root)));
   const options = {
@@ -65,7 +65,7 @@ export function openSubject(makeError, random) {
     constructor: NativeDevice,
     constructorArguments: () => [makeError, options],
     receiver: () => device,
-    /** Calls that take a while and allocate, for threads that end. */
+    /** Calls that take a while and allocate, for threads that are terminated during them. */
     work: () => [
       ...['makeBuffer', 'contents', 'dispatch', 'wait', 'makePipeline'].map((key) => [
         key,
@@ -75,7 +75,7 @@ export function openSubject(makeError, random) {
     ],
     valid: (key) => validArguments[key]?.() ?? [],
     handles: () => [device, library, ...pipelines, ...buffers],
-    /** Shaders that are no copy of ours compile for a second; grids that are valid and endless never end. */
+    /** Skips most new shaders, which take a second to compile, and grids that are valid but take forever. */
     allows(key, args) {
       if (key === 'makeLibrary')
         return typeof args[1] !== 'string' || args[1] === source || random.chance(0.02);
@@ -86,7 +86,7 @@ export function openSubject(makeError, random) {
     keep(key, result, args) {
       if (key === 'makeBuffer' && args[0] <= 2 ** 20) buffers[random.below(buffers.length)] = result;
       if (key === 'makePipeline') pipelines[random.below(4)] = result;
-      // Some freed buffers stay among the others.
+      // Keeps some freed buffers among the others.
       const i = buffers.indexOf(args[0]);
       if (key === 'freeBuffer' && i >= 0 && random.chance(0.9)) buffers[i] = device.makeBuffer(16);
     },

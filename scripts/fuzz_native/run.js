@@ -1,5 +1,5 @@
-// Calls everything that an addon exports with hostile values. Each call must return or throw an AttentionError; a signal
-// ends the process, and whoever started it sees that.
+// Calls everything that an addon exports with hostile values. Each call must return or throw an AttentionError; a crash
+// ends the process with a signal.
 //
 //   node scripts/fuzz_native/run.js metal|cuda [--calls 10000] [--seed 1]
 import { parseArgs } from 'node:util';
@@ -33,7 +33,7 @@ function check(error, what) {
   throw new Error(`${what}: expected an AttentionError`, { cause: error });
 }
 
-/** The members of a class: what they are called, and a function that calls them. */
+/** The members of a class as pairs of a name and a function. */
 function membersOf(constructor) {
   const properties = Object.getOwnPropertyDescriptors(constructor.prototype);
   return Object.entries(properties)

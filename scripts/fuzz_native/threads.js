@@ -1,4 +1,4 @@
-// Ends worker threads, and the process, while they work on a device. What is left must be a process that goes on.
+// Ends worker threads, or the process, while they use a device. The process must survive the end of its threads.
 //
 //   node scripts/fuzz_native/threads.js metal|cuda terminate|exit|process-exit
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -8,7 +8,7 @@ const WORKERS = 6;
 
 const makeError = (code, message) => Object.assign(new Error(message), { name: 'AttentionError', code });
 
-/** Works until it is ended: calls, and reads that are under way. */
+/** Makes calls and starts asynchronous reads until the thread is ended. */
 async function work({ name, end }) {
   const { openSubject } = await import(`./${name}.js`);
   const subject = openSubject(makeError, new Random(1));

@@ -1,7 +1,7 @@
 /**
- * Deliberate faults, one each: `from`, which `file` has once, becomes `to`. `tests` are the paths of the tests that must
- * fail. `on` is the backend whose kernel is broken; without it the fault is in TypeScript and tests run on `cpu`. With
- * `checked` the tests run in the checked mode of the emulator.
+ * Deliberate faults, each in one place: `from`, which occurs once in `file`, is replaced by `to`. `tests` are the paths
+ * of the tests that must fail. `on` is the backend whose kernel is broken; without it the fault is in TypeScript and
+ * tests run on `cpu`. With `checked`, tests run in the emulator's checked mode.
  */
 const OPS = 'packages/core/src/ops';
 const CACHE = 'packages/core/src/cache';
@@ -148,7 +148,7 @@ export const MUTANTS = [
     'if (thread_index == 0) output[row_index] = int(most_likely.token);',
   ),
 
-  // CUDA kernels, which are compiled anew for each
+  // CUDA kernels, which are recompiled for each fault
   cuda('attention/merge_attention_states', 'if (is_nan) return {nan_value(), nan_value()};', ''),
   cuda(
     'cache/reshape_and_cache',

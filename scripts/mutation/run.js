@@ -1,5 +1,5 @@
-// Breaks kernels, ops and the engine in a copy of the repository, one place at a time, and runs the tests that must notice. Prints
-// the faults that no test noticed, and fails if there are any.
+// Breaks kernels, ops and the engine in a copy of the repository, one place at a time, and runs the tests that must
+// notice. Prints the faults that no test caught, and fails if there are any.
 //
 //   node scripts/mutation/run.js                       faults in TypeScript and in shaders: about ten minutes
 //   node scripts/mutation/run.js --cuda                those in CUDA kernels too, each of which is compiled
@@ -34,7 +34,7 @@ function checkPlaces() {
   }
 }
 
-/** A copy of what git tracks, and of the addons that were built for tests. */
+/** Copies what git tracks, and the addons that were built for tests. */
 function copyRepository() {
   const copy = mkdtempSync(path.join(tmpdir(), 'attention-js-mutation-'));
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
@@ -53,12 +53,12 @@ function copyRepository() {
 
 const passing = new Set();
 
-/** Tests that fail by themselves would catch anything. */
+/** Checks that the tests pass without the fault; tests that always fail would seem to catch anything. */
 function checkUnbroken(copy, mutant) {
   const { tests, on, checked } = mutant;
   const key = JSON.stringify([tests, on, checked]);
   if (!passing.has(key) && !testsPass(copy, mutant))
-    throw new Error(`${tests.join(', ')}: fail without a fault`);
+    throw new Error(`${tests.join(', ')}: failed without a fault`);
   passing.add(key);
 }
 
@@ -118,7 +118,7 @@ if (options.list) {
   try {
     if (options.cuda) {
       rmSync(path.join(copy, 'packages/backend-cuda/build'), { recursive: true, force: true });
-      buildCuda(copy); // once in full: what follows compiles one kernel each
+      buildCuda(copy); // a full build, so that each fault recompiles only one kernel
     }
     for (const mutant of chosen) {
       if (Date.now() > deadline) break;

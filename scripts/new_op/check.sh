@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries `npm run new-op` on a copy of core and of the backends: what it makes compiles, is clean, and its test fails in the
-# expected places. Then follows docs/adding-an-op.md: the op that the page writes compiles, is clean and passes on `cpu`, and
-# its kernels for CUDA and Metal do on the CPU: the one if there is clang, the other if its addon is built.
+# Tries `npm run new-op` on a copy of core and of the backends: the files must compile and lint cleanly, and their test must
+# fail in the expected places. Then follows docs/adding-an-op.md: the page's op must compile, lint cleanly and pass on `cpu`,
+# and its kernels must pass on emulated devices: for CUDA if clang is installed, for Metal if the addon is built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -22,7 +22,7 @@ if [ -f "$metal_addon/attention_metal.node" ]; then ln -s "$metal_addon" "$copy/
 ln -s "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
 
-# Compiles the launcher of a kernel for CUDA as C++ that runs on the CPU.
+# Compiles the launcher of a CUDA kernel as C++ for the CPU.
 compile_cuda() {
   clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -DATTENTION_CUDA_EMULATOR \
     -Iemulator/cuda/include -Iemulator/cuda -Iemulator/common -Ikernels/cuda -x c++ "$1"
@@ -71,7 +71,7 @@ for stem in probe_of_the_script squared_relu; do
     node scripts/new_op/run.js "$stem" --cuda
     clean "$stem"
   else
-    echo "left out, as it takes clang: stubs of a kernel for CUDA"
+    echo "skipped, because clang is needed: stubs of a CUDA kernel"
   fi
   node scripts/new_op/run.js "$stem" --metal
   clean "$stem"
@@ -94,7 +94,7 @@ backends=cpu
 if [ -d packages/backend-metal/build ]; then
   backends=cpu,metal
 else
-  echo "left out, as the addon is not built: a kernel for Metal"
+  echo "skipped, because the addon is not built: a Metal kernel"
 fi
 ATTENTION_TEST_BACKENDS=$backends ATTENTION_METAL_EMULATOR=1 npm test -- ops/squared_relu.test.ts
 if command -v clang++ >/dev/null; then

@@ -1,5 +1,5 @@
-// Does what docs/adding-an-op.md says, in the tree this file is in: writes each file that the page shows whole, and puts
-// the line it shows in the place of the one that exports types of the same file. For check.sh, which runs it on a copy.
+// Follows docs/adding-an-op.md in the tree that contains this file: writes each file that the page shows in full, and
+// replaces the line that exports types of the same file by the line on the page. check.sh runs it on a copy.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 

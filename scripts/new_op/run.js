@@ -1,11 +1,11 @@
-// Makes the files of a new op: its definition, its reference kernel and its test, and exports it; or, of an op that core
-// has, those of its kernel for CUDA or Metal.
+// Makes the files of a new op (its definition, reference kernel and test) and exports it; or, for an op that exists in
+// core, the files of its kernel for CUDA or Metal.
 //
 //   npm run new-op -- foo_bar
 //   npm run new-op -- foo_bar --cuda
 //   npm run new-op -- foo_bar --metal
 //
-// They compile; the test fails until the kernels and the reference are written. See docs/adding-an-op.md.
+// The files compile; the test fails until the kernels and the reference are written. See docs/adding-an-op.md.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ import * as tfjs from '@tensorflow/tfjs-core';
 const root = path.dirname(path.dirname(import.meta.dirname));
 const coreFile = (stem) => `packages/core/src/ops/${stem}.ts`;
 
-/** What is made, from the templates in the folder of that name, and the lines of an index.ts that name it. */
+/** The kinds of files to make from the templates in the folder of that name, and the lines to add to an index.ts. */
 const PARTS = {
   core: {
     marker: coreFile,

@@ -1,4 +1,4 @@
-// Runs the kernel that docs/adding-an-op.md writes on the emulator.
+// Runs the kernel of docs/adding-an-op.md on the emulator.
 #include <cmath>
 #include <cstdio>
 

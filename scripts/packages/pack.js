@@ -1,5 +1,5 @@
-// Packs packages as npm would publish them into the current folder. `npm pack` alone would leave out what lies elsewhere in
-// the repository: kernels, and the sources of addons.
+// Packs packages as npm would publish them into the current folder. A plain `npm pack` would miss what lies elsewhere
+// in the repository: the kernels, and the addons' sources.
 //
 //   node scripts/packages/pack.js core backend-common backend-cuda
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ const root = path.dirname(path.dirname(import.meta.dirname));
 const REQUIRED = ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts'];
 const UNWANTED = /\.test\.|(^|\/)(testing|fixtures|node_modules)\/|\.tsbuildinfo$/;
 
-/** What packages hold besides their own folders: files and folders of the repository, put under the same path. */
+/** Files and folders of the repository that packages contain besides their own, under the same paths. */
 const EXTRA = {
   'backend-cuda': [
     'kernels/cuda',
@@ -34,7 +34,7 @@ const EXTRA = {
   ],
 };
 
-/** The files of {@link EXTRA}. */
+/** A package's files of {@link EXTRA}. */
 function extraFiles(name) {
   const paths = EXTRA[name] ?? [];
   if (paths.length === 0) return [];
@@ -42,7 +42,7 @@ function extraFiles(name) {
   return execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim().split('\n');
 }
 
-/** A copy of `packages/NAME` as it is published, in the folder `staged`. */
+/** Copies `packages/NAME` to the folder `staged` in the form that is published. */
 function stage(name, staged) {
   const folder = path.join(root, 'packages', name);
   const left = ['node_modules', 'build'].map((entry) => path.join(folder, entry));
@@ -56,7 +56,7 @@ function stage(name, staged) {
   writeFileSync(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** Packages that the code of the package in `folder` imports and its package.json does not declare. */
+/** The packages that the package in `folder` imports without declaring them in its package.json. */
 function undeclared(folder, paths) {
   const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
   const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
@@ -71,7 +71,9 @@ function undeclared(folder, paths) {
   return [...new Set(imported)].filter((name) => !name.startsWith('node:') && !declared.includes(name));
 }
 
-/** What a package must not lack, must not hold, holds although its source is gone, and imports without saying so. */
+/**
+ * Files that a package lacks, must not contain, or contains although their source is gone, and its undeclared imports.
+ */
 function problems(folder, paths, extra) {
   const hasSource = (file) => paths.includes(file.replace(/^dist\/(.*)\.js$/, 'src/$1.ts'));
   const lists = {

@@ -1,5 +1,5 @@
-// Packs the addon that was built on this machine as a platform package, @attention-js/BACKEND-PLATFORM, into the current
-// folder. See docs/releasing.md.
+// Packs the addon that was built on this machine as a platform package, @attention-js/BACKEND-PLATFORM, into the
+// current folder. See docs/releasing.md.
 //
 //   node scripts/packages/pack_platform.js backend-cuda
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,10 @@ import { repositoryFields } from './repository.js';
 const root = path.dirname(path.dirname(import.meta.dirname));
 const thisPlatform = `${process.platform}-${process.arch}`;
 
-/** The addon of `packages/BACKEND` for this machine, where it has been built; on others what is built is for tests. */
+/**
+ * The path of the addon of `packages/BACKEND` for this machine, if it has been built. On platforms without a platform
+ * package, the built addon is only for tests, so there is none.
+ */
 export function builtAddon(backend) {
   const { file, platforms } = ADDONS[backend];
   const addon = path.join(root, 'packages', backend, file);

@@ -1,12 +1,12 @@
 /**
- * Platform packages: one addon each, built elsewhere. They do not exist before a release, so that no package.json of the
- * repository may name them; packing adds them to the `optionalDependencies` of their backend's package.
+ * Platform packages, each with one addon. They do not exist before a release, so no package.json in the repository may
+ * name them; packing adds them to the `optionalDependencies` of their backend's package.
  */
 export const ADDONS = {
   'backend-cuda': {
     file: 'build/cuda/Release/attention_cuda.node',
     devices: 'NVIDIA GPUs',
-    notice: 'native/cuda/NOTICE', // of what the addon links
+    notice: 'native/cuda/NOTICE', // notices of the libraries that the addon links
     platforms: {
       'linux-x64': { os: ['linux'], cpu: ['x64'], libc: ['glibc'] },
       'linux-arm64': { os: ['linux'], cpu: ['arm64'], libc: ['glibc'] },

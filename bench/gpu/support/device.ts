@@ -8,15 +8,15 @@ await tf.setBackend('cuda');
 tf.enableProdMode();
 tf.env().set('CUDA_CPU_FALLBACK', 'error');
 
-/** The backend that is measured. */
+/** The measured backend. */
 export const cuda = tf.engine().backend as CudaBackend;
 
-/** Memory whose filling keeps the GPU busy while JavaScript queues what is measured behind it. */
+/** Filling this tensor keeps the GPU busy while JavaScript queues the measured calls. */
 const busyWork = tf.keep(tf.zerosWithStorage([2 ** 31], 'bfloat16'));
 
 /**
- * Milliseconds that the GPU takes for one call, without the launch overhead of JavaScript: the median of `samples`
- * sequences of calls. `call` gets the number of the call, to take turns with its inputs; what it makes is disposed.
+ * Milliseconds of GPU time per call, without JavaScript's launch overhead: the median of `samples` series of calls.
+ * `call` receives its index, to rotate through inputs; the tensors that it makes are disposed.
  */
 export async function deviceTime(
   call: (index: number) => void,
@@ -28,12 +28,12 @@ export async function deviceTime(
     const { kernelMs } = await cuda.time(() => {
       for (let i = 0; i < calls; i++) tf.tidy(() => call(i));
     });
-    if (sample > 0) times.push(kernelMs / calls); // the first one warms up
+    if (sample > 0) times.push(kernelMs / calls); // the first series warms up
   }
   return median(times);
 }
 
-/** Random normal numbers on the GPU: one block of them, repeated. */
+/** A tensor of normally distributed numbers on the GPU: one random block, repeated. */
 export function randomTensor(shape: number[], storage: tf.StorageType = 'bfloat16', scale = 1): tf.Tensor {
   const size = tf.util.sizeFromShape(shape);
   return tf.tidy(() => {
@@ -43,20 +43,20 @@ export function randomTensor(shape: number[], storage: tf.StorageType = 'bfloat1
   });
 }
 
-/** The machine's limits, measured: what the figures are compared with. */
+/** The machine's measured limits, to compare with. */
 export interface Ceilings {
-  /** TB/s of reading. */
+  /** Read bandwidth in TB/s. */
   read: number;
-  /** TB/s of copying, bytes read and bytes written added up. */
+  /** Copy bandwidth in TB/s, counting bytes read and written. */
   copy: number;
-  /** TFLOP/s of a bfloat16 product of 8192³. */
+  /** TFLOP/s of an 8192 x 8192 x 8192 bfloat16 product. */
   matmul: number;
 }
 
 const source = (file: string): URL => new URL(`../../../../../bench/gpu/support/${file}`, import.meta.url);
 const plainAccess = cuda.loadModule(await readFile(source('plain_access.ptx')));
 
-/** Copies `bytes` from one tensor to another, 16 of them a thread: what memory-bound kernels are compared with. */
+/** Copies `bytes` from one tensor to another, 16 per thread: the baseline for memory-bound kernels. */
 export function plainCopy(from: tf.Tensor, to: tf.Tensor, bytes: number): void {
   const count = bytes / 16;
   plainAccess.launch('copy_all', {

@@ -3,7 +3,7 @@ import { randomTensor } from './device.ts';
 
 const BLOCK_SIZE = 16;
 
-/** Sizes of a batch of bfloat16. */
+/** The sizes of a bfloat16 batch. */
 interface BatchSpec {
   sequences: { contextLength: number; queryLength: number }[];
   kvHeads: number;
@@ -11,14 +11,16 @@ interface BatchSpec {
   layout?: 'flash' | 'vllm';
 }
 
-/** A paged cache of random numbers whose blocks lie in random order, and the metadata that the engine makes for such a step. */
+/**
+ * A paged cache of random numbers, with blocks in random order, and the metadata that the engine makes for such a step.
+ */
 export interface PagedBatch {
   keyCache: tf.Tensor;
   valueCache: tf.Tensor;
   metadata: tf.StepMetadata;
 }
 
-/** Makes a batch; blocks are dealt out as a cache that has run for a while has them. */
+/** Makes a batch. Blocks are assigned in random order, as in a cache that has been in use for a while. */
 export function pagedBatch({ sequences, kvHeads, headSize, layout = 'flash' }: BatchSpec): PagedBatch {
   const counts = sequences.map(({ contextLength }) => Math.ceil(contextLength / BLOCK_SIZE));
   const numBlocks = counts.reduce((sum, count) => sum + count, 0);

@@ -1,5 +1,4 @@
-// What the GPU's memory gives at best: kernels that only read, and that only copy, 16 bytes a thread.
-// nvcc -ptx -arch=compute_75 plain_access.cu
+// The GPU's memory bandwidth at its best: kernels that only read or only copy, 16 bytes per thread.
 
 extern "C" __global__ void read_all(const uint4* from, unsigned* to, long long count) {
   const long long stride = (long long)gridDim.x * blockDim.x;

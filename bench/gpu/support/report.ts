@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { cuda } from './device.ts';
 import type { Ceilings } from './device.ts';
 
-/** A line of a table. */
+/** A row of a table. */
 export interface Row {
   case: string;
   [column: string]: string | number | undefined;
@@ -14,7 +14,7 @@ function git(...args: string[]): string | undefined {
   try {
     return execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch {
-    return undefined; // sources without their history
+    return undefined; // not a git checkout
   }
 }
 
@@ -23,7 +23,7 @@ const format = (value: string | number | undefined): string => {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 };
 
-/** Prints a table, and writes it to bench/results/NAME.json with the device, the driver, the commit and the date. */
+/** Prints a table and writes it to bench/results/NAME.json with the device, driver, commit and date. */
 export function report(name: string, ceilings: Partial<Ceilings>, rows: readonly Row[]): void {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const lines = [columns, ...rows.map((row) => columns.map((column) => format(row[column])))];

@@ -1,4 +1,4 @@
-// A backend for browsers is made of this: it must bundle without anything of Node's.
+// Backends for browsers build on this package, so it must bundle without Node's modules.
 import * as common from '@attention-js/backend-common';
 
 globalThis.exported = Object.keys(common);

@@ -1,4 +1,4 @@
-// Asks for the GPU, with the platform package installed or (`no-addon`) without it.
+// Selects the GPU backend, with the platform package installed or (`no-addon`) without it.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import * as tf from '@attention-js/core/tf';

@@ -15,6 +15,6 @@ assert.throws(() => tf.siluAndMul(tf.zeros([2, 7])), core.AttentionError);
 
 await import('@attention-js/llm');
 
-await import('@attention-js/backend-metal'); // throws nowhere; what it needs it says when it is asked for
+await import('@attention-js/backend-metal'); // reports what is missing only when it is selected
 if (process.platform !== 'darwin') await assert.rejects(tf.setBackend('metal'), { code: 'ERR_NO_DEVICE' });
 await assert.rejects(import('@attention-js/core/dist/index.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });

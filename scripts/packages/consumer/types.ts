@@ -1,4 +1,4 @@
-// Compiled, never run: what a user of the packages sees of their types.
+// Compiled, never run: the types that a user of the packages sees.
 import { AttentionError, defineOp, pagedAttention } from '@attention-js/core';
 import type { AttentionErrorCode, OpKernel, StorageType } from '@attention-js/core';
 import { cudaKernel, uint32 } from '@attention-js/backend-cuda';
