@@ -20,7 +20,7 @@ static __global__ void moe_tiles_kernel(const int* __restrict__ expert_ids, int 
   for (int i = threadIdx.x; i < pairs; i += blockDim.x) {
     const int bucket = bucket_of(expert_ids[i]);
     const int before = i > 0 ? bucket_of(expert_ids[i - 1]) : -1;
-    for (int j = before + 1; j <= bucket; j++) starts[j] = i;
+    for (int j = before + 1; j <= bucket; j++) atomicMin(&starts[j], i);  // the first pair, also if ids are unsorted
   }
   __syncthreads();
   if (threadIdx.x < warp_size) {

@@ -127,7 +127,7 @@ export function openContext(options: ContextOptions): NativeContext {
             ? [
                 {
                   specifier: built('emulator_checked'),
-                  fix: 'npx attention-cuda --checked (builds it; needs clang++, cmake, ninja)',
+                  fix: 'npx -p @attention-js/backend-cuda --no-install attention-cuda --checked (builds it; needs clang++, cmake, ninja)',
                 },
               ]
             : []),
