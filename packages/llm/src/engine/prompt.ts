@@ -7,9 +7,6 @@ import type { LengthLimit } from './request_limits.ts';
 /** What to continue: a text, a conversation (written out with the model's chat template), or token ids. */
 export type Prompt = string | readonly ChatMessage[] | readonly number[] | Int32Array;
 
-/** Texts of more characters are encoded in a thread of their own: shorter ones take a few milliseconds. */
-const LONG_TEXT = 16_384;
-
 const checks = new Checks('generate');
 
 /**
@@ -67,12 +64,14 @@ function encode(
 ): number[] | Promise<number[]> {
   checkCharacters(text.length, tokenizer, limits);
   const options = { addSpecialTokens };
-  return text.length > LONG_TEXT ? tokenizer.encodeInWorker(text, options) : tokenizer.encode(text, options);
+  return text.length > tokenizer.longestInline
+    ? tokenizer.encodeInWorker(text, options)
+    : tokenizer.encode(text, options);
 }
 
 /** A text of more characters than the longest tokens could hold is refused without being encoded. */
 function checkCharacters(characters: number, tokenizer: Tokenizer, limits: readonly LengthLimit[]): void {
-  if (characters <= LONG_TEXT) return;
+  if (characters <= tokenizer.longestInline) return;
   for (const { tokens, code, reason } of limits) {
     const most = (tokens - 1) * tokenizer.longestToken;
     const expected = `at most ${plural(most, 'character')}, for ${reason}`;

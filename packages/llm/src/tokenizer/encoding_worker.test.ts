@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
-import { byteTokenizer } from '../testing/byte_tokenizer.ts';
+import { byteTokenizer, byteTokenizerJson } from '../testing/byte_tokenizer.ts';
 import { expectRejection } from '../testing/expect_rejection.ts';
 import { tokenizerFixtures } from '../testing/tokenizer_fixtures.ts';
 import { EncodingWorker } from './encoding_worker.ts';
@@ -37,6 +37,24 @@ describe('encodeInWorker', () => {
     await tokenizer.encodeInWorker('Some words of a long text. '.repeat(10_000));
     clearInterval(timer);
     expect(turns).toBeGreaterThan(10);
+  });
+
+  test('rejects a text that takes too long, and no other', async () => {
+    const pre_tokenizer = {
+      type: 'Split',
+      pattern: { Regex: 'a*a*a*b' },
+      behavior: 'Isolated',
+      invert: false,
+    };
+    const worker = new EncodingWorker({ ...byteTokenizerJson(), pre_tokenizer }, 300);
+    const [quick, slow, later] = ['x', 'a'.repeat(20_000), 'y'].map((text) =>
+      worker.tokenize([{ text, section: 0 }]),
+    );
+    expect(await quick).toEqual([['x']]);
+    const message =
+      '[Tokenizer] text: expected one that can be encoded, received "one that takes longer than 0.3 s"';
+    await expectRejection(slow, 'ERR_RANGE', message);
+    expect(await later).toEqual([['y']]);
   });
 
   test('rejects if the thread fails, and tries again with the next text', async () => {

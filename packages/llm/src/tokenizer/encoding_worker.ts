@@ -19,6 +19,9 @@ parentPort.on('message', ({ id, step, inputs }) => {
   }
 });`;
 
+/** Milliseconds that one text may take: regular expressions of a file may be slow for some texts. */
+const LIMIT_MS = 20_000;
+
 /** Idle milliseconds after which the worker and its copy of the tokenizer are released. */
 const IDLE_MS = 30_000;
 
@@ -29,6 +32,8 @@ interface Answer {
 }
 
 interface Waiting {
+  step: string;
+  inputs: readonly unknown[];
   resolve: (outputs: unknown[]) => void;
   reject: (error: unknown) => void;
 }
@@ -41,18 +46,22 @@ export interface Piece {
 
 /**
  * Runs the slow steps of encoding in a worker thread with its own copy of the tokenizer, so that a long text does not
- * block the event loop.
+ * block the event loop. A text that takes longer than `limitMs` is rejected; those behind it go on in a new thread.
  */
 export class EncodingWorker {
   readonly #file: object;
+  readonly #limitMs: number;
+  /** What the worker was given, in its order. */
   readonly #waiting = new Map<number, Waiting>();
+  #limitTimer: NodeJS.Timeout | undefined;
   #worker: Worker | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   #lastId = 0;
 
   /** @param file The tokenizer.json from which the library makes its steps. */
-  constructor(file: object) {
+  constructor(file: object, limitMs = LIMIT_MS) {
     this.#file = file;
+    this.#limitMs = limitMs;
   }
 
   /** Normalizes texts. */
@@ -67,11 +76,41 @@ export class EncodingWorker {
 
   #run(step: string, inputs: readonly unknown[]): Promise<unknown[]> {
     clearTimeout(this.#idleTimer);
-    const worker = (this.#worker ??= this.#start());
     const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { step, inputs, resolve, reject });
+      this.#post(id, step, inputs);
+      if (this.#waiting.size === 1) this.#watch();
+    });
+  }
+
+  #post(id: number, step: string, inputs: readonly unknown[]): void {
+    const worker = (this.#worker ??= this.#start());
     worker.ref(); // keeps the process alive while a result is awaited
     worker.postMessage({ id, step, inputs }, []);
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  }
+
+  /** Gives the text that the worker is at its time. */
+  #watch(): void {
+    clearTimeout(this.#limitTimer);
+    if (this.#waiting.size > 0) this.#limitTimer = setTimeout(() => this.#skip(), this.#limitMs);
+  }
+
+  /** Rejects the text that the worker is at, and gives the others to a new worker. */
+  #skip(): void {
+    const [[id, { reject }]] = this.#waiting;
+    this.#waiting.delete(id);
+    reject(failure(`one that takes longer than ${this.#limitMs / 1000} s`));
+    this.#release();
+    for (const [next, { step, inputs }] of this.#waiting) this.#post(next, step, inputs);
+    this.#watch();
+  }
+
+  /** Ends the worker, whose answers no longer count. */
+  #release(): void {
+    this.#worker?.removeAllListeners();
+    void this.#worker?.terminate();
+    this.#worker = undefined;
   }
 
   #start(): Worker {
@@ -86,6 +125,7 @@ export class EncodingWorker {
   #settle({ id, outputs, error }: Answer): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
+    this.#watch();
     if (outputs) waiting?.resolve(outputs);
     else waiting?.reject(failure(error));
     if (this.#waiting.size > 0) return;
@@ -94,8 +134,8 @@ export class EncodingWorker {
   }
 
   #stop(reason: unknown): void {
-    void this.#worker?.terminate();
-    this.#worker = undefined;
+    this.#release();
+    clearTimeout(this.#limitTimer);
     for (const { reject } of this.#waiting.values()) reject(failure(reason));
     this.#waiting.clear();
   }

@@ -6,6 +6,9 @@ import type { Piece } from './encoding_worker.ts';
 import { checkSteps } from './regex_safety.ts';
 import type { TokenizerJson } from './tokenizer_json.ts';
 
+/** Characters that take well below a second, by the power of the length that a regular expression may take. */
+const LONGEST_INLINE = [16_384, 16_384, 1_024, 256];
+
 /** The steps of a tokenizer.json that convert text to tokens and back, without added tokens. */
 export class Pipeline {
   readonly #steps: HuggingFaceTokenizer;
@@ -14,12 +17,14 @@ export class Pipeline {
   readonly #unknownId: number | undefined;
   readonly #decode: (tokens: string[]) => string;
   readonly #worker: EncodingWorker;
+  /** Characters up to which a text is encoded in milliseconds, and never blocks other requests for long. */
+  readonly longestInline: number;
 
   /** @throws AttentionError `ERR_UNSUPPORTED` for a step of an unknown kind. */
   constructor(file: TokenizerJson) {
-    checkSteps('normalizer', file.normalizer);
-    checkSteps('pre_tokenizer', file.pre_tokenizer);
+    const degrees = (['normalizer', 'pre_tokenizer'] as const).map((part) => checkSteps(part, file[part]));
     checkSteps('decoder', file.decoder);
+    this.longestInline = LONGEST_INLINE[Math.max(...degrees)];
     const library = { ...file, added_tokens: [], post_processor: null, decoder: null };
     try {
       this.#steps = new HuggingFaceTokenizer(library, {});

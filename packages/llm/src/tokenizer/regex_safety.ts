@@ -3,8 +3,8 @@ import { summarize } from '../summarize.ts';
 import { isObject } from './tokenizer_json.ts';
 
 const MAX_PATTERN_LENGTH = 10_000;
-/** Maximum number of unbounded repetitions in one alternative; real patterns have two or three. */
-const MAX_REPETITIONS = 5;
+/** Maximum number of unbounded repetitions in one alternative; real patterns have two. */
+const MAX_REPETITIONS = 3;
 /** Maximum factor by which a normalizer may lengthen a text. */
 const MAX_GROWTH = 1024;
 const MAX_STEPS = 100;
@@ -15,9 +15,11 @@ const checks = new Checks('Tokenizer');
  * Checks that a tokenizer.json's regular expressions cannot take exponential time, nor its replacements exponential
  * space. A repetition inside a repetition, or of alternatives, may match the same text in exponentially many ways.
  *
+ * @returns The highest {@link checkPattern} of its patterns.
  * @throws AttentionError `ERR_UNSUPPORTED`, naming the part.
  */
-export function checkSteps(part: string, step: object | null): void {
+export function checkSteps(part: string, step: object | null): number {
+  let degree = 0;
   let growth = 1;
   let steps = 0;
   const visit = (value: unknown, where: string): void => {
@@ -31,13 +33,14 @@ export function checkSteps(part: string, step: object | null): void {
       `at most ${MAX_STEPS} steps`,
       steps,
     );
-    if (typeof value.Regex === 'string') checkPattern(value.Regex, where);
+    if (typeof value.Regex === 'string') degree = Math.max(degree, checkPattern(value.Regex, where));
     growth *= growthOf(value);
     for (const [key, item] of Object.entries(value)) visit(item, `${where}: ${key}`);
   };
   visit(step, `tokenizer.json: ${part}`);
   const expected = `replacements that make a text at most ${MAX_GROWTH} times as long`;
   checks.expect(growth <= MAX_GROWTH, 'ERR_UNSUPPORTED', `tokenizer.json: ${part}`, expected, growth);
+  return degree;
 }
 
 function growthOf({ type, pattern, content }: Record<string, unknown>): number {
@@ -49,21 +52,38 @@ function growthOf({ type, pattern, content }: Record<string, unknown>): number {
 /** What the check needs to know about a group, or about the whole pattern. */
 interface Level {
   hasChoice: boolean;
+  /** The most repetitions in an alternative. */
   repetitions: number;
   /** Repetitions in the current alternative. */
   current: number;
+  /** Whether something that must match follows the last repetition of the current alternative. */
+  canFail: boolean;
+  /** The highest power of an alternative, see {@link checkPattern}. */
+  degree: number;
+}
+
+const newLevel = (): Level => ({ hasChoice: false, repetitions: 0, current: 0, canFail: false, degree: 0 });
+
+/** Notes the end of an alternative. What ends with a repetition has matched: it never tries another length. */
+function endAlternative(level: Level): void {
+  const retried = level.current > 0 && !level.canFail ? level.current - 1 : level.current;
+  level.degree = Math.max(level.degree, retried);
+  level.current = 0;
+  level.canFail = false;
 }
 
 /**
  * Checks one regular expression.
  *
  * @param where The part's name in error messages.
+ * @returns The number of repetitions that are retried with every length, one inside the other, where the rest does not match:
+ * a match takes at most that power of the text's length.
  */
-export function checkPattern(pattern: string, where: string): void {
+export function checkPattern(pattern: string, where: string): number {
   const fail = (received: string): never =>
     checks.fail('ERR_UNSUPPORTED', where, 'a regular expression that takes a bounded time', received);
   if (pattern.length > MAX_PATTERN_LENGTH) fail(`${pattern.length} characters`);
-  const levels: Level[] = [{ hasChoice: false, repetitions: 0, current: 0 }];
+  const levels = [newLevel()];
   let last: Level | undefined; // the group that ended just before this position
   for (let i = 0; i < pattern.length; i++) {
     const top = levels[levels.length - 1];
@@ -72,26 +92,47 @@ export function checkPattern(pattern: string, where: string): void {
     const length = atomLength(pattern, i);
     if (length > 1) {
       i += length - 1;
+      top.canFail ||= !isOptional(pattern, i + 1);
     } else if (pattern[i] === '(') {
-      levels.push({ hasChoice: false, repetitions: 0, current: 0 });
+      levels.push(newLevel());
       i += (/^\((?:\?(?:[:=!>]|<[=!]|[a-z-]*:|<\w+>))?/.exec(pattern.slice(i, i + 50))?.[0].length ?? 1) - 1;
     } else if (pattern[i] === ')' && levels.length > 1) {
-      last = levels.pop();
-      levels[levels.length - 1].current += last?.repetitions ?? 0;
+      last = top;
+      levels.pop();
+      const outer = levels[levels.length - 1];
+      const endsWithRepetition = top.current > 0 && !top.canFail && !top.hasChoice;
+      outer.current += top.repetitions;
+      if (endsWithRepetition) outer.canFail = false;
+      else outer.canFail ||= !isOptional(pattern, i + 1);
     } else if (pattern[i] === '|') {
       top.hasChoice = true;
-      top.current = 0;
+      endAlternative(top);
     } else {
       const quantifier = /^(?:[*+?]|\{\d*(?:,\d*)?\})/.exec(pattern.slice(i, i + 20))?.[0];
-      if (quantifier === undefined) continue;
+      if (quantifier === undefined) {
+        top.canFail ||= !isOptional(pattern, i + 1);
+        continue;
+      }
       i += quantifier.length - 1;
-      if (!isRepetition(quantifier)) continue;
+      if (!isRepetition(quantifier)) {
+        top.canFail ||= !/^(?:\?|\{0?,|\{0\})/.test(quantifier);
+        continue;
+      }
       if (ended && (ended.hasChoice || ended.repetitions > 0)) fail(summarize(pattern));
       top.current++;
+      top.canFail = false;
     }
     top.repetitions = Math.max(top.repetitions, top.current);
     if (top.repetitions > MAX_REPETITIONS) fail(summarize(pattern));
   }
+  const [whole] = levels;
+  endAlternative(whole);
+  return whole.degree;
+}
+
+/** Whether what ends before `position` may match nothing, or is repeated: the quantifier says the rest. */
+function isOptional(pattern: string, position: number): boolean {
+  return /^[*+?{]/.test(pattern.slice(position, position + 1));
 }
 
 /** Whether a quantifier may repeat more than a few times, unlike `?` and `{1,3}`. */

@@ -144,6 +144,11 @@ export class Tokenizer {
     return addSpecialTokens ? [...this.#surrounding.before, ...ids, ...this.#surrounding.after] : ids;
   }
 
+  /** @internal Characters up to which {@link encode} takes well below a second; use {@link encodeInWorker} beyond. */
+  get longestInline(): number {
+    return this.#pipeline.longestInline;
+  }
+
   /** Number of characters of the longest token. A text has at least its length divided by this many tokens. */
   get longestToken(): number {
     if (this.#longestToken === undefined) {
