@@ -4,6 +4,8 @@
  */
 import * as tf from '@attention-js/core/tf';
 import { parseConfig } from '../../packages/llm/src/config/parse_config.ts';
+import { computeTable } from '../../packages/llm/src/models/compute_table.ts';
+import type { FillRows } from '../../packages/llm/src/models/compute_table.ts';
 import { Decoder } from '../../packages/llm/src/models/decoder.ts';
 import { weightNames } from '../../packages/llm/src/models/weight_names.ts';
 import type { LoadOptions, WeightLoader } from '../../packages/llm/src/models/weights.ts';
@@ -42,8 +44,8 @@ class RandomWeights implements WeightLoader {
     return randomTensor(shape, storage ?? this.storage, 0.02);
   }
 
-  table(shape: [number, number], values: () => Float32Array): tf.Tensor2D {
-    return tf.keep(tf.tensor2d(values(), shape));
+  async table(shape: [number, number], fill: FillRows): Promise<tf.Tensor2D> {
+    return tf.keep(tf.tensor2d(await computeTable(shape, fill), shape));
   }
 
   keep<T extends tf.Tensor>(tensor: T): T {

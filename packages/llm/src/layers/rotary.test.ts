@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { expect, test } from '@jest/globals';
 import type { RopeScaling } from '../config/model_config.ts';
+import { computeTable } from '../models/compute_table.ts';
+import type { FillRows } from '../models/compute_table.ts';
 import type { WeightLoader } from '../models/weights.ts';
 import { Rotary, ropeFrequencies } from './rotary.ts';
 
@@ -42,14 +44,29 @@ test('angles of late positions are those of float32, as in PyTorch', async () =>
   const position = 100_003;
   const angle = Float32Array.of(position * Float32Array.of(0.1)[0])[0];
   expect(Math.abs(Math.cos(angle) - Math.cos(position * 0.1))).toBeGreaterThan(1e-5);
+  const weights = {
+    table: async (shape: [number, number], fill: FillRows) =>
+      tf.tensor2d(await computeTable(shape, fill), shape),
+  } as unknown as WeightLoader;
+  const config = { theta: 100, scaling: { type: 'default' } } as const;
+  const rotary = await Rotary.load(weights, config, 4, position + 1);
   const rotated = tf.tidy(() => {
-    const weights = {
-      table: (shape: [number, number], values: () => Float32Array) => tf.tensor2d(values(), shape),
-    } as unknown as WeightLoader;
-    const rotary = new Rotary(weights, { theta: 100, scaling: { type: 'default' } }, 4, position + 1);
     const head = tf.tensor3d([0, 1, 0, 0], [1, 1, 4]);
     return [...rotary.forward(head, head, tf.tensor1d([position], 'int32'))[0].dataSync()];
   });
   expect(rotated[1]).toBeCloseTo(Math.cos(angle), 6);
   expect(rotated[3]).toBeCloseTo(Math.sin(angle), 6);
+});
+
+test('a long table is computed in slices: the event loop goes on', async () => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const shape = [2 ** 17, 32] as const;
+  const table = await computeTable(shape, (rows, firstRow) => {
+    for (let i = 0; i < rows.length; i++) rows[i] = Math.cos(firstRow * 32 + i);
+  });
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(5);
+  expect(table).toHaveLength(2 ** 22);
+  for (const i of [0, 1, 65_535, 65_536, 2 ** 22 - 1]) expect(table[i]).toBe(Math.fround(Math.cos(i)));
 });

@@ -10,22 +10,27 @@ export class Rotary {
   readonly #cos: Tensor2D;
   readonly #sin: Tensor2D;
 
-  /** Makes the tables for positions 0 to `maxPositions` − 1; `weights` owns them. */
-  constructor(weights: WeightLoader, config: RopeConfig, headSize: number, maxPositions: number) {
-    const frequencies = ropeFrequencies(config, headSize);
-    const shape: [number, number] = [maxPositions, frequencies.length];
-    // Angles are rounded to float32 as in PyTorch, which checkpoints were trained with.
-    const [cos, sin] = [Math.cos, Math.sin].map((f) =>
-      weights.table(shape, () => {
-        const values = new Float32Array(maxPositions * frequencies.length);
-        for (let position = 0, i = 0; position < maxPositions; position++) {
-          for (const frequency of frequencies) values[i++] = f(Math.fround(position * frequency));
-        }
-        return values;
-      }),
-    );
+  private constructor(cos: Tensor2D, sin: Tensor2D) {
     this.#cos = cos;
     this.#sin = sin;
+  }
+
+  /** Makes the tables for positions 0 to `maxPositions` − 1; `weights` owns them. */
+  static async load(
+    weights: WeightLoader,
+    config: RopeConfig,
+    headSize: number,
+    maxPositions: number,
+  ): Promise<Rotary> {
+    const frequencies = ropeFrequencies(config, headSize);
+    // Angles are rounded to float32 as in PyTorch, which checkpoints were trained with.
+    const table = (f: (angle: number) => number): Promise<Tensor2D> =>
+      weights.table([maxPositions, frequencies.length], (rows, firstPosition) => {
+        for (let i = 0, position = firstPosition; i < rows.length; position++) {
+          for (const frequency of frequencies) rows[i++] = f(Math.fround(position * frequency));
+        }
+      });
+    return new Rotary(await table(Math.cos), await table(Math.sin));
   }
 
   /** Rotates `[tokens, heads, headSize]` queries and keys. */

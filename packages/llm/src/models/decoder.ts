@@ -59,7 +59,7 @@ export class Decoder implements CausalLM {
     const shape = [vocabSize, hiddenSize];
     const { embeddingName, isTied } = await findEmbedding(weights, config, names, base);
     const embedding = await weights.load(shape, [{ name: embeddingName, shape }]);
-    const rotary = rope && new Rotary(weights, rope, attention.headSize, maxPositions);
+    const rotary = rope && (await Rotary.load(weights, rope, attention.headSize, maxPositions));
     const layers: DecoderLayer[] = [];
     for (let layer = 0; layer < config.numLayers; layer++) {
       layers.push(await DecoderLayer.load(weights, config, layer, names, base, rotary));

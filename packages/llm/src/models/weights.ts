@@ -3,6 +3,8 @@ import type { ElementStorage } from '@attention-js/core';
 import { keep, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../safetensors/checkpoint.ts';
+import { computeTable } from './compute_table.ts';
+import type { FillRows } from './compute_table.ts';
 import { fileStorage, sourceEntries } from './weight_entries.ts';
 import type { WeightSource } from './weight_entries.ts';
 
@@ -26,8 +28,8 @@ export interface WeightLoader {
    * for sources of different dtypes, `ERR_UNSUPPORTED` for a dtype that is not F32, F16 or BF16.
    */
   load(shape: number[], sources: readonly WeightSource[], options?: LoadOptions): Promise<Tensor>;
-  /** Makes a table that is computed. */
-  table(shape: [rows: number, columns: number], values: () => Float32Array): Tensor2D;
+  /** Makes a table that is computed, see `computeTable`. */
+  table(shape: [rows: number, columns: number], fill: FillRows): Promise<Tensor2D>;
   /** Takes over a tensor: it survives `tf.tidy` and is disposed with the others. */
   keep<T extends Tensor>(tensor: T): T;
   /** Whether the checkpoint has a tensor. */
@@ -84,8 +86,8 @@ export class Weights implements WeightLoader {
     );
   }
 
-  table(shape: [number, number], values: () => Float32Array): Tensor2D {
-    return this.keep(tensor2d(values(), shape));
+  async table(shape: [number, number], fill: FillRows): Promise<Tensor2D> {
+    return this.keep(tensor2d(await computeTable(shape, fill), shape));
   }
 
   keep<T extends Tensor>(tensor: T): T {
@@ -143,8 +145,8 @@ export class WeightCheck implements WeightLoader {
     return Promise.resolve(this.#standIn);
   }
 
-  table(): Tensor2D {
-    return this.#standIn as Tensor2D;
+  table(): Promise<Tensor2D> {
+    return Promise.resolve(this.#standIn as Tensor2D);
   }
 
   keep<T extends Tensor>(tensor: T): T {
