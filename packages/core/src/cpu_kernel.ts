@@ -42,15 +42,11 @@ export function cpuKernel<Inputs extends object, Attributes>(
 ): OpKernel<Inputs, Attributes> {
   return ({ inputs, attrs, outputs, backend }) => {
     const cpu = backend as CpuBackend;
-    const tensors: Record<string, CpuTensor | undefined> = {};
-    for (const [name, input] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
-      tensors[name] = input && cpuTensor(cpu, input);
-    }
     const results = outputs.map(({ shape, dtype }) => {
       const size = shape.reduce((product, length) => product * length, 1);
       return dtype === 'int32' ? new Int32Array(size) : new Float32Array(size);
     });
-    body(tensors as CpuTensors<Inputs>, attrs, results);
+    body(cpuTensors(cpu, inputs), attrs, results);
     return outputs.map(({ shape, dtype, storage = 'float32' }, i) => {
       const values = results[i];
       if (isBlockStorage(storage)) {
@@ -62,6 +58,15 @@ export function cpuKernel<Inputs extends object, Attributes>(
       return tensor;
     });
   };
+}
+
+/** An op's inputs as a reference kernel sees them. */
+export function cpuTensors<Inputs extends object>(backend: CpuBackend, inputs: object): CpuTensors<Inputs> {
+  const tensors: Record<string, CpuTensor | undefined> = {};
+  for (const [name, input] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
+    tensors[name] = input && cpuTensor(backend, input);
+  }
+  return tensors as CpuTensors<Inputs>;
 }
 
 const NO_VALUES = new Float32Array(0);

@@ -9,6 +9,7 @@ import type {
 } from '@tensorflow/tfjs-core';
 import { Checks, describe, keysOf } from './checks.ts';
 import { coreState } from './core_state.ts';
+import { cpuTensors } from './cpu_kernel.ts';
 import type { CpuTensors } from './cpu_kernel.ts';
 import { AttentionError } from './errors.ts';
 import { assertWritable, cpuValues, sharesMemory } from './storage/cpu_storage.ts';
@@ -231,7 +232,11 @@ function makeOp<Inputs extends object, Attributes extends object>(
 
   const op: Op<Inputs, Attributes> = Object.assign(run, {
     kernelName,
-    check: (inputs: OpTensors<Inputs>, attrs: Attributes): void => void checkCall(inputs, attrs),
+    check(inputs: OpTensors<Inputs>, attrs: Attributes): void {
+      checkCall(inputs, attrs);
+      const { backend, backendName } = engine();
+      if (backendName === 'cpu') definition.checkValues?.(cpuTensors(backend as CpuBackend, inputs), attrs);
+    },
     checkValues: definition.checkValues,
     kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>) {
       guardMoves();

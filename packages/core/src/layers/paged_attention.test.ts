@@ -90,7 +90,7 @@ function expectOpen(call: PagedAttentionForward, message: string): void {
   expectAttentionError(() => layer.forward(call), 'ERR_SHAPE', `[PagedAttention] ${message}`);
 }
 
-describeOnBackends('PagedAttention', () => {
+describeOnBackends('PagedAttention', (backendName) => {
   test.each(LAYOUTS.flatMap((layout) => [[layout, 'float32'] as const, [layout, 'bfloat16'] as const]))(
     'without a cache: prefill of %s in %s',
     (layout, storage) => {
@@ -400,6 +400,37 @@ describeOnBackends('PagedAttention', () => {
     const changed = { ...call, ...(typeof change === 'function' ? change() : change) };
     expectAttentionError(() => layer.forward(changed), code, `[PagedAttention] ${message}`);
     expect(tf.max(cache.layer(0).keyCache).dataSync()[0]).toBe(0); // nothing was written
+  });
+
+  test('rejects elements before it writes, on cpu', () => {
+    if (backendName !== 'cpu') return; // a device does not wait for elements
+    using cache = new PagedKVCache({
+      numLayers: 1,
+      numBlocks: 2,
+      blockSize: 8,
+      numKvHeads: KV_HEADS,
+      headSize: HEAD_SIZE,
+    });
+    const key = tf.ones([4, KV_HEADS, HEAD_SIZE]);
+    const forward = (change: Partial<InputMetadata>) =>
+      layer.forward({
+        query: tf.zeros([4, HEADS, HEAD_SIZE]),
+        key,
+        value: key,
+        ...cache.layer(0),
+        metadata: { ...oneSequence(4), isPrefill: true, ...change },
+      });
+    const changes = [{ contextLens: ints([3]) }, { blockTables: tf.tensor2d([[7]], [1, 1], 'int32') }];
+    for (const change of changes) {
+      expectAttentionError(
+        () => forward(change),
+        'ERR_RANGE',
+        /^\[pagedAttention\] (contextLens|blockTables)/,
+      );
+    }
+    expect(tf.max(cache.layer(0).keyCache).dataSync()[0]).toBe(0);
+    forward({});
+    expect(tf.max(cache.layer(0).keyCache).dataSync()[0]).toBe(1);
   });
 
   test('rejects keys that leave open to which sequence they belong', () => {

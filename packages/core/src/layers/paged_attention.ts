@@ -6,7 +6,7 @@ import type { LayerCache } from '../cache/paged_kv_cache.ts';
 import { Checks, describe, keysOf } from '../checks.ts';
 import { checkAttentionOptions } from '../ops/attention_options.ts';
 import type { AttentionOptions } from '../ops/attention_options.ts';
-import { pagedAttention } from '../ops/paged_attention.ts';
+import { checkPagedAttention, pagedAttention } from '../ops/paged_attention.ts';
 import { reshapeAndCache } from '../ops/reshape_and_cache.ts';
 import { varlenAttention } from '../ops/varlen_attention.ts';
 import { checkHeadLayout, fromTokens, headLayoutOf, toTokens } from './head_layout.ts';
@@ -189,7 +189,8 @@ function attendFromCache(
   const { maxContextLen } = metadata;
   checks.shape('metadata.contextLens', contextLens, [sequences], ': one per sequence of query');
   checks.shape('key', key, [query.shape[0], key.shape[1], key.shape[2]], ': one row per token of query');
-  reshapeAndCache(key, value, keyCache, valueCache, slotMapping);
   const attention = { blockTables, contextLens, cuSeqlensQ, maxSeqlenQ, maxContextLen };
+  checkPagedAttention(query, keyCache, valueCache, attention, options); // before the cache is written to
+  reshapeAndCache(key, value, keyCache, valueCache, slotMapping);
   return pagedAttention(query, keyCache, valueCache, attention, options);
 }

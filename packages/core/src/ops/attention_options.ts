@@ -82,6 +82,17 @@ export function checkAttentionOptions(
     );
   }
   if (slidingWindow !== undefined) checks.integer('slidingWindow', slidingWindow, 1);
+  checkFactors(checks, scale, softcap);
+}
+
+/** Devices take powers of 2: they multiply scores by scale · log2(e), or by scale / softcap and softcap · log2(e). */
+function checkFactors(checks: Checks, scale = 1, softcap = 0): void {
+  const [option, value] = softcap > 0 ? ['softcap', softcap] : ['scale', scale];
+  const product = `a number whose product with log2(e) fits float32`;
+  checks.expect(fitsFloat32(value * Math.LOG2E), 'ERR_RANGE', option, product, describe(value));
+  if (softcap === 0) return;
+  const quotient = `a number by which scale ${scale} can be divided in float32`;
+  checks.expect(fitsFloat32(scale / softcap), 'ERR_RANGE', 'softcap', quotient, describe(softcap));
 }
 
 /** Checks the `[heads]` inputs. */

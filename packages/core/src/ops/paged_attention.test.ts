@@ -451,6 +451,24 @@ describeOnBackends('pagedAttention', (backendName) => {
       'scale: expected a finite number, received NaN',
     ],
     [
+      'a scale that overflows on a device',
+      (a) => (a.options.scale = 3e38),
+      'ERR_RANGE',
+      'scale: expected a number whose product with log2(e) fits float32, received 3e+38',
+    ],
+    [
+      'a softcap that overflows on a device',
+      (a) => (a.options.softcap = 3e38),
+      'ERR_RANGE',
+      'softcap: expected a number whose product with log2(e) fits float32, received 3e+38',
+    ],
+    [
+      'a softcap that is too small',
+      (a) => Object.assign(a.options, { scale: 2, softcap: 1e-39 }),
+      'ERR_RANGE',
+      'softcap: expected a number by which scale 2 can be divided in float32, received 1e-39',
+    ],
+    [
       'a negative softcap',
       (a) => (a.options.softcap = -1),
       'ERR_RANGE',

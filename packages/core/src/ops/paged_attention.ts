@@ -2,6 +2,7 @@ import type { Tensor, Tensor2D, Tensor3D, TensorInfo } from '@tensorflow/tfjs-co
 import { INPUT_METADATA } from '../cache/input_metadata.ts';
 import { Checks, countOf } from '../checks.ts';
 import { defineCoreOp } from '../define_op.ts';
+import type { OpTensors } from '../define_op.ts';
 import { storageOf } from '../storage/storage_backend.ts';
 import {
   attentionAttributes,
@@ -93,14 +94,16 @@ export const pagedAttentionOp = defineCoreOp<PagedAttentionInputs, PagedAttentio
   kernels: { cpu: pagedAttentionCpu },
 });
 
-function run(
+/** Makes the op's inputs and attributes of the function's arguments, and passes them to `call`. */
+function withInputs<T>(
   query: Tensor,
   keyCache: Tensor,
   valueCache: Tensor,
   metadata: AttentionMetadata,
   options: AttentionOptions,
   withLse: boolean,
-): Tensor[] {
+  call: (inputs: OpTensors<PagedAttentionInputs>, attrs: PagedAttentionAttributes) => T,
+): T {
   checks.tensor('query', query);
   checkAttentionOptions(checks, options);
   checks.keys('metadata', metadata, INPUT_METADATA); // an InputMetadata that serves all ops of the step serves this one, too
@@ -109,11 +112,19 @@ function run(
   const { scale, causal, softcap, slidingWindow } = attentionAttributes(options, shape[2]);
   const attrs = { scale, causal, softcap, slidingWindow, withLse, maxSeqlenQ, maxContextLen };
   return withHeadTensors(checks, options, ({ alibiSlopes, sinks }) =>
-    pagedAttentionOp(
-      { query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, alibiSlopes, sinks },
-      attrs,
-    ),
+    call({ query, keyCache, valueCache, blockTables, contextLens, cuSeqlensQ, alibiSlopes, sinks }, attrs),
   );
+}
+
+/** Throws what {@link pagedAttention} would throw for these arguments; for what writes to the cache before it. */
+export function checkPagedAttention(
+  query: Tensor,
+  keyCache: Tensor,
+  valueCache: Tensor,
+  metadata: AttentionMetadata,
+  options: AttentionOptions,
+): void {
+  withInputs(query, keyCache, valueCache, metadata, options, false, pagedAttentionOp.check);
 }
 
 /**
@@ -143,7 +154,8 @@ export function pagedAttention(
   metadata: AttentionMetadata,
   options: AttentionOptions = {},
 ): Tensor3D {
-  return run(query, keyCache, valueCache, metadata, options, false)[0] as Tensor3D;
+  const [output] = withInputs(query, keyCache, valueCache, metadata, options, false, pagedAttentionOp);
+  return output as Tensor3D;
 }
 
 /**
@@ -160,6 +172,6 @@ export function pagedAttentionWithLse(
   metadata: AttentionMetadata,
   options: AttentionOptions = {},
 ): { output: Tensor3D; lse: Tensor2D } {
-  const [output, lse] = run(query, keyCache, valueCache, metadata, options, true);
+  const [output, lse] = withInputs(query, keyCache, valueCache, metadata, options, true, pagedAttentionOp);
   return { output: output as Tensor3D, lse: lse as Tensor2D };
 }
