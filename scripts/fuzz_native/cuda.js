@@ -8,11 +8,11 @@ const addonFile =
   process.env.ATTENTION_FUZZ_ADDON ??
   `packages/backend-cuda/build/${hasGpu ? 'cuda' : 'emulator'}/Release/attention_cuda.node`;
 
-/** An allocation holds as many floats as the operation below reads and writes at most. */
+/** Size of an allocation: enough for everything that the operation below may read or write. */
 const BYTES = 4096;
 const FLOAT32 = 0;
 
-/** The CUDA addon, on its emulator if there is no GPU: a context, and memory, stopwatches and modules of it. */
+/** The CUDA addon (on its emulator if there is no GPU): a context with memory, stopwatches and modules. */
 export function openSubject(makeError, random) {
   const addon = createRequire(root)(fileURLToPath(new URL(addonFile, root)));
   const { NativeContext, operations } = addon;
@@ -26,7 +26,7 @@ export function openSubject(makeError, random) {
 
   const silu = operations.findIndex(({ name }) => name === 'siluAndMul');
 
-  /** Parameters of siluAndMul for some rows of 2 x 16 floats, at times with addresses or types that it does not have. */
+  /** Parameters of siluAndMul for some rows of 2 x 16 floats, sometimes with invalid addresses or types. */
   function siluParameters() {
     const block = new ArrayBuffer(operations[silu].byteLength);
     const view = new DataView(block);
@@ -65,7 +65,7 @@ export function openSubject(makeError, random) {
     constructor: NativeContext,
     constructorArguments: () => [makeError, options],
     receiver: () => context,
-    /** Calls that take a while and allocate, for threads that end. */
+    /** Calls that take a while and allocate, for threads that are terminated during them. */
     work: () => [
       ['upload', [allocations[0], new Uint8Array(BYTES)]],
       ['run', [silu, siluParameters()]],
@@ -79,7 +79,7 @@ export function openSubject(makeError, random) {
       if (key === 'startStopwatch') stopwatches[random.below(4)] = result;
       if (key === 'allocate' && args[0] >= BYTES) allocations[random.below(allocations.length)] = result;
       if (key === 'allocatePinned' && args[0] >= BYTES) pinned[random.below(4)] = result;
-      // Some freed addresses stay among the others.
+      // Keeps some freed addresses among the others.
       const i = allocations.indexOf(args[0]);
       if (key === 'free' && i >= 0 && random.chance(0.9)) allocations[i] = context.allocate(BYTES);
     },

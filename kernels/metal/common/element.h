@@ -1,4 +1,5 @@
-// Elements whose type a function constant gives: one function serves every type, and the pipeline holds one of them.
+// Access to elements whose type is a function constant: one source serves every type, and each pipeline contains only
+// the code for its own.
 #pragma once
 #include <metal_stdlib>
 #include "common/enumerations.h"
@@ -10,7 +11,8 @@ inline bool is_integral(int type) {
   return ElementType(type) == ElementType::int32 || ElementType(type) == ElementType::bool8;
 }
 
-// What an Int32Array makes of a number: NaN and infinities are 0, the rest wraps. From 2^31 on, floats are whole.
+// Converts as a JavaScript Int32Array does: NaN and infinities become 0, other numbers wrap around. Floats of 2^31 and
+// above are whole.
 inline int to_int(float value) {
   if (fabs(value) < 2147483648.0f) return int(value);
   if (!(fabs(value) < INFINITY)) return 0;

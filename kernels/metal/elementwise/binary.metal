@@ -1,4 +1,4 @@
-// Functions of two elements, with broadcasting by strides.
+// Elementwise functions of two operands, broadcast by strides.
 #include <metal_stdlib>
 #include "common/enumerations.h"
 #include "common/element.h"
@@ -21,7 +21,7 @@ struct BinaryParams {
   uint size;
 };
 
-// As JavaScript has it: of operands of two signs, the remainder moves to the divisor's side.
+// If the signs differ, the remainder takes the divisor's sign.
 inline float modulo(float a, float b) {
   const float remainder = precise::fmod(a, b);
   const bool same_sign = (a < 0.0f && b < 0.0f) || (a >= 0.0f && b >= 0.0f);
@@ -36,7 +36,7 @@ inline int modulo(int a, int b) {
 }
 
 inline float power(float a, float b) {
-  if (isnan(b) || (isinf(b) && fabs(a) == 1.0f)) return NAN;  // 1 in C
+  if (isnan(b) || (isinf(b) && fabs(a) == 1.0f)) return NAN;  // C's pow returns 1
   return precise::pow(a, b);
 }
 
@@ -50,7 +50,7 @@ inline int power(int a, int b) {
   return int(result);
 }
 
-// The quotient of what the remainder leaves is whole but for its rounding, which must not be floored.
+// (a - remainder) / b is an integer up to rounding, so it must be rounded, not floored.
 inline float floor_quotient(float a, float b) {
   if (b == 0.0f || !isfinite(a / b)) return floor(a / b);
   const float remainder = precise::fmod(a, b);
@@ -78,9 +78,9 @@ inline int subtract(int a, int b) { return int(uint(a) - uint(b)); }
 inline int multiply(int a, int b) { return int(uint(a) * uint(b)); }
 
 inline float quotient(float a, float b) { return a / b; }
-inline int quotient(int, int) { return 0; }  // never asked for
+inline int quotient(int, int) { return 0; }  // never called
 inline float angle(float y, float x) { return precise::atan2(y, x); }
-inline int angle(int, int) { return 0; }  // never asked for
+inline int angle(int, int) { return 0; }  // never called
 
 template <typename Value>
 inline Value apply(Value a, Value b) {

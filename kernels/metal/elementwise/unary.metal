@@ -1,4 +1,4 @@
-// Functions of one element.
+// Elementwise functions of one operand.
 #include <metal_stdlib>
 #include "common/enumerations.h"
 #include "common/element.h"
@@ -13,7 +13,7 @@ constant int output_type [[function_constant(2)]];
 
 struct UnaryParams {
   uint size;
-  float alpha;  // attributes: a slope, or the lower bound
+  float alpha;  // the op's attribute: a slope, or the lower bound
   float beta;   // the upper bound
 };
 

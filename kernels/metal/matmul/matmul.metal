@@ -1,5 +1,5 @@
-// output[batch] = activation(a[batch] b[batch] + bias), b transposed or not, batches broadcast by strides. Sums are
-// float32, and so are the products of float32 operands.
+// output[batch] = activation(a[batch] b[batch] + bias), with b transposed or not, and batches broadcast by strides.
+// Everything is accumulated in float32, and products of float32 operands are float32 too.
 #include <metal_stdlib>
 #include "common/enumerations.h"
 #include "matmul/gemm.h"
@@ -11,7 +11,7 @@ using namespace attention;
 constant bool transpose_b [[function_constant(0)]];
 constant bool has_bias [[function_constant(1)]];
 constant int activation [[function_constant(2)]];  // a MatMulActivation
-constant bool aligned_a [[function_constant(3)]];  // its rows are a multiple of 16 bytes long
+constant bool aligned_a [[function_constant(3)]];  // the length of its rows is a multiple of 16 bytes
 constant bool aligned_b [[function_constant(4)]];
 
 constant constexpr uint max_batch_rank = 4;
@@ -23,11 +23,11 @@ struct MatmulParams {
   uint rows;
   uint columns;
   uint depth;
-  uint bias_stride;  // 0 for one number for all columns
+  uint bias_stride;  // 0: one bias for all columns
   float slope;       // of leakyrelu
 };
 
-// The sum of an element's products becomes the element.
+// Adds the bias, applies the activation and stores an element.
 template <typename T>
 inline void store_sum(device T* output, device const T* bias, constant MatmulParams& params, uint row, uint column,
                       float x) {
@@ -43,7 +43,7 @@ inline void store_sum(device T* output, device const T* bias, constant MatmulPar
   output[ulong(row) * params.columns + column] = T(x);
 }
 
-// Where the operands and the product of a batch begin.
+// The offset of a batch in an operand.
 inline ulong batch_offset(constant MatmulParams& params, constant const ulong* strides, uint batch) {
   ulong offset = 0;
   for (uint d = max_batch_rank; d-- > 0;) {
@@ -57,7 +57,7 @@ inline ulong output_offset(constant MatmulParams& params, uint batch) {
   return ulong(batch) * params.rows * params.columns;
 }
 
-// Many rows: a threadgroup makes a tile.
+// For many rows: each threadgroup computes a tile.
 template <typename T>
 [[kernel]] void matmul_tiles(device const T* a [[buffer(0)]],
                              device const T* b [[buffer(1)]],
@@ -96,21 +96,21 @@ template <typename T>
   }
 }
 
-// Few rows: each element of b is read once for up to `row_block` rows.
+// For few rows: each element of b is read once for up to `row_block` rows.
 constant constexpr uint row_block = 4;
 constant constexpr uint column_block = 4;
 constant constexpr uint vector_simdgroups = 2;
 
-// Adds the products of `rows` rows and `column_block` columns to `sums`, `count` elements in an access.
+// Adds the products of `rows` rows and `column_block` columns to `sums`, with `count` elements per access.
 template <uint count, typename T>
 inline void add_dots(thread float* sums, device const T* a, device const T* b, uint rows, uint columns, uint depth,
                      uint lane) {
   for (uint k = lane * count; k < depth; k += 32 * count) {
     float right[column_block][count];
     for (uint j = 0; j < column_block; j++) {
-      load_pack<count>(right[j], b + ulong(min(j, columns - 1)) * depth + k);  // beyond the last, the last again
+      load_pack<count>(right[j], b + ulong(min(j, columns - 1)) * depth + k);  // repeats the last column instead of reading past it
     }
-    // To the constant bounds, here and below, so that the sums have fixed registers.
+    // Constant bounds, here and below, keep the sums in registers.
     for (uint i = 0; i < row_block; i++) {
       if (i >= rows) break;
       float left[count];
@@ -124,7 +124,8 @@ inline void add_dots(thread float* sums, device const T* a, device const T* b, u
   }
 }
 
-// b transposed, its columns contiguous: a simdgroup sums 4 columns, its lanes along the depth.
+// For a transposed b, whose columns are contiguous: each simdgroup computes `column_block` columns, and its lanes share
+// out the depth.
 template <typename T>
 [[kernel]] void matmul_dots(device const T* a [[buffer(0)]],
                             device const T* b [[buffer(1)]],
@@ -161,7 +162,8 @@ template <typename T>
   }
 }
 
-// b as it is, its rows contiguous: lanes along the columns, simdgroups share out the depth.
+// For a b that is not transposed, whose rows are contiguous: each lane computes one column, and the simdgroups share
+// out the depth.
 template <typename T>
 [[kernel]] void matmul_columns(device const T* a [[buffer(0)]],
                                device const T* b [[buffer(1)]],

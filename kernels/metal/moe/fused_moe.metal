@@ -1,5 +1,5 @@
-// The gated MLPs of a token's experts. Many pairs: fused_moe_gate_up, then moe_gemm of what it gives by the down
-// projection, then fused_moe_sum. Few pairs: the two kernels that go by rows.
+// The gated MLPs of each token's experts. Many pairs take three kernels: fused_moe_gate_up, then moe_gemm for the down
+// projection, then fused_moe_sum. Few pairs take the two *_rows kernels, which read each weight once.
 #include "common/enumerations.h"
 #include "elementwise/activations.h"
 #include "moe/moe_gemm.h"
@@ -23,9 +23,9 @@ inline float activate(float gate) {
   }
 }
 
-constant constexpr uint gate_columns = 32;  // the other half of a tile's columns are those of the up projection
+constant constexpr uint gate_columns = 32;  // half of a tile's columns; the other half belongs to the up projection
 
-/// Rows of the gate's weights, then as many of the up projection's.
+/// `gate_columns` rows of the gate's weights, then as many of the up projection's.
 template <typename T>
 struct GateUpLines {
   device const T* gate;
@@ -40,7 +40,8 @@ struct GateUpLines {
   }
 };
 
-/// activation(gate · x) * (up · x) for a tile of pairs of one expert by 32 columns. Row i is that of sorted pair i.
+/// activation(gate · x) * (up · x) for a tile of pairs of one expert by 32 columns. Output row i belongs to sorted pair
+/// i.
 template <typename T>
 [[kernel]] void fused_moe_gate_up(device const T* x [[buffer(0)]],
                                   device const T* weights [[buffer(1)]],
@@ -82,7 +83,7 @@ template <typename T>
   }
 }
 
-/// The sum of a token's rows, in the order of its experts.
+/// Sums the rows of each token in the order of its experts.
 template <typename T>
 [[kernel]] void fused_moe_sum(device const float* products [[buffer(0)]],
                               device T* output [[buffer(1)]],
@@ -98,7 +99,8 @@ template <typename T>
   }
 }
 
-/// activation(gate · x) * (up · x): a simdgroup takes one pair by some columns. Row i is that of pair i.
+/// activation(gate · x) * (up · x): each simdgroup computes moe_rows_per_simdgroup columns of one pair. Output row i
+/// belongs to pair i.
 template <typename T>
 [[kernel]] void fused_moe_gate_up_rows(device const T* x [[buffer(0)]],
                                        device const T* weights [[buffer(1)]],
@@ -132,7 +134,8 @@ template <typename T>
   }
 }
 
-/// The weighted sum of a token's down projections, in the order of its experts: a simdgroup takes a token by some columns.
+/// The weighted sum of a token's down projections, in the order of its experts: each simdgroup computes
+/// moe_rows_per_simdgroup columns of one token.
 template <typename T>
 [[kernel]] void fused_moe_down_rows(device const T* x [[buffer(0)]],
                                     device const T* weights [[buffer(1)]],

@@ -1,4 +1,4 @@
-// The position of the largest or smallest element along the last axis; of equal ones the first. A threadgroup a row.
+// The position of the largest or smallest element along the last axis; ties go to the first. One threadgroup per row.
 #include <metal_stdlib>
 #include "reduction/order.h"
 
@@ -11,7 +11,8 @@ struct ArgReduceParams {
   uint length;
 };
 
-// As on `cpu`: NaN is never larger or smaller, and wins only where it is the first element, being where the search starts.
+// As on `cpu`, a NaN is never larger or smaller than another element. It wins only as the first element, because the
+// search starts there.
 inline uint rank_of(device const uchar* x, ulong at, bool first) {
   const uint order = load_order(x, x_type, at);
   const bool is_float = !is_integral(x_type);

@@ -1,11 +1,11 @@
-// Elements as unsigned integers of the same order, so that all types are ranked by one function.
+// Maps elements to unsigned integers of the same order, so that one function ranks all types.
 #pragma once
 #include <metal_stdlib>
 #include "common/element.h"
 
 using namespace metal;
 
-// -0 and 0 are equal; NaN is above all.
+// -0 equals 0; NaN ranks above everything.
 inline uint order_of(float value) {
   if (isnan(value)) return 0xffffffffu;
   const uint bits = value == 0.0f ? 0u : as_type<uint>(value);

@@ -1,4 +1,4 @@
-// Reductions over any axes, by strides.
+// Reductions over any axes, addressed by strides.
 #include <metal_stdlib>
 #include "common/enumerations.h"
 #include "common/element.h"
@@ -12,8 +12,8 @@ constant int x_type [[function_constant(1)]];
 constant int output_type [[function_constant(2)]];
 
 struct ReduceParams {
-  long output_strides[max_rank];  // in x, along the axes that stay
-  long reduce_strides[max_rank];  // in x, along the axes that go
+  long output_strides[max_rank];  // in x, along the kept axes
+  long reduce_strides[max_rank];  // in x, along the reduced axes
   uint output_shape[max_rank];
   uint reduce_shape[max_rank];
   uint output_rank;
@@ -31,7 +31,7 @@ inline int larger(int a, int b) { return max(a, b); }
 inline float smaller(float a, float b) { return isnan(a) || a < b ? a : b; }
 inline int smaller(int a, int b) { return min(a, b); }
 
-// Of a maximum or minimum, every element is neutral beside another: those start from the first.
+// Maximum and minimum start from the first element, which does not change the result.
 template <typename Value>
 inline Value neutral(Value first) {
   switch (Reduction(operation)) {
@@ -53,7 +53,7 @@ inline Value combine(Value a, Value b) {
   }
 }
 
-// Elements first, first + step ... of the slice that starts at `base`.
+// Reduces elements `first`, `first + step`, … of the slice that starts at `base`.
 template <typename Value>
 inline Value reduce_slice(device const uchar* x, constant ReduceParams& params, ulong base, uint first, uint step) {
   Value value = neutral(load_element<Value>(x, x_type, base));
@@ -70,7 +70,7 @@ inline void store_result(device uchar* output, constant ReduceParams& params, ui
   store_element(output, output_type, index, value);
 }
 
-// A threadgroup an output.
+// One threadgroup per output.
 template <typename Value>
 [[kernel]] void reduce_groups(device const uchar* x [[buffer(0)]],
                               device uchar* output [[buffer(1)]],
@@ -81,7 +81,7 @@ template <typename Value>
   threadgroup Value partial[256];
   const ulong base = strided_offset(group, params.output_rank, params.output_shape, params.output_strides);
   partial[thread_index] = reduce_slice<Value>(x, params, base, thread_index, threads);
-  for (uint half_threads = threads / 2; half_threads > 0; half_threads /= 2) {  // threads: a power of two
+  for (uint half_threads = threads / 2; half_threads > 0; half_threads /= 2) {  // threads is a power of two
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (thread_index < half_threads) {
       partial[thread_index] = combine(partial[thread_index], partial[thread_index + half_threads]);
@@ -90,7 +90,7 @@ template <typename Value>
   if (thread_index == 0) store_result(output, params, group, partial[0]);
 }
 
-// A thread an output: for short slices, and for slices across which neighbouring outputs are neighbours in memory.
+// One thread per output: for short slices, and if neighbouring outputs read neighbouring elements.
 template <typename Value>
 [[kernel]] void reduce_threads(device const uchar* x [[buffer(0)]],
                                device uchar* output [[buffer(1)]],

@@ -1,5 +1,5 @@
-// The k largest elements of each row, largest first, of equal ones the first. A threadgroup a row, a pass over it for
-// each of the k, which must be few.
+// The k largest elements of each row, in descending order; ties go to the first. One threadgroup per row, with one pass
+// over the row for each of the k, which must be few.
 #include <metal_stdlib>
 #include "reduction/order.h"
 
@@ -25,7 +25,7 @@ struct TopKParams {
   uint last_order = 0;
   uint last_position = 0;
   for (uint n = 0; n < params.k; n++) {
-    // The best of what comes after the last one found.
+    // Finds the best element that comes after the last one found.
     uint best_order = 0;
     uint best_position = 0xffffffffu;
     for (uint i = thread_index; i < params.length; i += threads) {
