@@ -144,6 +144,14 @@ describeOnBackends('topkSoftmax', (backendName) => {
         expect(chosen[1].every((id) => id >= 0 && id < 3)).toBe(true);
         expect(new Set(chosen[1]).size).toBe(2);
       });
+
+      test(`gets NaN weights for a NaN with its sign bit set, which sorts below all numbers, renormalize ${renormalize}`, () => {
+        const logits = Float32Array.of(0, 0, 1, 2);
+        new Uint32Array(logits.buffer)[1] = 0xffc00000;
+        const { weights, ids } = topkSoftmax(tf.tensor2d(logits, [1, 4]), 2, { renormalize });
+        expect(weights.arraySync()).toEqual([[NaN, NaN]]);
+        expect(ids.arraySync()[0].every((id) => id >= 0 && id < 4)).toBe(true);
+      });
     }
   });
 });

@@ -1,6 +1,8 @@
 import * as tf from '@attention-js/core/tf';
 import { expect, test } from '@jest/globals';
 
+tf.env().set('IS_TEST', true); // keeps tfjs's advice to itself
+
 /**
  * Tests a backend that cannot be used on this machine.
  *
