@@ -10,7 +10,7 @@
 
 namespace attention {
 
-/// Makes JavaScript errors by a function of JavaScript's: (code, message) -> AttentionError.
+/// Makes JavaScript errors by calling a JavaScript function: (code, message) -> AttentionError.
 class Errors {
  public:
   /// Without a function, or with one that fails, errors are plain ones with the name and the code of an AttentionError.
@@ -34,7 +34,7 @@ class Errors {
     return error;
   }
 
-  /// Runs `body`; converts what it throws. Errors of JavaScript's pass.
+  /// Runs `body`; converts the C++ exceptions it throws. JavaScript errors pass unchanged.
   template <typename Body>
   auto guard(Napi::Env env, const char* operation, Body body) const {
     try {

@@ -77,8 +77,8 @@ class ExportedClass : public Napi::ObjectWrap<T> {
     }
   }
 
-  /// The object that a method is called on. What is wrapped elsewhere has another address. (A type tag says the same, but
-  /// costs as much as the rest of a call.)
+  /// The object that a method is called on. Objects of other addons have other addresses. (Checking a type tag would double
+  /// the cost of a call.)
   static T& receiver(const Napi::CallbackInfo& info) {
     void* wrapped = nullptr;
     const bool is_wrapped = napi_unwrap(info.Env(), info.This(), &wrapped) == napi_ok;

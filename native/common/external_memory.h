@@ -13,8 +13,8 @@
 
 namespace attention {
 
-/// Keeps memory alive for ArrayBuffers. Node calls the finalizer of an ArrayBuffer that it refuses to make, at once, later
-/// or not at all, depending on its version and the reason: so a finalizer has a number, and what has it may be dropped twice.
+/// Keeps memory alive for ArrayBuffers. If Node refuses to make an ArrayBuffer, it calls the finalizer at once, later or never,
+/// depending on its version and the reason. So a finalizer gets a ticket, and dropping a ticket twice does no harm.
 class MemoryKeeper {
  public:
   /// An ArrayBuffer over `bytes` bytes at `data`, which `owner` keeps.

@@ -28,7 +28,7 @@ Napi::Number number_of(Napi::Env env, const void* address) {
   return Napi::Number::New(env, double(reinterpret_cast<uint64_t>(address)));
 }
 
-/// An optional property; 0 if there is none. Larger than any that a device has is as good as too large.
+/// An optional property; 0 if there is none. Values above INT32_MAX become INT32_MAX, which the context rejects.
 int small_number(const Napi::Object& options, const char* name) {
   const Napi::Value value = options.Get(name);
   return value.IsUndefined() ? 0 : int(std::min<uint64_t>(natural(value, name), INT32_MAX));

@@ -83,7 +83,7 @@ class Context {
 
  private:
   Context() = default;
-  /// `; launched last: …`, or nothing where it is known what failed.
+  /// `; launched last: …`, or nothing if the failed launch is known.
   std::string suspects() const;
 
   LaunchContext launch_;

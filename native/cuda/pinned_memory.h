@@ -45,8 +45,8 @@ class PinnedMemory {
  public:
   /// A buffer of at least `bytes` that the device is done with.
   std::shared_ptr<PinnedBuffer> take(size_t bytes);
-  /// Keeps a buffer for reuse, from when the device is done with it. Where it is not known to be, it was recorded after all
-  /// that are kept. Large ones are freed instead, and the oldest where there are too many.
+  /// Keeps a buffer for reuse once the device is done with it. A buffer that may still be in use must have been recorded after
+  /// all that are kept. Frees large buffers instead, and the oldest ones if there are too many.
   void put_back(std::shared_ptr<PinnedBuffer> buffer);
   /// Frees what is kept.
   void trim();

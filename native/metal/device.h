@@ -1,7 +1,7 @@
 #pragma once
 
-// What the backend needs of a Metal device. Everything above native/metal is written against this alone; apple/device.mm
-// implements it with Metal.framework, the emulator runs the same shader source on the CPU, for tests on machines without a Mac.
+// The interface of a Metal device; the rest of the backend uses only this. apple/device.mm implements it with
+// Metal.framework; the emulator runs the same shader source on the CPU, for tests on machines without a Mac.
 
 #include <array>
 #include <cstddef>

@@ -66,7 +66,7 @@ inline Value reduce_slice(device const uchar* x, constant ReduceParams& params, 
 
 template <typename Value>
 inline void store_result(device uchar* output, constant ReduceParams& params, uint index, Value value) {
-  if (operation == 1) value = Value(value / Value(params.reduce_size));  // the mean
+  if (Reduction(operation) == Reduction::mean) value = Value(value / Value(params.reduce_size));
   store_element(output, output_type, index, value);
 }
 
