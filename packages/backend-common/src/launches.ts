@@ -206,9 +206,9 @@ export interface ScatterLaunch {
 
 /** Draws samples from the distribution of each row. */
 export interface MultinomialLaunch {
-  /** [rows, events]: logits, or probabilities if `isNormalized`. */
+  /** `[rows, events]`: logits, or probabilities if `isNormalized`. */
   logits: TensorInfo;
-  /** int32 [rows, samples] */
+  /** `[rows, samples]` int32. */
   output: TensorInfo;
   rows: number;
   events: number;

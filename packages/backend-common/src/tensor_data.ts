@@ -35,7 +35,7 @@ export class TensorData<Buffer extends DeviceBuffer = DeviceBuffer> {
   readonly dtype: DataType;
   readonly storage: StorageType;
   refCount = 1;
-  /** The {@link TensorDataStorage} for which this object is its own data id. */
+  /** The `TensorDataStorage` for which this object is its own data id. */
   home?: object;
   /** Real and imaginary part of a complex tensor, which has no other data. */
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo };
