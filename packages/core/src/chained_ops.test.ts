@@ -6,6 +6,8 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import './chained_ops.ts';
 
+tf.env().set('IS_TEST', true); // keeps tfjs's advice to itself
+
 type Methods = Record<string, (this: tf.Tensor, ...args: unknown[]) => tf.Tensor | tf.Tensor[]>;
 const methods = tf.Tensor.prototype as unknown as Methods;
 const ours: Methods = { ...methods };

@@ -3,6 +3,8 @@ import { expect, test } from '@jest/globals';
 import * as own from './index.ts';
 import * as tf from './tf.ts';
 
+core.env().set('IS_TEST', true); // keeps tfjs's advice to itself
+
 /** Exports of a module; `default` and `module.exports` are how Node shows a CommonJS module. */
 function exportsOf(module: object): [string, unknown][] {
   return Object.entries(module).filter(([name]) => name !== 'default' && name !== 'module.exports');
