@@ -25,7 +25,7 @@ inline uint64_t natural(const Napi::Value& value, const char* name, uint64_t mos
   return uint64_t(number);
 }
 
-/// A number of bytes; 2^63 for more, which no memory has: so too much is what the device says it is.
+/// A number of bytes. Larger numbers become 2^63, so that the device reports them as out of memory.
 inline size_t byte_length(const Napi::Value& value, const char* name) {
   constexpr uint64_t most = uint64_t(1) << 63;
   if (value.IsNumber() && value.As<Napi::Number>().DoubleValue() > double(most)) return most;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { detachBytes } from './hostile_values.js';
 
 const root = new URL('../../', import.meta.url);
 const hasGpu = existsSync('/dev/nvidiactl') && process.env.ATTENTION_CUDA_EMULATOR !== '1';
@@ -84,11 +85,7 @@ export function openSubject(makeError, random) {
       if (key === 'free' && i >= 0 && random.chance(0.9)) allocations[i] = context.allocate(BYTES);
     },
     sabotage(args) {
-      for (const arg of args) {
-        if (arg instanceof Uint8Array && arg.buffer instanceof ArrayBuffer && arg.byteLength > 0) {
-          structuredClone(arg, { transfer: [arg.buffer] });
-        }
-      }
+      detachBytes(args);
       const i = random.below(allocations.length);
       context.free(allocations[i]);
       allocations[i] = context.allocate(BYTES);

@@ -11,6 +11,15 @@ function detached(length) {
   return array;
 }
 
+/** Transfers the memory of every byte array among a call's arguments away. */
+export function detachBytes(args) {
+  for (const arg of args) {
+    if (arg instanceof Uint8Array && arg.buffer instanceof ArrayBuffer && arg.byteLength > 0) {
+      structuredClone(arg, { transfer: [arg.buffer] });
+    }
+  }
+}
+
 const makers = [
   () => undefined,
   () => null,

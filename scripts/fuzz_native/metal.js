@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
+import { detachBytes } from './hostile_values.js';
 
 const root = new URL('../../', import.meta.url);
 const addonFile = process.env.ATTENTION_FUZZ_ADDON ?? 'packages/backend-metal/build/attention_metal.node';
@@ -91,11 +92,7 @@ export function openSubject(makeError, random) {
       if (key === 'freeBuffer' && i >= 0 && random.chance(0.9)) buffers[i] = device.makeBuffer(16);
     },
     sabotage(args) {
-      for (const arg of args) {
-        if (arg instanceof Uint8Array && arg.buffer instanceof ArrayBuffer && arg.byteLength > 0) {
-          structuredClone(arg, { transfer: [arg.buffer] });
-        }
-      }
+      detachBytes(args);
       const i = random.below(buffers.length);
       device.freeBuffer(buffers[i]);
       buffers[i] = device.makeBuffer(16);

@@ -175,6 +175,14 @@ export class Checks {
     this.fail('ERR_DTYPE', argument, `storage ${ELEMENT_STORAGE_TYPES.join(' or ')}`, storage);
   }
 
+  /** The active backend's kernels support `storage`: only those of `cpu` support block types. */
+  supportedStorage(argument: string, storage: StorageType): void {
+    const { backendName } = engine();
+    if (backendName === 'cpu' || !isBlockStorage(storage)) return;
+    const expected = `storage ${ELEMENT_STORAGE_TYPES.join(' or ')} on ${backendName}`;
+    this.fail('ERR_UNSUPPORTED', argument, expected, storage);
+  }
+
   /** Throws unless `tensor`, a weight, has a block type or has dtype float32 and the storage type of `like`. */
   weightStorage(argument: string, tensor: TensorInfo, likeArgument: string, like: TensorInfo): void {
     const storage = storageOf(tensor);

@@ -14,7 +14,7 @@ import type { CpuTensors } from './cpu_kernel.ts';
 import { AttentionError } from './errors.ts';
 import { assertWritable, cpuValues, sharesMemory } from './storage/cpu_storage.ts';
 import type { CpuBackend } from './storage/cpu_storage.ts';
-import { checkUsable, guardMoves } from './storage/storage_backend.ts';
+import { checkUsable, guardMoves, storageOf } from './storage/storage_backend.ts';
 import type { StorageType } from './storage/storage_types.ts';
 
 /** The tensors that a caller passes for an op's inputs, which are `TensorInfo`s for its kernels. */
@@ -208,8 +208,10 @@ function makeOp<Inputs extends object, Attributes extends object>(
       // tfjs visits all inputs while it records a gradient, so none may be undefined.
       if (tensor === undefined && mayBeMissing.has(argument)) continue;
       checks.tensor(argument, tensor);
-      if (coreState.hasBlockTensors && !mayBeBlocks.has(argument))
-        checks.noBlocks(argument, tensor as Tensor);
+      if (coreState.hasBlockTensors) {
+        if (mayBeBlocks.has(argument)) checks.supportedStorage(argument, storageOf(tensor as Tensor));
+        else checks.noBlocks(argument, tensor as Tensor);
+      }
       given[argument] = tensor as Tensor;
     }
     if (mutates.length > 0) checks.notRecorded(mutated);

@@ -67,6 +67,17 @@ function expectedOutput(
 
 const ints = (values: number[]): tf.Tensor1D => tf.tensor1d(values, 'int32');
 
+/** A cache of one layer and two blocks of 8. */
+function smallCache(): PagedKVCache {
+  return new PagedKVCache({
+    numLayers: 1,
+    numBlocks: 2,
+    blockSize: 8,
+    numKvHeads: KV_HEADS,
+    headSize: HEAD_SIZE,
+  });
+}
+
 /** One sequence in block 1 of a cache, all of it written in this step. */
 function oneSequence(length: number): Omit<InputMetadata, 'isPrefill'> {
   return {
@@ -180,13 +191,7 @@ describeOnBackends('PagedAttention', (backendName) => {
     const tensors = { query: query.tensor, key: key.tensor, value: value.tensor };
     const expected = expectedOutput('[T, H, D]', { query, key, value }, options);
     expectMatches(own.forward({ ...tensors, metadata: { isPrefill: true } }), expected, query.tensor.shape);
-    using cache = new PagedKVCache({
-      numLayers: 1,
-      numBlocks: 2,
-      blockSize: 8,
-      numKvHeads: KV_HEADS,
-      headSize: HEAD_SIZE,
-    });
+    using cache = smallCache();
     const metadata = { ...oneSequence(8), isPrefill: true };
     expectMatches(own.forward({ ...tensors, ...cache.layer(0), metadata }), expected, query.tensor.shape);
   });
@@ -245,13 +250,7 @@ describeOnBackends('PagedAttention', (backendName) => {
   });
 
   test('leaks nothing, with and without a cache, when it throws too', () => {
-    using cache = new PagedKVCache({
-      numLayers: 1,
-      numBlocks: 2,
-      blockSize: 8,
-      numKvHeads: KV_HEADS,
-      headSize: HEAD_SIZE,
-    });
+    using cache = smallCache();
     const [query, key] = [tf.ones([1, HEADS, 4, HEAD_SIZE]), tf.ones([1, KV_HEADS, 4, HEAD_SIZE])];
     const metadata = { ...oneSequence(4), isPrefill: true };
     expectNoLeak(() => layer.forward({ query, key, value: key, metadata: { isPrefill: true } }));
@@ -382,13 +381,7 @@ describeOnBackends('PagedAttention', (backendName) => {
       'query: expected one token per sequence if metadata has neither isPrefill nor cuSeqlensQ, received [2, 2, 96]',
     ],
   ])('rejects a wrong call: %s', (_title, code, change, message) => {
-    using cache = new PagedKVCache({
-      numLayers: 1,
-      numBlocks: 2,
-      blockSize: 8,
-      numKvHeads: KV_HEADS,
-      headSize: HEAD_SIZE,
-    });
+    using cache = smallCache();
     const [query, key] = [tf.zeros([4, HEADS, HEAD_SIZE]), tf.ones([4, KV_HEADS, HEAD_SIZE])];
     const call = {
       query,
@@ -404,13 +397,7 @@ describeOnBackends('PagedAttention', (backendName) => {
 
   test('rejects elements before it writes, on cpu', () => {
     if (backendName !== 'cpu') return; // a device does not wait for elements
-    using cache = new PagedKVCache({
-      numLayers: 1,
-      numBlocks: 2,
-      blockSize: 8,
-      numKvHeads: KV_HEADS,
-      headSize: HEAD_SIZE,
-    });
+    using cache = smallCache();
     const key = tf.ones([4, KV_HEADS, HEAD_SIZE]);
     const forward = (change: Partial<InputMetadata>) =>
       layer.forward({

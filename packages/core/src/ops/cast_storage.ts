@@ -26,6 +26,7 @@ export const castStorageOp = defineCoreOp<CastStorageInputs, CastStorageAttribut
   check({ x }, { storage }) {
     checks.dtype('x', x, 'float32');
     checks.oneOf('storage', storage, STORAGE_TYPES);
+    checks.supportedStorage('storage', storage);
     checks.wholeBlocks('x', x.shape, storage);
     announceStorage(storage);
     if (storage !== 'float32') storageBackend('castStorage'); // its error says more than "no kernel"
@@ -37,13 +38,14 @@ export const castStorageOp = defineCoreOp<CastStorageInputs, CastStorageAttribut
 
 /**
  * Copies a tensor into another storage type: elements are rounded to nearest, ties to even; block types are quantized, and
- * decoded, as GGML's reference does.
+ * decoded, as GGML's reference does, on `cpu` only.
  *
  * @param x Float32 tensor in any storage type, any shape.
  * @param storage Storage type of the copy; may be that of `x`.
  * @returns A tensor of the shape of `x`, in its own memory.
- * @throws AttentionError `ERR_DTYPE` if `x` is not float32, `ERR_SHAPE` if its rows are no whole blocks of `storage`, `ERR_RANGE` for an unknown storage type,
- * `ERR_UNSUPPORTED` if the active backend has no storage types.
+ * @throws AttentionError `ERR_DTYPE` if `x` is not float32, `ERR_SHAPE` if its rows are not whole blocks of `storage`,
+ * `ERR_RANGE` for an unknown storage type, `ERR_UNSUPPORTED` if the active backend has no storage types, or for a block type
+ * on a backend other than `cpu`.
  */
 export function castStorage(x: Tensor, storage: StorageType): Tensor {
   return castStorageOp({ x }, { storage })[0];

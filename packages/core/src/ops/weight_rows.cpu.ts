@@ -3,7 +3,7 @@ import { decodeBlocks } from '../storage/storage_bytes.ts';
 import { storageByteLength } from '../storage/storage_types.ts';
 
 /** Number of rows that a {@link WeightRows} holds decoded at a time. */
-export const DECODED_ROWS = 4;
+const DECODED_ROWS = 4;
 
 /** Access to the rows of a weight as numbers. */
 export interface WeightRows {

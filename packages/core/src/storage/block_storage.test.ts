@@ -12,7 +12,7 @@ import { storageOf } from './storage_backend.ts';
 import { storageBytes, tensorFromStorage, zerosWithStorage } from './storage_functions.ts';
 import { BLOCK_STORAGE_TYPES, STORAGE_FORMATS } from './storage_types.ts';
 
-describeOnBackends('block storage', () => {
+describeOnBackends('block storage', (backendName) => {
   test.each(BLOCK_STORAGE_TYPES)(
     '%s: bytes become a tensor, and bytes again; data() decodes',
     async (storage) => {
@@ -58,6 +58,7 @@ describeOnBackends('block storage', () => {
       'ERR_SHAPE',
       '[zerosWithStorage] shape: expected a last dimension that is a multiple of 32 for q8_0, received []',
     );
+    if (backendName !== 'cpu') return; // no op takes block types there
     expectAttentionError(
       () => castStorage(tf.zeros([3, 33]), 'q5_0'),
       'ERR_SHAPE',
@@ -93,8 +94,21 @@ describeOnBackends('block storage', () => {
         call,
         'ERR_DTYPE',
         '[q8_0] tensor: expected an op that takes quantized weights, such as linear, received another; ' +
-          "castStorage(x, 'float32') decodes it",
+          'data() decodes it',
       );
+    }
+  });
+
+  test('ops that take quantized weights on cpu only say so elsewhere', () => {
+    if (backendName === 'cpu') return;
+    const weight = zerosWithStorage([4, 64], 'q8_0') as tf.Tensor2D;
+    const expected = `expected storage float32 or float16 or bfloat16 on ${backendName}, received q8_0`;
+    for (const [call, argument] of [
+      [() => linear(tf.zeros([1, 64]), weight), '[linear] weight'],
+      [() => castStorage(weight, 'float32'), '[castStorage] x'],
+      [() => castStorage(tf.zeros([4, 64]), 'q8_0'), '[castStorage] storage'],
+    ] as const) {
+      expectAttentionError(call, 'ERR_UNSUPPORTED', `${argument}: ${expected}`);
     }
   });
 });

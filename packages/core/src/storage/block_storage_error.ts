@@ -6,6 +6,6 @@ export function blockStorageError(storage: BlockStorage): AttentionError {
   return new AttentionError(
     'ERR_DTYPE',
     `[${storage}] tensor: expected an op that takes quantized weights, such as linear, received another; ` +
-      "castStorage(x, 'float32') decodes it",
+      'data() decodes it',
   );
 }

@@ -5,15 +5,15 @@ import type { AttentionConfig, MlpConfig, ModelConfig, MoeConfig, NormConfig } f
 import { RawConfig } from './raw_config.ts';
 
 /** Most layers, heads or experts: lists of that length are made before any weight confirms the number. */
-const MOST_PARTS = 65_536;
+const MAX_PARTS = 65_536;
 /** Longest rows: no model has a tenth of that. */
-const MOST_COLUMNS = 2 ** 20;
+const MAX_COLUMNS = 2 ** 20;
 /** Largest vocabulary. */
-const MOST_TOKENS = 2 ** 24;
+const MAX_TOKENS = 2 ** 24;
 /** Numbers in one table of the rotary embedding: a million positions of heads of 128. They take seconds. */
-const MOST_ANGLES = 2 ** 26;
+const MAX_ANGLES = 2 ** 26;
 /** Longest sequence: float32, in which positions are multiplied by frequencies, has every integer up to here. */
-const MOST_POSITIONS = 2 ** 24;
+const MAX_POSITIONS = 2 ** 24;
 
 const checks = new Checks('loadModel');
 
@@ -35,14 +35,14 @@ export function parseConfig(json: unknown): ModelConfig {
   const raw = file.withDefaults(family.defaults);
   family.check?.(raw);
 
-  const hiddenSize = size(raw, ['hidden_size', 'n_embed'], MOST_COLUMNS);
-  const numLayers = size(raw, ['num_hidden_layers', 'n_layer'], MOST_PARTS);
-  const maxPositions = size(raw, ['max_position_embeddings', 'seq_length'], MOST_POSITIONS);
+  const hiddenSize = size(raw, ['hidden_size', 'n_embed'], MAX_COLUMNS);
+  const numLayers = size(raw, ['num_hidden_layers', 'n_layer'], MAX_PARTS);
+  const maxPositions = size(raw, ['max_position_embeddings', 'seq_length'], MAX_POSITIONS);
   const attention = parseAttention(raw, family, hiddenSize, numLayers);
   if (family.rope) checkTables(maxPositions, attention.headSize);
   return {
     family: name,
-    vocabSize: size(raw, ['vocab_size'], MOST_TOKENS),
+    vocabSize: size(raw, ['vocab_size'], MAX_TOKENS),
     hiddenSize,
     numLayers,
     maxPositions,
@@ -68,7 +68,7 @@ function size(raw: RawConfig, names: string[], maximum?: number): number {
 }
 
 function checkTables(maxPositions: number, headSize: number): void {
-  const most = Math.floor(MOST_ANGLES / (headSize / 2));
+  const most = Math.floor(MAX_ANGLES / (headSize / 2));
   const expected = `at most ${most} with heads of ${headSize}`;
   const argument = 'config.json: max_position_embeddings';
   checks.expect(maxPositions <= most, 'ERR_RANGE', argument, expected, maxPositions);
@@ -84,7 +84,7 @@ function parseAttention(
   hiddenSize: number,
   numLayers: number,
 ): AttentionConfig {
-  const numHeads = size(raw, ['num_attention_heads', 'n_head'], MOST_PARTS);
+  const numHeads = size(raw, ['num_attention_heads', 'n_head'], MAX_PARTS);
   const numKvHeads = raw.integer('num_key_value_heads', numHeads);
   checks.expect(
     numKvHeads > 0 && numHeads % numKvHeads === 0,
@@ -131,7 +131,7 @@ function parseWindows(raw: RawConfig, family: Family, numLayers: number): (numbe
 }
 
 function within(key: string, value: number): number {
-  checks.integer(`config.json: ${key}`, value, 1, MOST_COLUMNS);
+  checks.integer(`config.json: ${key}`, value, 1, MAX_COLUMNS);
   return value;
 }
 
@@ -146,7 +146,7 @@ function parseMlp(raw: RawConfig, family: Family, hiddenSize: number): MlpConfig
 
 function parseMoe(raw: RawConfig, { moe }: Family, numLayers: number): MoeConfig | undefined {
   if (!moe) return undefined;
-  const numExperts = size(raw, ['num_local_experts', 'num_experts'], MOST_PARTS);
+  const numExperts = size(raw, ['num_local_experts', 'num_experts'], MAX_PARTS);
   const numExpertsPerToken = size(raw, ['num_experts_per_tok']);
   checks.integer('config.json: num_experts_per_tok', numExpertsPerToken, 1, numExperts);
   return {
