@@ -25,6 +25,12 @@ inline void copy_async(void* shared, const void* global, bool valid = true, ATTE
   emulator::start_copy(shared, global, valid, ATTENTION_SITE("copy_async"));
 }
 
+inline void copy_async(uint32_t shared, const void* global, bool valid = true, ATTENTION_CALLER) {
+  emulator::start_copy(emulator::block.shared + shared, global, valid, ATTENTION_SITE("copy_async"));
+}
+
+inline unsigned count_arrival(unsigned* counter) { return atomicAdd(counter, 1u); }
+
 inline void copy_async_commit() { emulator::commit_copies(); }
 
 template <int Pending>

@@ -16,6 +16,7 @@
 #include "native/common/async.h"
 #include "native/common/errors.h"
 #include "native/common/exported_class.h"
+#include "native/common/external_memory.h"
 #include "native/common/handles.h"
 #include "stopwatch.h"
 
@@ -153,10 +154,7 @@ class NativeContext : public ExportedClass<NativeContext> {
   void share_memory_use(Napi::Env env) {
     static_assert(sizeof(MemoryUse) == 3 * sizeof(double));
     const auto use = std::make_shared<MemoryUse>();
-    auto* owner = new std::shared_ptr<MemoryUse>(use);
-    const auto buffer = Napi::ArrayBuffer::New(
-        env, use.get(), sizeof(MemoryUse), [](Napi::Env, void*, std::shared_ptr<MemoryUse>* held) { delete held; },
-        owner);
+    const auto buffer = MemoryKeeper::expose(env, use.get(), sizeof(MemoryUse), use);
     memory_use_ = Napi::Persistent(Napi::Float64Array::New(env, 3, buffer, 0));
     context_->count_in(use);
   }

@@ -42,7 +42,7 @@ __global__ void partition_kernel(AttentionParams params, DecodeConfig config, Ex
   Segment segment;
   int count = 0;
   while (cursor.next(segment, params, config)) {
-    segments[blockIdx.x * most_segments + count++] = {int(blockIdx.x),   segment.sequence, segment.output_tile,
+    segments[blockIdx.x * most_segments + count++] = {int(blockIdx.x),   segment.sequence, segment.kv_head * config.row_tiles + segment.row_tile,
                                                       segment.first_key, segment.tiles,    segment.split,
                                                       segment.splits};
   }
@@ -69,6 +69,8 @@ std::vector<Expected> partition(const Case& c, int threads) {
   params.block_size = 16;
   params.max_blocks = 1024;
   DecodeConfig config{};
+  config.group = 4;
+  config.max_query_length = 4;
   config.row_tiles = c.row_tiles;
   config.stages = stages;
   config.tile_shift = tile_shift;
@@ -95,34 +97,35 @@ std::string text(const std::vector<Expected>& segments) {
 }
 
 const std::vector<Case> cases = {
-    // Costs 2 + 17 + 2 = 21, share 6.
+    // Costs 3 + 18 + 3 = 24, share 6.
     {"the example of attention_decode_work.cuh",
      {5, 1000, 64},
      4,
      {{0, 0, 0, 0, 1, 0, 1},
-      {0, 1, 0, 0, 3, 0, 4},
-      {1, 1, 0, 192, 6, 1, 4},
-      {2, 1, 0, 576, 6, 2, 4},
-      {3, 1, 0, 960, 1, 3, 4},
+      {0, 1, 0, 0, 1, 0, 4},
+      {1, 1, 0, 64, 6, 1, 4},
+      {2, 1, 0, 448, 6, 2, 4},
+      {3, 1, 0, 832, 3, 3, 4},
       {3, 2, 0, 0, 1, 0, 1}}},
-    // Costs 3 + 3 = 6, share 3: the first output tile ends where the share does.
+    // Costs 4 + 4 = 8, share 4: the first output tile ends where the share does.
     {"output tiles that fill their shares", {128, 128}, 2, {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 2, 0, 1}}},
-    // Costs 3 + 9 = 12, share 4. Block 0 ends with the fixed cost of sequence 1, all of whose tiles go to blocks 1 and 2.
-    {"a share that ends after an output tile's fixed cost",
+    // Costs 4 + 10 = 14, share 5. Block 0 ends with half of the fixed cost of sequence 1, all of whose tiles go to blocks 1
+    // and 2.
+    {"a share that ends within an output tile's fixed cost",
      {128, 512},
      3,
      {{0, 0, 0, 0, 2, 0, 1}, {1, 1, 0, 0, 4, 0, 2}, {2, 1, 0, 256, 4, 1, 2}}},
-    // 2 tiles make 1 output tile of cost 3, a share of at least stages - 1 = 2 even for 4 blocks. Block 0 has the fixed
-    // cost and tile 0, block 1 tile 1; blocks 2 and 3 have nothing.
-    {"more blocks than work", {128}, 4, {{0, 0, 0, 0, 1, 0, 2}, {1, 0, 0, 64, 1, 1, 2}}},
-    // Costs 1 + 3 + 1 + 3 = 8, share 4: an output tile without keys still has a segment, which writes its zeros.
+    // 4 tiles make 1 output tile of cost 6, a share of at least stages - 1 = 2 even for 8 blocks. Block 0 has the fixed
+    // cost, blocks 1 and 2 have two tiles each; the others have nothing.
+    {"more blocks than work", {256}, 8, {{1, 0, 0, 0, 2, 0, 2}, {2, 0, 0, 128, 2, 1, 2}}},
+    // Costs 2 + 4 + 2 + 4 = 12, share 6: an output tile without keys still has a segment, which writes its zeros.
     {"empty sequences",
      {0, 128, 0, 128},
      2,
      {{0, 0, 0, 0, 0, 0, 1}, {0, 1, 0, 0, 2, 0, 1}, {1, 2, 0, 0, 0, 0, 1}, {1, 3, 0, 0, 2, 0, 1}}},
     // The window keeps keys 900..999. Tile 0 starts at 896, the multiple of 16 below: 104 keys are 2 tiles.
     {"a sliding window", {1000}, 1, {{0, 0, 0, 896, 2, 0, 1}}, 1, 1, 100},
-    // Output tiles 0 and 1 belong to KV head 0, tiles 2 and 3 to head 1; cost 3 each, 12 in all, share 6.
+    // Output tiles 0 and 1 belong to KV head 0, tiles 2 and 3 to head 1; cost 4 each, 16 in all, share 8.
     {"several output tiles per sequence",
      {100},
      2,
@@ -133,16 +136,16 @@ const std::vector<Case> cases = {
     {"sequences that are not decoded", {64, 64, 64}, 1, {{0, 1, 0, 0, 1, 0, 1}}, 1, 1, 0, {0, 5, 7, 7}},
 };
 
-/// 70 sequences, more than threads, of 2 tiles each: costs 70 * 3 = 210, share 70. Block 0 has 23 sequences and the fixed
-/// cost of sequence 23; block 1 ends after tile 0 of sequence 46.
+/// 71 sequences, more than threads, of 2 tiles each: costs 71 * 4 = 284, share 95. Block 0 has 23 sequences and tile 0 of
+/// sequence 23; block 1 ends with the fixed cost of sequence 47.
 Case many_sequences() {
-  Case c{"more sequences than threads", std::vector<int>(70, 128), 3, {}};
-  for (int sequence = 0; sequence < 70; sequence++) {
-    if (sequence == 46) {
-      c.segments.push_back({1, 46, 0, 0, 1, 0, 2});
-      c.segments.push_back({2, 46, 0, 64, 1, 1, 2});
+  Case c{"more sequences than threads", std::vector<int>(71, 128), 3, {}};
+  for (int sequence = 0; sequence < 71; sequence++) {
+    if (sequence == 23) {
+      c.segments.push_back({0, 23, 0, 0, 1, 0, 2});
+      c.segments.push_back({1, 23, 0, 64, 1, 1, 2});
     } else {
-      c.segments.push_back({sequence < 23 ? 0 : sequence < 46 ? 1 : 2, sequence, 0, 0, 2, 0, 1});
+      c.segments.push_back({sequence < 23 ? 0 : sequence < 47 ? 1 : 2, sequence, 0, 0, 2, 0, 1});
     }
   }
   return c;

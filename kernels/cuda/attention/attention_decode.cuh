@@ -9,7 +9,9 @@
 
 namespace attention {
 
-constexpr int max_decode_threads = 256;
+/// The threads that the registers of a multiprocessor suffice for.
+template <int Padded>
+constexpr int max_decode_threads = Padded <= 64 ? 384 : 256;
 
 /// Waits for the oldest stage of the pipeline.
 __device__ __forceinline__ void wait_for_stage(int stages) {
@@ -20,50 +22,65 @@ __device__ __forceinline__ void wait_for_stage(int stages) {
 
 /// Launched with 32 * slices * row_groups threads and decode_shared_bytes of shared memory.
 template <typename T, int Padded, bool Vllm>
-__global__ void __launch_bounds__(max_decode_threads)
+__global__ void __launch_bounds__(max_decode_threads<Padded>)
     attend_decode_kernel(AttentionParams params, DecodeConfig config, DecodeScratch scratch) {
-  const WorkCursor share = find_share(params, config);
-  if (share.position == share.end) return;
+  __shared__ WarpWork works[max_decode_warps];
   const int warp = threadIdx.x / warp_size;
+  WarpWork& work = works[warp];
+  work.cursor = find_share(params, config);
+  __syncwarp();
   const int slice = warp % config.slices;
   const int row_group = warp / config.slices;
+  const int slice_stride = config.stages * slice_bytes<Padded>;
   unsigned char* const memory = shared_memory<unsigned char>();
-  unsigned char* const pipeline = memory + slice * config.stages * slice_bytes<Padded>;
-  float* const merge_memory =
-      reinterpret_cast<float*>(memory + config.slices * config.stages * slice_bytes<Padded>);
+  const uint32_t pipeline = shared_address(memory) + slice * slice_stride;
+  const int lead = config.stages - 1;  // steps from a tile's load to its use
 
-  DecodeLoader<T, Padded, Vllm> loader(params, config, slice, row_group, share);
-  for (int stage = 0; stage < config.stages - 1; stage++) {
-    loader.load_next(pipeline + stage * slice_bytes<Padded>);
-    copy_async_commit();
-  }
-  int stage = 0;
-  int free_stage = config.stages - 1;
-
-  WorkCursor cursor = share;
-  Segment segment;
-  DecodeWarp<T, Padded> state;
-  while (cursor.next(segment, params, config)) {
-    state.start(params, config, segment, row_group);
-    for (int tile = 0; tile < segment.tiles; tile++) {
+  DecodeLoader<T, Padded, Vllm> loader(params, config, work, slice, row_group);
+  unsigned char* const queries =
+      memory + config.slices * slice_stride + row_group * query_bytes<Padded>;
+  DecodeWarp<T, Padded> state(shared_address(queries));
+  int filled = 0;  // stage
+  int used = 0;    // stage
+  int segments = 0;
+  int tile = 0;
+#pragma unroll 1
+  for (int step = -lead;; step++) {
+    const Segment& segment = work.segments[segments % max_stages];
+    const bool starts = step >= 0 && step < loader.steps && tile == 0;
+    if (starts) {
+      state.start();
+      load_queries<T, Padded>(params, config, segment, slice, row_group, queries);
+    }
+    if (step >= 0) {
       wait_for_stage(config.stages);
-      // Now the slice has arrived, and the previous stage is free.
+      // Now the tile has arrived, and the stage of the previous one is free.
       if (config.row_groups == 1) {
         __syncwarp();
       } else {
         named_barrier(1 + slice, 2 * warp_size);
       }
-      loader.load_next(pipeline + free_stage * slice_bytes<Padded>);
-      copy_async_commit();
-      const int first_key =
-          segment.first_key + (tile << config.tile_shift) + slice * (slabs_per_slice<Padded> * slab_keys);
-      if (first_key < segment.work.keys.end) {
-        state.template add_slice<Vllm>(pipeline + stage * slice_bytes<Padded>, params, segment.work.keys, first_key);
-      }
-      free_stage = stage;
-      stage = stage + 1 == config.stages ? 0 : stage + 1;
     }
-    finish_segment<T>(params, config, scratch, segment, state, merge_memory);
+    loader.load_next(pipeline + filled * slice_bytes<Padded>);
+    copy_async_commit();
+    filled = filled == lead ? 0 : filled + 1;
+    if (step < 0) continue;
+    if (step == loader.steps) break;
+
+    if (starts) __syncthreads();  // the queries are there
+    const int first_key =
+        segment.first_key + (tile << config.tile_shift) + slice * (slabs_per_slice<Padded> * slab_keys);
+    if (tile < segment.tiles && first_key < segment.work.keys.end) {
+      state.template add_slice<Vllm>(pipeline + used * slice_bytes<Padded>, params, config, segment, row_group, first_key,
+                                     loader.missing_halves(lead));
+    }
+    tile++;
+    if (tile >= segment.tiles) {
+      finish_segment<T>(params, config, scratch, segment, state, memory + used * slice_bytes<Padded>, slice_stride);
+      tile = 0;
+      segments++;
+    }
+    used = used == lead ? 0 : used + 1;
   }
 }
 

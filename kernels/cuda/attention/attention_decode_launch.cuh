@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <climits>
 #include <cmath>
+#include <tuple>
 
 #include "attention/attention_decode.cuh"
 #include "attention/attention.h"
@@ -11,48 +13,50 @@
 namespace attention {
 
 /// Upper bound on the static shared memory of attend_decode_kernel plus what the driver reserves per block.
-constexpr int reserved_shared_bytes = 3 * 1024;
+constexpr int reserved_shared_bytes = 5 * 1024;
 
 template <int Padded>
 int decode_shared_bytes(const DecodeConfig& config) {
-  return config.slices * config.stages * slice_bytes<Padded> +
-         config.slices * config.row_groups * merge_floats * int(sizeof(float));
+  return config.slices * config.stages * slice_bytes<Padded> + config.row_groups * query_bytes<Padded>;
 }
 
 /// Blocks that a multiprocessor holds at once (its occupancy); 0 if one does not fit.
 template <int Padded>
 int resident_blocks(const LaunchContext& context, const DecodeConfig& config) {
   const int threads = config.slices * config.row_groups * warp_size;
-  const int by_registers = max_decode_threads / threads;
+  const int by_registers = max_decode_threads<Padded> / threads;
   const int shared_bytes = context.device.shared_bytes_per_block + 1024;  // per multiprocessor
   const int by_memory = shared_bytes / (decode_shared_bytes<Padded>(config) + reserved_shared_bytes);
   return std::min(by_registers, by_memory);
 }
 
-/// Chooses the configuration with the most bytes in flight per multiprocessor, which memory bandwidth depends on; the
-/// first of equals.
+/// Chooses the configuration with the most resident warps, and of these with the most bytes in flight. Of equals, a batch
+/// of one sequence takes the one with the fewest blocks, which has the fewest splits to merge; others take the first.
 template <int Padded>
 DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& params) {
   constexpr struct {
     int slices;
     int stages;
-  } choices[] = {{4, 4}, {4, 3}, {4, 2}, {2, 4}, {2, 3}, {2, 2}, {1, 3}, {1, 2}};
-  const int group = params.heads / params.kv_heads;
+  } choices[] = {{4, 4}, {4, 3}, {4, 2}, {8, 3}, {8, 2}, {2, 4}, {2, 3}, {2, 2}, {1, 3}, {1, 2}};
   DecodeConfig best{};
-  int max_bytes = 0;
+  auto best_score = std::make_tuple(0, 0, INT_MIN);
   for (const auto& choice : choices) {
     DecodeConfig config{};
-    config.slices = choice.slices;
+    config.group = params.heads / params.kv_heads;
     config.stages = choice.stages;
-    config.row_groups = group > 16 ? 2 : 1;
-    config.row_tiles = divide_up(group, 16 * config.row_groups);
-    config.tile_shift = std::countr_zero(unsigned(choice.slices * slabs_per_slice<Padded> * slab_keys));
+    config.row_groups = config.group > 16 ? 2 : 1;
+    config.slices = divide_up(choice.slices, config.row_groups);
+    config.row_tiles = divide_up(config.group, 16 * config.row_groups);
+    config.tile_shift = std::countr_zero(unsigned(config.slices * slabs_per_slice<Padded> * slab_keys));
     config.block_shift = std::countr_zero(unsigned(params.block_size));
+    config.max_query_length = decode_query_length(config.group);
     config.forced_splits = context.splits;
-    const int bytes = resident_blocks<Padded>(context, config) * config.slices * (config.stages - 1) *
-                      slice_bytes<Padded>;
-    if (bytes > max_bytes) {
-      max_bytes = bytes;
+    const int blocks = resident_blocks<Padded>(context, config);
+    const int warps = blocks * config.slices * config.row_groups;
+    const int bytes = blocks * config.slices * (config.stages - 1) * slice_bytes<Padded>;
+    const auto score = std::make_tuple(warps, bytes, params.sequences == 1 ? -blocks : 0);
+    if (warps > 0 && score > best_score) {
+      best_score = score;
       best = config;
     }
   }
@@ -61,12 +65,12 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
 
 /// The number of splits for a batch of one sequence. Its output tiles all cost the same, so blocks need not compute
 /// their shares.
-inline int splits_of_one_sequence(const LaunchContext& context, const AttentionParams& params,
-                                  const DecodeConfig& config, int output_tiles) {
-  constexpr int blocks_per_multiprocessor = 2;
+template <int Padded>
+int splits_of_one_sequence(const LaunchContext& context, const AttentionParams& params, const DecodeConfig& config,
+                           int output_tiles) {
   constexpr double splits_per_tile = 3;  // splits that merge in the time of a tile; s splits take s / 3 + tiles / s
   const int tiles = (params.max_context_length >> config.tile_shift) + 1;
-  const int most = blocks_per_multiprocessor * context.device.multiprocessors / output_tiles;
+  const int most = resident_blocks<Padded>(context, config) * context.device.multiprocessors / output_tiles;
   return std::max(std::min(most, int(std::sqrt(splits_per_tile * tiles))), 1);
 }
 
@@ -75,7 +79,7 @@ void launch_decode(const LaunchContext& context, const AttentionParams& params) 
   DecodeConfig config = choose_config<Padded>(context, params);
   const int64_t output_tiles = int64_t(params.sequences) * params.kv_heads * config.row_tiles;
   if (config.forced_splits == 0 && params.sequences == 1 && params.max_context_length > 0) {
-    config.forced_splits = splits_of_one_sequence(context, params, config, int(output_tiles));
+    config.forced_splits = splits_of_one_sequence<Padded>(context, params, config, int(output_tiles));
   }
   int64_t blocks = output_tiles * config.forced_splits;
   int64_t slots = blocks;

@@ -3,6 +3,8 @@
 // computed the whole output tile, that is the output. Otherwise it is a partial result: unnormalized float32 sums
 // relative to the split's own maximum. The block that finishes the last split of an output tile merges all of them in
 // order (Stream-K, Osama et al. 2023).
+//
+// This code runs a few times per block, so its instructions come from far away. It is short rather than unrolled.
 
 #include "attention/attention_decode_warp.cuh"
 
@@ -10,205 +12,186 @@ namespace attention {
 
 /// Scratch memory of one launch.
 struct DecodeScratch {
-  float* partials;        // see partial_slot; sums [rows][D], then maximum and sum of exponentials [rows][2]
+  float* partials;     // see partial_slot; sums [rows][D], then maximum and sum of exponentials [rows][2]
   unsigned* arrivals;  // see arrival_slot; zeros before and after the launch
 };
 
 constexpr int max_decode_warps = 8;
-/// Floats of shared memory per warp for combining slices: 16 rows of 32 columns or 8 rows of 64.
-constexpr int merge_floats = 512;
 
 __host__ __device__ constexpr int64_t partial_floats(int rows, int head_size) {
   return int64_t(rows) * (head_size + 2);
 }
 
+/// The maximum and the sum of a row's base-2 exponentials.
+struct RowStats {
+  float maximum;
+  float sum;
+};
+
 /// The reference of a row's weights exp2(maximum - reference). It is 0 for rows without keys, whose weights are then 0,
 /// not NaN.
 __device__ __forceinline__ float softmax_reference(float maximum) { return maximum == -infinity ? 0.0f : maximum; }
 
+/// Four columns of a row, and the row's statistics.
+struct RowSums {
+  float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  RowStats stats{-infinity, 0.0f};
+
+  /// Adds `Count` results of the same row, relative to their own maxima. NaN is not the maximum, but stays in the sums.
+  template <int Count>
+  __device__ __forceinline__ void add(const float4 (&packs)[Count], const RowStats (&others)[Count]) {
+    float maximum = stats.maximum;
+#pragma unroll
+    for (int i = 0; i < Count; i++) maximum = fmaxf(maximum, others[i].maximum);
+    const float reference = softmax_reference(maximum);
+    const float rescale = exp2_approximate(stats.maximum - reference);
+#pragma unroll
+    for (int j = 0; j < 4; j++) total[j] *= rescale;
+    stats = {maximum, stats.sum * rescale};
+#pragma unroll
+    for (int i = 0; i < Count; i++) {
+      const float weight = exp2_approximate(others[i].maximum - reference);
+      total[0] += packs[i].x * weight;
+      total[1] += packs[i].y * weight;
+      total[2] += packs[i].z * weight;
+      total[3] += packs[i].w * weight;
+      stats.sum += others[i].sum * weight;
+    }
+  }
+};
+
+/// Writes four columns of a row's final result.
+template <typename T>
+__device__ __forceinline__ void store_output(const AttentionParams& params, const DecodeConfig& config,
+                                             const Segment& segment, int row, int d, RowSums& sums) {
+  const RowPlace place = row_place(params, config, segment, row);
+  const RowResult result = finish_row(sums.stats.maximum, sums.stats.sum, params.sinks, place.head);
+  if (params.lse && d == 0) params.lse[place.index] = result.lse;
+#pragma unroll
+  for (int j = 0; j < 4; j++) sums.total[j] *= result.factor;
+  store_pack<4>(static_cast<T*>(params.output.data) + place.index * params.head_size + d, sums.total);
+}
+
 /// Merges the splits of a segment's output tile. All threads of the block call it.
 template <typename T>
 __device__ __forceinline__ void merge_splits(const AttentionParams& params, const DecodeConfig& config,
-                                             const DecodeScratch& scratch, const Segment& segment, float* references,
-                                             float* factors) {
-  const int num_rows = count_rows(params, config, segment);
+                                             const DecodeScratch& scratch, const Segment& segment) {
+  constexpr int batch = 8;  // splits that are loaded at once
+  const int num_rows = count_rows(config, segment);
   const int rows_per_tile = 16 * config.row_groups;
   const int64_t floats = partial_floats(rows_per_tile, params.head_size);
-  const int lane = threadIdx.x % warp_size;
-  const auto partial_stats = [&](int split, int row) {
-    const float* partial = scratch.partials + partial_slot(segment, split, config) * floats;
-    return partial + rows_per_tile * params.head_size + row * 2;
-  };
-  for (int row = threadIdx.x / warp_size; row < num_rows; row += blockDim.x / warp_size) {
-    float maximum = -infinity;
-    for (int split = lane; split < segment.splits; split += warp_size) {
-      maximum = fmaxf(maximum, partial_stats(split, row)[0]);
-    }
-    maximum = warp_max(maximum);
-    const float reference = softmax_reference(maximum);
-    float sum = 0.0f;
-    for (int split = lane; split < segment.splits; split += warp_size) {
-      const float* stats = partial_stats(split, row);
-      sum += stats[1] * exp2f(stats[0] - reference);
-    }
-    sum = warp_sum(sum);
-    if (lane == 0) {
-      const RowPlace place = row_place(params, config, segment, row);
-      const RowResult result = finish_row(maximum, sum, params.sinks, place.head);
-      references[row] = reference;
-      factors[row] = result.factor;
-      if (params.lse) params.lse[place.index] = result.lse;
-    }
-  }
-  __syncthreads();
-
-  constexpr int batch = 16;  // splits that are loaded at once
   const int packs_per_row = params.head_size / 4;
+  const float* const first_split = scratch.partials + partial_slot(segment, 0, config) * floats;
+  const float* const next_splits = scratch.partials + partial_slot(segment, 1, config) * floats;
+  const int64_t stride = (partial_slot(segment, 2, config) - partial_slot(segment, 1, config)) * floats;
+#pragma unroll 1
   for (int i = threadIdx.x; i < num_rows * packs_per_row; i += blockDim.x) {
     const int row = i / packs_per_row;
-    const int d = i % packs_per_row * 4;
-    float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    const int d = (i - row * packs_per_row) * 4;
+    RowSums sums;
+#pragma unroll 1
     for (int first = 0; first < segment.splits; first += batch) {
-      float4 sums[batch];
-      float maxima[batch];
+      float4 packs[batch];
+      RowStats stats[batch];
 #pragma unroll
       for (int j = 0; j < batch; j++) {
-        const int split = min(first + j, segment.splits - 1);
-        sums[j] = *reinterpret_cast<const float4*>(scratch.partials + partial_slot(segment, split, config) * floats +
-                                                   row * params.head_size + d);
-        maxima[j] = partial_stats(split, row)[0];
+        packs[j] = {0.0f, 0.0f, 0.0f, 0.0f};
+        stats[j] = {-infinity, 0.0f};
+        if (first + j >= segment.splits) continue;
+        const float* partial = first + j == 0 ? first_split : next_splits + (first + j - 1) * stride;
+        packs[j] = *reinterpret_cast<const float4*>(partial + row * params.head_size + d);
+        stats[j] = reinterpret_cast<const RowStats*>(partial + rows_per_tile * params.head_size)[row];
       }
-#pragma unroll
-      for (int j = 0; j < batch; j++) {
-        if (first + j >= segment.splits) break;
-        const float weight = exp2f(maxima[j] - references[row]);
-        total[0] += sums[j].x * weight;
-        total[1] += sums[j].y * weight;
-        total[2] += sums[j].z * weight;
-        total[3] += sums[j].w * weight;
-      }
+      sums.add(packs, stats);
     }
-#pragma unroll
-    for (int j = 0; j < 4; j++) total[j] *= factors[row];
-    const int64_t index = row_place(params, config, segment, row).index;
-    store_pack<4>(static_cast<T*>(params.output.data) + index * params.head_size + d, total);
+    store_output<T>(params, config, segment, row, d, sums);
   }
 }
 
-/// Finishes a segment. All threads of the block call it, each warp with its own state.
+/// Writes a warp's sums into its part of `memory` as [16][Padded], with columns swizzled against bank conflicts.
+template <typename T, int Padded>
+__device__ __forceinline__ void store_warp(const DecodeWarp<T, Padded>& state, float* memory, int num_rows) {
+  const int lane = threadIdx.x % warp_size;
+  const int row = lane / 4;
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    if (i * 8 >= num_rows) break;
+#pragma unroll
+    for (int low = 0; low < 4; low++) {
+      float* const target = memory + (row + i * 8) * Padded + (low ^ (row % 4)) * 8 + lane % 4 * 2;
+#pragma unroll
+      for (int j = low; j < Padded / 8; j += 4) {
+        *reinterpret_cast<float2*>(target + (j - low) * 8) = {state.out[j][i * 2], state.out[j][i * 2 + 1]};
+      }
+    }
+  }
+}
+
+/// Finishes a segment. All threads of the block call it, each warp with its own state. `memory` is the stage of slice 0
+/// that the segment's last tile was in; those of the other slices follow, `slice_stride` bytes apart.
 template <typename T, int Padded>
 __device__ __forceinline__ void finish_segment(const AttentionParams& params, const DecodeConfig& config,
                                                const DecodeScratch& scratch, const Segment& segment,
-                                               const DecodeWarp<T, Padded>& state, float* memory) {
-  __shared__ float maxima[max_decode_warps][16];
-  __shared__ float sums[max_decode_warps][16];
-  __shared__ float references[32];
-  __shared__ float factors[32];
+                                               const DecodeWarp<T, Padded>& state, unsigned char* memory,
+                                               int slice_stride) {
+  __shared__ RowStats stats[max_decode_warps][16];
   __shared__ bool is_last;
-  const int num_rows = count_rows(params, config, segment);
+  static_assert(slice_bytes<Padded> >= 16 * Padded * sizeof(float));
+  const int num_rows = count_rows(config, segment);
   const int rows_per_tile = 16 * config.row_groups;
   const int lane = threadIdx.x % warp_size;
   const int warp = threadIdx.x / warp_size;
-  const int first_warp = warp / config.slices * config.slices;  // first warp of the row group
+  const int slice = warp % config.slices;
   const bool is_split = segment.splits > 1;
   float* const partial = scratch.partials + (is_split ? partial_slot(segment, segment.split, config) *
-                                                     partial_floats(rows_per_tile, params.head_size)
-                                               : 0);
+                                                            partial_floats(rows_per_tile, params.head_size)
+                                                      : 0);
 #pragma unroll
   for (int i = 0; i < 2; i++) {
     const float sum = warp_sum<4>(state.sum[i]);
-    if (lane % 4 == 0) {
-      maxima[warp][lane / 4 + i * 8] = state.maximum[i];
-      sums[warp][lane / 4 + i * 8] = sum;
-    }
+    if (lane % 4 == 0) stats[warp][lane / 4 + i * 8] = {state.maximum[i], sum};
   }
-  __syncthreads();
+  __syncthreads();  // all warps have read their last tile
 
-  float weights[2];
-#pragma unroll
-  for (int i = 0; i < 2; i++) {
-    float maximum = -infinity;
-    for (int w = 0; w < config.slices; w++) maximum = fmaxf(maximum, maxima[first_warp + w][lane / 4 + i * 8]);
-    weights[i] = exp2_approximate(state.maximum[i] - softmax_reference(maximum));
-  }
-  for (int row = threadIdx.x; row < num_rows; row += blockDim.x) {
-    const int first = row / 16 * config.slices;
-    float maximum = -infinity;
-    for (int w = 0; w < config.slices; w++) maximum = fmaxf(maximum, maxima[first + w][row % 16]);
-    float sum = 0.0f;
-    for (int w = 0; w < config.slices; w++) {
-      sum += sums[first + w][row % 16] * exp2_approximate(maxima[first + w][row % 16] - softmax_reference(maximum));
-    }
-    if (is_split) {
-      partial[rows_per_tile * params.head_size + row * 2] = maximum;
-      partial[rows_per_tile * params.head_size + row * 2 + 1] = sum;
-      factors[row] = 1.0f;
-    } else {
-      const RowPlace place = row_place(params, config, segment, row);
-      const RowResult result = finish_row(maximum, sum, params.sinks, place.head);
-      factors[row] = result.factor;
-      if (params.lse) params.lse[place.index] = result.lse;
-    }
-  }
-
-  const bool is_tall = num_rows > 8;
-  const int height = is_tall ? 16 : 8;
-  const int width = is_tall ? 32 : 64;
-  const int packs_per_row = width / 4;
-  for (int first_d = 0; first_d < params.head_size; first_d += width) {
-    if (first_d > 0) __syncthreads();
-    float* const target = memory + warp * merge_floats;
-#pragma unroll
-    for (int j = 0; j < Padded / 8; j++) {
-      if (j * 8 < first_d || j * 8 >= first_d + width) continue;
-#pragma unroll
-      for (int i = 0; i < 2; i++) {
-        if (i == 1 && !is_tall) continue;
-        const int row = lane / 4 + i * 8;
-        const int column = ((j * 8 - first_d) ^ (row % 4 * 8)) + lane % 4 * 2;
-        *reinterpret_cast<float2*>(target + row * width + column) = {state.out[j][i * 2] * weights[i],
-                                                                     state.out[j][i * 2 + 1] * weights[i]};
-      }
+#pragma unroll 1
+  for (int row_group = 0; row_group < config.row_groups; row_group++) {
+    const int rows = min(num_rows - row_group * 16, 16);
+    if (warp / config.slices == row_group) {
+      store_warp(state, reinterpret_cast<float*>(memory + slice * slice_stride), rows);
     }
     __syncthreads();
-    for (int i = threadIdx.x; i < num_rows * packs_per_row; i += blockDim.x) {
-      const int row = i / packs_per_row;
-      const int column = i % packs_per_row * 4;
-      const int d = first_d + column;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < rows * (Padded / 4); i += blockDim.x) {
+      const int row = i / (Padded / 4);
+      const int d = i % (Padded / 4) * 4;
       if (d >= params.head_size) continue;
-      const float* source = memory + row / 16 * config.slices * merge_floats + row % height * width +
-                            (column ^ (row % 4 * 8));
-      float total[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-      for (int w = 0; w < config.slices; w++) {
-        const float4 pack = *reinterpret_cast<const float4*>(source + w * merge_floats);
-        total[0] += pack.x;
-        total[1] += pack.y;
-        total[2] += pack.z;
-        total[3] += pack.w;
+      const unsigned char* source = memory + (row * Padded + (d ^ row % 4 * 8)) * sizeof(float);
+      RowSums sums;
+#pragma unroll 1
+      for (int other = 0; other < config.slices; other++) {
+        sums.add<1>({*reinterpret_cast<const float4*>(source + other * slice_stride)},
+                    {stats[row_group * config.slices + other][row]});
       }
-#pragma unroll
-      for (int j = 0; j < 4; j++) total[j] *= factors[row];
+      const int row_of_tile = row_group * 16 + row;
       if (is_split) {
-        store_pack<4>(partial + row * params.head_size + d, total);
+        store_pack<4>(partial + row_of_tile * params.head_size + d, sums.total);
+        if (d == 0) reinterpret_cast<RowStats*>(partial + rows_per_tile * params.head_size)[row_of_tile] = sums.stats;
       } else {
-        const int64_t index = row_place(params, config, segment, row).index;
-        store_pack<4>(static_cast<T*>(params.output.data) + index * params.head_size + d, total);
+        store_output<T>(params, config, segment, row_of_tile, d, sums);
       }
     }
+    __syncthreads();  // the stage can be filled again
   }
   if (!is_split) return;
 
-  __threadfence();
-  __syncthreads();
   unsigned* const arrivals = scratch.arrivals + arrival_slot(segment, config);
   if (threadIdx.x == 0) {
-    is_last = atomicAdd(arrivals, 1u) + 1 == unsigned(segment.splits);
+    is_last = count_arrival(arrivals) + 1 == unsigned(segment.splits);
     if (is_last) *arrivals = 0;
   }
   __syncthreads();
   if (!is_last) return;
-  __threadfence();
-  merge_splits<T>(params, config, scratch, segment, references, factors);
+  merge_splits<T>(params, config, scratch, segment);
 }
 
 }  // namespace attention

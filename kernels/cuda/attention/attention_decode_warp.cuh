@@ -19,14 +19,6 @@ __device__ __forceinline__ float tanh_approximate(float value) {
   return 1.0f - __fdividef(2.0f, 1.0f + exp2_approximate(value * (2.0f * log2_e)));
 }
 
-/// The two rows of which a lane holds fragments.
-struct LaneRows {
-  KeyRange keys[2];  // empty if the row does not exist
-  float slope[2];
-  int position[2];
-  KeyRange kept_by_all;
-};
-
 /// The position of a row of an output tile in the batch.
 struct RowPlace {
   int token;  // of the sequence
@@ -36,20 +28,38 @@ struct RowPlace {
 
 __device__ __forceinline__ RowPlace row_place(const AttentionParams& params, const DecodeConfig& config,
                                               const Segment& segment, int row) {
-  const int group = params.heads / params.kv_heads;
-  const int row_of_kv_head = segment.output_tile % config.row_tiles * (16 * config.row_groups) + row;
+  const int row_of_kv_head = segment.row_tile * (16 * config.row_groups) + row;
   RowPlace place;
-  place.token = row_of_kv_head / group;
-  place.head = segment.output_tile / config.row_tiles * group + row_of_kv_head % group;
+  place.token = segment.work.query.length == 1 ? 0 : row_of_kv_head / config.group;
+  place.head = segment.kv_head * config.group + row_of_kv_head - place.token * config.group;
   place.index = output_row(params, segment.work.query.first_token + place.token, place.head);
   return place;
 }
 
-__device__ __forceinline__ int count_rows(const AttentionParams& params, const DecodeConfig& config,
-                                          const Segment& segment) {
-  const int group = params.heads / params.kv_heads;
+__device__ __forceinline__ int count_rows(const DecodeConfig& config, const Segment& segment) {
   const int rows_per_tile = 16 * config.row_groups;
-  return min(segment.work.query.length * group - segment.output_tile % config.row_tiles * rows_per_tile, rows_per_tile);
+  return min(segment.work.query.length * config.group - segment.row_tile * rows_per_tile, rows_per_tile);
+}
+
+/// Copies the queries of a group of 16 rows to shared memory as [16][Padded], with zeros for rows that do not exist. Each
+/// slice's warp copies a part.
+template <typename T, int Padded>
+__device__ __forceinline__ void load_queries(const AttentionParams& params, const DecodeConfig& config,
+                                             const Segment& segment, int slice, int row_group, unsigned char* target) {
+  constexpr int chunks = Padded / chunk_elements;
+  const int num_rows = count_rows(config, segment);
+#pragma unroll 1
+  for (int i = slice * warp_size + threadIdx.x % warp_size; i < 16 * chunks; i += config.slices * warp_size) {
+    const int row = row_group * 16 + i / chunks;
+    const int chunk = i % chunks;
+    uint4 query{0, 0, 0, 0};
+    if (row < num_rows && chunk * chunk_elements < params.head_size) {
+      const int64_t index = row_place(params, config, segment, row).index;
+      query = *reinterpret_cast<const uint4*>(static_cast<const T*>(params.query.data) + index * params.head_size +
+                                              chunk * chunk_elements);
+    }
+    *reinterpret_cast<uint4*>(target + row_chunk<Padded>(i / chunks, chunk)) = query;
+  }
 }
 
 /// One warp's rows and their running sums.
@@ -57,39 +67,16 @@ template <typename T, int Padded>
 struct DecodeWarp {
   static constexpr int slabs = slabs_per_slice<Padded>;
 
-  uint32_t query[Padded / 16][4];
-  LaneRows rows;
+  uint32_t queries;  // shared address of [16][Padded]
   float out[Padded / 8][4];
-  float maximum[2];
-  float sum[2];  // over the lane's keys
+  float maximum[2];  // the reference of the exponentials, see update_maximum
+  float sum[2];      // over the lane's keys
 
-  __device__ __forceinline__ void start(const AttentionParams& params, const DecodeConfig& config,
-                                        const Segment& segment, int row_group) {
-    const int lane = threadIdx.x % warp_size;
-    const int num_rows = count_rows(params, config, segment);
-    const int capacity = key_capacity(params);
-    const int context = segment.work.context;
-    const int first_position = context - segment.work.query.length;
-    rows.kept_by_all.begin = kept_keys(params, context - 1, context, capacity).begin;
-    rows.kept_by_all.end = kept_keys(params, first_position, context, capacity).end;
+  __device__ __forceinline__ explicit DecodeWarp(uint32_t queries) : queries(queries) {}
+
+  __device__ __forceinline__ void start() {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      const int row = row_group * 16 + lane / 4 + i * 8;
-      const bool is_row = row < num_rows;
-      const RowPlace place = row_place(params, config, segment, is_row ? row : 0);
-      rows.position[i] = first_position + place.token;
-      rows.slope[i] = params.alibi_slopes ? params.alibi_slopes[place.head] * log2_e : 0.0f;
-      rows.keys[i] = is_row ? kept_keys(params, rows.position[i], context, capacity) : KeyRange{0, 0};
-      const T* source = static_cast<const T*>(params.query.data) + place.index * params.head_size;
-#pragma unroll
-      for (int k = 0; k < Padded / 16; k++) {
-#pragma unroll
-        for (int high = 0; high < 2; high++) {
-          const int d = k * 16 + high * 8 + lane % 4 * 2;
-          const bool is_there = is_row && d < params.head_size;
-          query[k][high * 2 + i] = is_there ? *reinterpret_cast<const uint32_t*>(source + d) : 0u;
-        }
-      }
       maximum[i] = -infinity;
       sum[i] = 0.0f;
     }
@@ -100,14 +87,24 @@ struct DecodeWarp {
     }
   }
 
-  /// Processes a slice of keys starting at `first_key`.
+  /// Processes a slice of keys starting at `first_key`. Bit i of `missing` says that eight keys from 8 * i on have no
+  /// block in the cache: their scores become NaN.
   template <bool Vllm>
-  __device__ __forceinline__ void add_slice(const unsigned char* memory, const AttentionParams& params,
-                                            const KeyRange& needed, int first_key) {
+  __device__ __forceinline__ void add_slice(uint32_t stage, const AttentionParams& params,
+                                            const DecodeConfig& config, const Segment& segment, int row_group,
+                                            int first_key, unsigned missing) {
     const int lane = threadIdx.x % warp_size;
+    const KeyRange needed = segment.work.keys;
     float scores[slabs * 2][4];
-    multiply_keys(memory, scores);
-    finish_scores(params, first_key, scores);
+    multiply_keys(stage, scores);
+    if (missing != 0) {
+#pragma unroll
+      for (int n = 0; n < slabs * 2; n++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) scores[n][i] = missing >> n & 1 ? nan_value() : scores[n][i];
+      }
+    }
+    finish_scores(params, config, segment, row_group, first_key, scores);
     update_maximum(scores);
     const bool is_edge = first_key < needed.begin || first_key + slabs * slab_keys > needed.end;
 #pragma unroll
@@ -130,7 +127,8 @@ struct DecodeWarp {
                         (key + 1 >= needed.begin && key + 1 < needed.end ? 0xffff0000u : 0u);
         }
       }
-      const unsigned char* values = memory + (slabs + slab) * slab_bytes<Padded>;
+      const uint32_t values = stage + (slabs + slab) * slab_bytes<Padded>;
+      const uint32_t row = values + row_chunk<Padded>(lane % 16, lane / 16);
 #pragma unroll
       for (int j = 0; j < Padded / 16; j++) {
         uint32_t fragments[4];
@@ -139,7 +137,7 @@ struct DecodeWarp {
 #pragma unroll
           for (int i = 0; i < 4; i++) fragments[i] &= masks[i % 2];
         } else {
-          load_matrices_transposed(fragments, values + row_chunk<Padded>(lane % 16, j * 2 + lane / 16));
+          load_matrices_transposed(fragments, chunk_pair(row, j));
         }
         multiply_matrices<T>(out[j * 2], probabilities, {fragments[0], fragments[1]});
         multiply_matrices<T>(out[j * 2 + 1], probabilities, {fragments[2], fragments[3]});
@@ -148,7 +146,7 @@ struct DecodeWarp {
   }
 
  private:
-  __device__ __forceinline__ void multiply_keys(const unsigned char* memory, float (&scores)[slabs * 2][4]) const {
+  __device__ __forceinline__ void multiply_keys(uint32_t stage, float (&scores)[slabs * 2][4]) const {
     const int lane = threadIdx.x % warp_size;
     // Two accumulators per score, because each product waits for the previous one on the same accumulator.
     float odd_scores[slabs * 2][4];
@@ -157,18 +155,21 @@ struct DecodeWarp {
 #pragma unroll
       for (int i = 0; i < 4; i++) scores[n][i] = odd_scores[n][i] = 0.0f;
     }
+    const uint32_t query_row = queries + row_chunk<Padded>(lane % 16, lane / 16);
 #pragma unroll
     for (int k = 0; k < Padded / 16; k++) {
+      uint32_t query[4];
+      load_matrices(query, chunk_pair(query_row, k));
 #pragma unroll
       for (int slab = 0; slab < slabs; slab++) {
         uint32_t fragments[4];
-        const int key = lane / 16 * 8 + lane % 8;
-        load_matrices(fragments,
-                      memory + slab * slab_bytes<Padded> + row_chunk<Padded>(key, k * 2 + lane / 8 % 2));
+        const uint32_t row = stage + slab * slab_bytes<Padded> +
+                             row_chunk<Padded>(lane / 16 * 8 + lane % 8, lane / 8 % 2);
+        load_matrices(fragments, chunk_pair(row, k));
         float(&low)[4] = k % 2 == 0 ? scores[slab * 2] : odd_scores[slab * 2];
         float(&high)[4] = k % 2 == 0 ? scores[slab * 2 + 1] : odd_scores[slab * 2 + 1];
-        multiply_matrices<T>(low, query[k], {fragments[0], fragments[1]});
-        multiply_matrices<T>(high, query[k], {fragments[2], fragments[3]});
+        multiply_matrices<T>(low, query, {fragments[0], fragments[1]});
+        multiply_matrices<T>(high, query, {fragments[2], fragments[3]});
       }
     }
 #pragma unroll
@@ -179,10 +180,10 @@ struct DecodeWarp {
   }
 
   /// Turns products into base-2 scores; -infinity if the row does not keep the key.
-  __device__ __forceinline__ void finish_scores(const AttentionParams& params, int first_key,
+  __device__ __forceinline__ void finish_scores(const AttentionParams& params, const DecodeConfig& config,
+                                                const Segment& segment, int row_group, int first_key,
                                                 float (&scores)[slabs * 2][4]) const {
     const ScoreFactors factors = score_factors(params);
-    const int lane_key = first_key + threadIdx.x % 4 * 2;
 #pragma unroll
     for (int n = 0; n < slabs * 2; n++) {
 #pragma unroll
@@ -195,58 +196,69 @@ struct DecodeWarp {
         for (int i = 0; i < 4; i++) scores[n][i] = factors.cap * tanh_approximate(scores[n][i]);
       }
     }
-    if (params.alibi_slopes) {
+    const KeyRange all = segment.work.kept_by_all;
+    const bool keeps_all = first_key >= all.begin && first_key + slabs * slab_keys <= all.end;
+    if (!params.alibi_slopes && keeps_all) return;
+
+    const int num_rows = count_rows(config, segment);
+    const int lane_key = first_key + threadIdx.x % 4 * 2;
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const int row = row_group * 16 + threadIdx.x % warp_size / 4 + i * 8;
+      const bool is_row = row < num_rows;
+      const RowPlace place = row_place(params, config, segment, is_row ? row : 0);
+      const int position = segment.work.context - segment.work.query.length + place.token;
+      KeyRange keys = kept_keys(params, position, segment.work.context, key_capacity(params));
+      if (!is_row) keys.end = keys.begin;
+      const float slope = params.alibi_slopes ? params.alibi_slopes[place.head] * log2_e : 0.0f;
 #pragma unroll
       for (int n = 0; n < slabs * 2; n++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-          scores[n][i] += rows.slope[i / 2] * float(lane_key + n * 8 + i % 2 - rows.position[i / 2]);
+        for (int j = 0; j < 2; j++) {
+          const int key = lane_key + n * 8 + j;
+          float& score = scores[n][i * 2 + j];
+          score = key >= keys.begin && key < keys.end ? score + slope * float(key - position) : -infinity;
         }
-      }
-    }
-    if (first_key >= rows.kept_by_all.begin && first_key + slabs * slab_keys <= rows.kept_by_all.end) return;
-#pragma unroll
-    for (int n = 0; n < slabs * 2; n++) {
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        const int key = lane_key + n * 8 + i % 2;
-        const bool is_kept = key >= rows.keys[i / 2].begin && key < rows.keys[i / 2].end;
-        scores[n][i] = is_kept ? scores[n][i] : -infinity;
       }
     }
   }
 
-  /// Turns scores into exponentials, and rescales the sums if a maximum has grown. fmaxf ignores NaN, so a NaN score
-  /// never becomes the maximum, but it propagates through the sums.
+  /// Turns scores into exponentials. They are relative to a reference rather than to the exact maximum: it changes, and
+  /// the sums with it, only if a score exceeds it by more than `slack`, so that few tiles wait for the other lanes. A NaN
+  /// score never becomes the reference, but it propagates through the sums.
   __device__ __forceinline__ void update_maximum(float (&scores)[slabs * 2][4]) {
-    float rescale[2];
-    bool grows = false;
+    constexpr float slack = 8.0f;  // exponentials stay below 2^8
+    float largest[2];
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      float largest = -infinity;
+      largest[i] = -infinity;
 #pragma unroll
-      for (int n = 0; n < slabs * 2; n++) largest = fmaxf(largest, fmaxf(scores[n][i * 2], scores[n][i * 2 + 1]));
-      largest = fmaxf(largest, __shfl_xor_sync(all_lanes, largest, 1));
-      largest = fmaxf(largest, __shfl_xor_sync(all_lanes, largest, 2));
-      largest = fmaxf(largest, maximum[i]);
-      const float reference = largest == -infinity ? 0.0f : largest;
-      rescale[i] = exp2_approximate(maximum[i] - reference);
-      grows = grows || largest != maximum[i];
-      maximum[i] = largest;
+      for (int n = 0; n < slabs * 2; n++) largest[i] = fmaxf(largest[i], fmaxf(scores[n][i * 2], scores[n][i * 2 + 1]));
+    }
+    const bool grows = largest[0] > maximum[0] + slack || largest[1] > maximum[1] + slack;
+    if (__any_sync(all_lanes, grows)) raise_maximum(largest);
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const float reference = maximum[i] == -infinity ? 0.0f : maximum[i];
 #pragma unroll
       for (int n = 0; n < slabs * 2; n++) {
         scores[n][i * 2] = exp2_approximate(scores[n][i * 2] - reference);
         scores[n][i * 2 + 1] = exp2_approximate(scores[n][i * 2 + 1] - reference);
       }
     }
-    if (!__any_sync(all_lanes, grows)) return;
+  }
+
+  __device__ __forceinline__ void raise_maximum(const float (&largest)[2]) {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      sum[i] *= rescale[i];
+      const float raised = fmaxf(maximum[i], warp_max<4>(largest[i]));
+      const float rescale = exp2_approximate(maximum[i] - (raised == -infinity ? 0.0f : raised));
+      maximum[i] = raised;
+      sum[i] *= rescale;
 #pragma unroll
       for (int j = 0; j < Padded / 8; j++) {
-        out[j][i * 2] *= rescale[i];
-        out[j][i * 2 + 1] *= rescale[i];
+        out[j][i * 2] *= rescale;
+        out[j][i * 2 + 1] *= rescale;
       }
     }
   }

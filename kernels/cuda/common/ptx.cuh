@@ -17,14 +17,20 @@ __device__ __forceinline__ uint32_t shared_address(const void* shared) {
 }
 
 /// Copies 16 bytes to shared memory asynchronously. If `valid` is false, writes zeros and does not read.
-__device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid = true) {
+__device__ __forceinline__ void copy_async(uint32_t shared, const void* global, bool valid = true) {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
-               "r"(valid ? 16 : 0)
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(valid ? 16 : 0)
                : "memory");
 #else
-  *static_cast<uint4*>(shared) = valid ? *static_cast<const uint4*>(global) : uint4{0, 0, 0, 0};
+  const uint4 bytes = valid ? *static_cast<const uint4*>(global) : uint4{0, 0, 0, 0};
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(shared), "r"(bytes.x), "r"(bytes.y), "r"(bytes.z),
+               "r"(bytes.w)
+               : "memory");
 #endif
+}
+
+__device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid = true) {
+  copy_async(shared_address(shared), global, valid);
 }
 
 /// Commits the copies that the thread has started as one group.
@@ -181,6 +187,14 @@ __device__ __forceinline__ float exp2_approximate(float value) {
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(value));
   return result;
+}
+
+/// Adds 1 to a counter in global memory and returns its previous value. After a barrier, what the block has written is
+/// visible to whoever sees the sum, and after another one the block sees what others wrote before they added.
+__device__ __forceinline__ unsigned count_arrival(unsigned* counter) {
+  unsigned before;
+  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+  return before;
 }
 
 /// Synchronizes `threads` threads, a multiple of 32, at barrier `id` of the block, 1 to 15.
