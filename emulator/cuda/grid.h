@@ -12,7 +12,8 @@ constexpr unsigned most_copies = 1024;  // in flight, of a thread
 /// A copy that is not there until the thread waits for it.
 struct Copy {
   void* to;
-  const void* from;  // null: zeros
+  const void* from;
+  unsigned bytes;  // of `from`; the rest of 16 are zeros
   unsigned group;
   const void* instruction;
 };

@@ -18,13 +18,13 @@ void check_address(const void* address, size_t alignment, bool in_shared_memory,
   if (in_shared_memory && !is_shared(address, 16)) fail(site, "expected 16 bytes of the block's shared memory");
 }
 
-void start_copy(void* to, const void* from, bool valid, const Site& site) {
+void start_copy(void* to, const void* from, unsigned bytes, const Site& site) {
   const void* instruction = __builtin_return_address(0);
   Copies& copies = grid().copies_of(current());
   check_address(to, 16, true, site);
   check_address(from, 16, false, site);
   if (copies.end - copies.first == most_copies) fail(site, "the thread has 1024 copies that it has not waited for");
-  copies.ring[copies.end++ % most_copies] = {to, valid ? from : nullptr, copies.group, instruction};
+  copies.ring[copies.end++ % most_copies] = {to, from, bytes, copies.group, instruction};
   hopper().check_overwrite(static_cast<unsigned char*>(to), 16, site);
   accessed(to, 16, true, instruction);
   std::memset(to, 0xff, 16);
@@ -38,12 +38,10 @@ void finish_copies(unsigned pending) {
     const Copy& copy = copies.ring[copies.first % most_copies];
     if (copy.group + pending >= copies.group) break;
     accessed(copy.to, 16, true, copy.instruction);
-    if (copy.from) {
-      accessed(copy.from, 16, false, copy.instruction);
-      std::memcpy(copy.to, copy.from, 16);
-    } else {
-      std::memset(copy.to, 0, 16);
-    }
+    std::memset(copy.to, 0, 16);
+    if (copy.bytes == 0) continue;
+    accessed(copy.from, copy.bytes, false, copy.instruction);
+    std::memcpy(copy.to, copy.from, copy.bytes);
   }
 }
 

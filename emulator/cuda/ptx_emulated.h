@@ -22,11 +22,15 @@ inline uint32_t shared_address(const void* shared) {
 
 /// The copy is there when it is waited for; until then there is NaN.
 inline void copy_async(void* shared, const void* global, bool valid = true, ATTENTION_CALLER) {
-  emulator::start_copy(shared, global, valid, ATTENTION_SITE("copy_async"));
+  emulator::start_copy(shared, global, valid ? 16 : 0, ATTENTION_SITE("copy_async"));
 }
 
 inline void copy_async(uint32_t shared, const void* global, bool valid = true, ATTENTION_CALLER) {
-  emulator::start_copy(emulator::block.shared + shared, global, valid, ATTENTION_SITE("copy_async"));
+  emulator::start_copy(emulator::block.shared + shared, global, valid ? 16 : 0, ATTENTION_SITE("copy_async"));
+}
+
+inline void copy_some_async(void* shared, const void* global, int bytes, ATTENTION_CALLER) {
+  emulator::start_copy(shared, global, unsigned(bytes), ATTENTION_SITE("copy_some_async"));
 }
 
 inline unsigned count_arrival(unsigned* counter) { return atomicAdd(counter, 1u); }
@@ -75,6 +79,20 @@ uint32_t pack_pair(float low, float high) {
   static_assert(std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>);
   const T pair[2] = {T(low), T(high)};
   return std::bit_cast<uint32_t>(pair);
+}
+
+inline float byte_to_float(uint32_t word, int i) { return float(word >> 8 * i & 0xff); }
+
+template <typename T, int Offset>
+void expand_bytes(uint32_t (&pairs)[2], uint32_t bytes) {
+  float values[4];
+  for (int i = 0; i < 4; i++) values[i] = float(int(bytes >> 8 * i & 0xff) - Offset);
+  for (int i = 0; i < 2; i++) pairs[i] = pack_pair<T>(values[2 * i], values[2 * i + 1]);
+}
+
+template <int Offset>
+void expand_bytes(float (&values)[4], uint32_t bytes) {
+  for (int i = 0; i < 4; i++) values[i] = float(int(bytes >> 8 * i & 0xff) - Offset);
 }
 
 inline float tanh_coarse(float value) {

@@ -27,3 +27,10 @@ foreach(type float float16 bfloat16)
   instantiate(matmul_${type} matmul/matmul_launch.cuh
               "void launch_matmul<${type}>(const LaunchContext& context, const MatmulParams& params)")
 endforeach()
+
+foreach(type float float16 bfloat16)
+  instantiate(block_linear_${type} blocks/block_linear.cuh
+              "void launch_block_linear<${type}>(const LaunchContext& context, const BlockLinearParams& params)")
+  instantiate(moe_blocks_${type} moe/moe_blocks.cuh
+              "void launch_moe_blocks<${type}>(const LaunchContext&, const MoePlan&, const MoeProduct&)")
+endforeach()

@@ -28,7 +28,8 @@ void join_warpgroup(void* operands, void (*finish)(Thread* threads), const Site&
 /// Ends the launch, which throws.
 [[noreturn]] void fail(const Site& site, const char* message);
 
-void start_copy(void* to, const void* from, bool valid, const Site& site);
+/// Copies `bytes` bytes, at most 16, and zeros up to 16.
+void start_copy(void* to, const void* from, unsigned bytes, const Site& site);
 void commit_copies();
 void finish_copies(unsigned pending);
 /// Whether memory is of the block's shared memory.

@@ -22,6 +22,12 @@ constexpr int element_bytes(ElementType type) {
                                                                               : 4;
 }
 
+/// A weight of elements or of blocks, as a launcher that takes block types receives it.
+struct WeightOperand {
+  void* data = nullptr;
+  ElementType type = ElementType::float32;
+};
+
 /// A tensor as a launcher receives it: device memory and element type. `data` is null if there is no tensor.
 struct Operand {
   void* data = nullptr;

@@ -9,6 +9,12 @@ enum class ElementType : int {
   bfloat16 = 2,
   int32 = 3,
   bool8 = 4,
+  q4_0 = 5,
+  q5_0 = 6,
+  q8_0 = 7,
+  q4_k = 8,
+  q5_k = 9,
+  q6_k = 10,
 };
 
 enum class UnaryOperation : int {

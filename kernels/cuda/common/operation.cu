@@ -34,7 +34,7 @@ T read_at(const unsigned char* params, size_t offset) {
 }
 
 void check_tensor(const Field& field, const Operand& tensor) {
-  constexpr int most = int(ElementType::bool8);
+  const int most = int(field.element_type == Field::any_weight ? ElementType::q6_k : ElementType::bool8);
   const int type = int(tensor.type);
   const bool is_type = type >= 0 && type <= most;
   if (is_type && (field.element_type < 0 || type == field.element_type || !tensor)) return;

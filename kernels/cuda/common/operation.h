@@ -34,7 +34,10 @@ struct Field {
   size_t offset;
   size_t bytes;
   size_t alignment;
-  int element_type;  // required of a tensor; -1: the launcher checks it
+  int element_type;  // required of a tensor; any_element, any_weight: the launcher checks it
+
+  static constexpr int any_element = -1;
+  static constexpr int any_weight = -2;  // also blocks
 };
 
 /// A launcher that JavaScript can call.
@@ -111,7 +114,9 @@ constexpr Field describe_field(std::string_view name, size_t offset) {
   using Element = std::remove_extent_t<Type>;
   constexpr int length = std::is_array_v<Type> ? int(std::extent_v<Type>) : 0;
   if constexpr (std::is_same_v<Type, Operand>) {
-    return {name, "", Field::Kind::tensor, 0, offset, sizeof(Type), alignof(Type), -1};
+    return {name, "", Field::Kind::tensor, 0, offset, sizeof(Type), alignof(Type), Field::any_element};
+  } else if constexpr (std::is_same_v<Type, WeightOperand>) {
+    return {name, "", Field::Kind::tensor, 0, offset, sizeof(Type), alignof(Type), Field::any_weight};
   } else if constexpr (is_typed_operand<Type>) {
     return {name, "", Field::Kind::tensor, 0, offset, sizeof(Type), alignof(Type), int(Type::element_type)};
   } else {

@@ -33,6 +33,17 @@ __device__ __forceinline__ void copy_async(void* shared, const void* global, boo
   copy_async(shared_address(shared), global, valid);
 }
 
+/// Copies the first `bytes` bytes, 0 to 16, of 16 to shared memory asynchronously, reads no others, and adds zeros.
+__device__ __forceinline__ void copy_some_async(void* shared, const void* global, int bytes) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(bytes)
+               : "memory");
+#else
+  const auto* from = static_cast<const unsigned char*>(global);
+  for (int i = 0; i < 16; i++) static_cast<unsigned char*>(shared)[i] = i < bytes ? from[i] : 0;
+#endif
+}
+
 /// Commits the copies that the thread has started as one group.
 __device__ __forceinline__ void copy_async_commit() {
 #if __CUDA_ARCH__ >= 800
@@ -173,6 +184,48 @@ template <>
 __device__ __forceinline__ uint32_t pack_pair<bfloat16>(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
   return *reinterpret_cast<const uint32_t*>(&pair);
+}
+
+/// Byte i of a word as a float: its bits become the last ones of 2^23.
+__device__ __forceinline__ float byte_to_float(uint32_t word, int i) {
+  return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7650 + i)) - 8388608.0f;
+}
+
+/// The four bytes of a word, minus `Offset`, as floats.
+template <int Offset>
+__device__ __forceinline__ void expand_bytes(float (&values)[4], uint32_t bytes) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    values[i] = __uint_as_float(__byte_perm(bytes, 0x4b000000u, 0x7650 + i)) - float(8388608 + Offset);
+  }
+}
+
+/// The same as two pairs of T (float16 or bfloat16), exactly: for bfloat16, bytes are below 128 unless `Offset` is 128.
+template <typename T, int Offset>
+__device__ __forceinline__ void expand_bytes(uint32_t (&pairs)[2], uint32_t bytes) {
+  if constexpr (std::is_same_v<T, bfloat16> && Offset == 128) {
+    float values[4];
+    expand_bytes<Offset>(values, bytes);
+    pairs[0] = pack_pair<T>(values[0], values[1]);
+    pairs[1] = pack_pair<T>(values[2], values[3]);
+  } else {
+    // The bits become the last ones of 1024 in float16, of 128 in bfloat16.
+    constexpr uint32_t base = std::is_same_v<T, float16> ? 0x64646464u : 0x43434343u;
+    const uint32_t low = __byte_perm(bytes, base, 0x4140);
+    const uint32_t high = __byte_perm(bytes, base, 0x4342);
+    using Pair = std::conditional_t<std::is_same_v<T, float16>, __half2, __nv_bfloat162>;
+    constexpr float subtracted = (std::is_same_v<T, float16> ? 1024 : 128) + Offset;
+    Pair offset;
+    if constexpr (std::is_same_v<T, float16>) {
+      offset = __float2half2_rn(subtracted);
+    } else {
+      offset = __float2bfloat162_rn(subtracted);
+    }
+    const Pair first = __hsub2(reinterpret_cast<const Pair&>(low), offset);
+    const Pair second = __hsub2(reinterpret_cast<const Pair&>(high), offset);
+    pairs[0] = reinterpret_cast<const uint32_t&>(first);
+    pairs[1] = reinterpret_cast<const uint32_t&>(second);
+  }
 }
 
 /// tanh with a relative error of 2^-11.

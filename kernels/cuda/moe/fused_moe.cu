@@ -9,8 +9,8 @@ namespace attention {
 
 struct FusedMoeParams {
   Operand x;                               // [tokens, hidden]
-  Operand gate_up_weights;                 // [experts, 2 * intermediate, hidden], the type of x
-  Operand down_weights;                    // [experts, hidden, intermediate], the type of x
+  WeightOperand gate_up_weights;           // [experts, 2 * intermediate, hidden], the type of x or a block type
+  WeightOperand down_weights;              // [experts, hidden, intermediate], the same
   TypedOperand<const float> topk_weights;  // [tokens, topk]
   TypedOperand<const int> topk_ids;        // [tokens, topk]
   Operand output;                          // like x
@@ -44,14 +44,27 @@ void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params)
   const int pairs = params.tokens * params.topk;
   const ElementType type = params.x.type;
   const bool aligned = is_moe_aligned(type, params.hidden) && is_moe_aligned(type, params.intermediate);
-  const MoePlan plan = plan_moe(context, type, pairs, params.experts, aligned);
+  const auto plan_of = [&](const WeightOperand& weights) {
+    return plan_moe(context, type, weights.type, pairs, params.experts, aligned);
+  };
+  const MoePlan plan = plan_of(params.gate_up_weights);
+  const MoePlan down_plan = plan_of(params.down_weights);
+  const bool share_tiles = plan.needs_tiles == down_plan.needs_tiles && plan.rows_per_tile == down_plan.rows_per_tile;
 
-  const Scratch order(context, plan.needs_tiles ? 2 * size_t(pairs) * sizeof(int) : 0);
+  const bool is_sorted = plan.needs_tiles || down_plan.needs_tiles;
+  const Scratch order(context, is_sorted ? 2 * size_t(pairs) * sizeof(int) : 0);
   int* sorted_token_ids = order.as<int>();
-  const int* expert_ids = plan.needs_tiles ? sorted_token_ids + pairs : params.topk_ids;
-  const int64_t num_tiles = plan.needs_tiles ? count_moe_tiles(pairs, params.experts, plan.rows_per_tile) : 0;
-  const Scratch tiles(context, size_t(num_tiles) * sizeof(MoeTile));
-  if (plan.needs_tiles) {
+  const int* expert_ids = is_sorted ? sorted_token_ids + pairs : params.topk_ids;
+  const auto num_tiles = [&](const MoePlan& plan) {
+    return plan.needs_tiles ? size_t(count_moe_tiles(pairs, params.experts, plan.rows_per_tile)) : 0;
+  };
+  const Scratch tiles(context, num_tiles(plan) * sizeof(MoeTile));
+  const Scratch down_tiles(context, share_tiles ? 0 : num_tiles(down_plan) * sizeof(MoeTile));
+  const auto make_tiles = [&](const MoePlan& plan, const Scratch& to) {
+    if (!plan.needs_tiles) return;
+    make_moe_tiles(context, expert_ids, pairs, params.experts, plan.rows_per_tile, to.as<MoeTile>());
+  };
+  if (is_sorted) {
     sort_tokens_by_expert(context, {
                                        .ids = params.topk_ids,
                                        .sorted_token_ids = {sorted_token_ids},
@@ -59,7 +72,8 @@ void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params)
                                        .pairs = pairs,
                                        .experts = params.experts,
                                    });
-    make_moe_tiles(context, expert_ids, pairs, params.experts, plan.rows_per_tile, tiles.as<MoeTile>());
+    make_tiles(plan, tiles);
+    if (!share_tiles) make_tiles(down_plan, down_tiles);
   }
 
   const Scratch activated(context, size_t(pairs) * params.intermediate * element_bytes(type));
@@ -90,7 +104,8 @@ void fused_moe_chunk(const LaunchContext& context, const FusedMoeParams& params)
   down.width = params.hidden;
   down.depth = params.intermediate;
   down.gated = false;
-  multiply_experts(context, plan, down);
+  if (!share_tiles) down.tiles = down_tiles.as<MoeTile>();
+  multiply_experts(context, down_plan, down);
   sum_products(context, params, products.as<float>());
 }
 

@@ -5,7 +5,7 @@ namespace attention {
 
 struct MoeGemmParams {
   Operand x;                                 // [rows, depth]
-  Operand weights;                           // [experts, width, depth], the type of x
+  WeightOperand weights;                     // [experts, width, depth], the type of x or a block type
   Operand output;                            // [pairs, width], the type of x
   TypedOperand<const float> topk_weights;    // [pairs], factors of the output rows, or none
   TypedOperand<const int> sorted_token_ids;  // [pairs]
@@ -25,7 +25,7 @@ void moe_gemm(const LaunchContext& context, const MoeGemmParams& params) {
   if (pairs == 0 || params.width == 0) return;
   expect_positive("pairsPerRow", params.pairs_per_row);
   const bool aligned = is_moe_aligned(params.x.type, params.depth);
-  const MoePlan plan = plan_moe(context, params.x.type, pairs, experts, aligned);
+  const MoePlan plan = plan_moe(context, params.x.type, params.weights.type, pairs, experts, aligned);
   const int64_t num_tiles = plan.needs_tiles ? count_moe_tiles(pairs, experts, plan.rows_per_tile) : 0;
   const Scratch tiles(context, size_t(num_tiles) * sizeof(MoeTile));
   if (plan.needs_tiles) {

@@ -8,7 +8,7 @@ template <typename T>
 MoeOperands<T> moe_operands(const MoeProduct& product) {
   return {
       .x = product.x.as<T>(),
-      .weights = product.weights.as<T>(),
+      .weights = static_cast<const T*>(product.weights.data),
       .output = product.output.data,
       .topk_weights = product.topk_weights,
       .sorted_token_ids = product.sorted_token_ids,

@@ -9,7 +9,7 @@ namespace attention {
 
 struct MoeProduct {
   Operand x;        // [rows, depth]; pair p multiplies row p / pairs_per_row
-  Operand weights;  // [experts, width, depth]; gated [experts, 2 * width, depth], gate rows first
+  WeightOperand weights;  // [experts, width, depth]; gated [experts, 2 * width, depth], gate rows first
   Operand output;   // [pairs, width], the type of x, or float32 if not gated. Rows of pairs without an expert are NaN,
                     // or not written if gated
   const float* topk_weights;    // [pairs], factors of the rows, or null; must be null if gated
@@ -33,6 +33,7 @@ struct MoePlan {
     small_tiles,  // tensor cores, several rows per expert
     large_tiles,  // tensor cores, many rows per expert
     fma_tiles,    // CUDA cores: float32, and what the others do not support
+    blocks,       // weights in a block type
   };
   Kernel kernel;
   int rows_per_tile;
@@ -40,15 +41,21 @@ struct MoePlan {
 };
 
 /// Chooses how to compute a product. `aligned`: the lines of x and of the weights are multiples of 16 bytes.
-MoePlan plan_moe(const LaunchContext& context, ElementType type, int pairs, int experts, bool aligned);
+MoePlan plan_moe(const LaunchContext& context, ElementType type, ElementType weights_type, int pairs, int experts,
+                 bool aligned);
+
+/// Rows per tile for weights in a block type, with few or many pairs per expert.
+constexpr int moe_block_rows(bool is_float, bool are_many) { return is_float ? 4 : are_many ? 64 : 8; }
 
 /// Whether lines of `depth` elements are multiples of 16 bytes.
 bool is_moe_aligned(ElementType type, int depth);
 
 void multiply_experts(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product);
 
-// The two families of kernels behind multiply_experts, for products that are not empty.
+// The families of kernels behind multiply_experts, for products that are not empty.
 void multiply_experts_by_rows(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product);
 void multiply_experts_by_tiles(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product);
+template <typename T>
+void launch_moe_blocks(const LaunchContext& context, const MoePlan& plan, const MoeProduct& product);  // moe_blocks.cuh
 
 }  // namespace attention

@@ -1,4 +1,4 @@
-import type { KernelCall, Op } from '@attention-js/core';
+import type { KernelCall, Op, OpKernelOptions } from '@attention-js/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { checkValues } from './check_values.ts';
 import type { DeviceBackend } from './device_backend.ts';
@@ -15,6 +15,7 @@ export interface DeviceKernelCall<Inputs, Attributes, Backend extends DeviceBack
 export type DeviceKernel<Backend extends DeviceBackend> = <Inputs extends object, Attributes extends object>(
   op: Op<Inputs, Attributes>,
   kernel: (call: DeviceKernelCall<Inputs, Attributes, Backend>) => TensorInfo[],
+  options?: OpKernelOptions,
 ) => void;
 
 /** The backends of one kind and their shared kernels. */
@@ -43,13 +44,18 @@ export function deviceKernel<Backend extends DeviceBackend>(kindName: string): D
   return <Inputs extends object, Attributes extends object>(
     op: Op<Inputs, Attributes>,
     kernel: (call: DeviceKernelCall<Inputs, Attributes, Backend>) => TensorInfo[],
+    options?: OpKernelOptions,
   ): void => {
     const register = (backendName: string): void =>
-      op.kernel(backendName, (call) => {
-        checkValues(op, call);
-        const own = call as DeviceKernelCall<Inputs, Attributes, Backend>;
-        return own.backend.runKernel(() => kernel(own));
-      });
+      op.kernel(
+        backendName,
+        (call) => {
+          checkValues(op, call);
+          const own = call as DeviceKernelCall<Inputs, Attributes, Backend>;
+          return own.backend.runKernel(() => kernel(own));
+        },
+        options,
+      );
     const { backendNames, registrations } = kindOf(kindName);
     registrations.push(register);
     for (const backendName of backendNames) register(backendName);

@@ -10,7 +10,7 @@ test.each(['cuda', 'metal'])('the header of %s is up to date: npm run enumeratio
 
 test('the header has the names in snake_case', () => {
   expect(enumerationsHeader()).toContain(
-    'enum class ElementType : int {\n  float32 = 0,\n  float16 = 1,\n  bfloat16 = 2,\n  int32 = 3,\n  bool8 = 4,\n};',
+    'enum class ElementType : int {\n  float32 = 0,\n  float16 = 1,\n  bfloat16 = 2,\n  int32 = 3,\n  bool8 = 4,\n  q4_0 = 5,\n  q5_0 = 6,\n  q8_0 = 7,\n  q4_k = 8,\n  q5_k = 9,\n  q6_k = 10,\n};',
   );
   expect(enumerationsHeader()).toContain(`  clip_by_value = ${UnaryOperation.ClipByValue},\n`);
 });

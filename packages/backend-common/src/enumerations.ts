@@ -1,6 +1,7 @@
 // The enumerations shared by TypeScript and kernels. This is their only definition: `npm run enumerations` generates
 // kernels/*/common/enumerations.h from it.
-import type { ElementStorage } from '@attention-js/core';
+import { BLOCK_STORAGE_TYPES } from '@attention-js/core';
+import type { StorageType } from '@attention-js/core';
 import type { DataType } from '@tensorflow/tfjs-core';
 
 type Enumeration<Name extends string> = Readonly<Record<Name, number>>;
@@ -10,8 +11,15 @@ function enumerate<const Name extends string>(...names: readonly Name[]): Enumer
   return Object.fromEntries(names.map((name, index) => [name, index])) as Enumeration<Name>;
 }
 
-/** Element types in device memory. */
-export const ElementType = enumerate('float32', 'float16', 'bfloat16', 'int32', 'bool8');
+/** Types in device memory: of elements, and of blocks of them. */
+export const ElementType = enumerate(
+  'float32',
+  'float16',
+  'bfloat16',
+  'int32',
+  'bool8',
+  ...BLOCK_STORAGE_TYPES,
+);
 
 /** Unary operations, by the names of tfjs's kernels. */
 export const UnaryOperation = enumerate(
@@ -101,7 +109,7 @@ export const enumerations: Readonly<Record<string, Readonly<Record<string, numbe
 };
 
 /** The number of an element type. */
-export function elementType(dtype: DataType, storage: ElementStorage): number {
+export function elementType(dtype: DataType, storage: StorageType): number {
   if (dtype === 'float32') return ElementType[storage];
   return dtype === 'int32' ? ElementType.int32 : ElementType.bool8;
 }

@@ -148,7 +148,12 @@ export class CudaBackend extends DeviceBackend<CudaBuffer> {
         operation.packTensor(
           i,
           this.pointer(tensor),
-          elementType(tensor.dtype, this.elementStorageOf(tensor.dataId)),
+          elementType(
+            tensor.dtype,
+            operation.weights.has(tensorNames[i])
+              ? this.storageOf(tensor.dataId)
+              : this.elementStorageOf(tensor.dataId),
+          ),
         );
     }
     operation.packParams(params);

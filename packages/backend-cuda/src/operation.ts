@@ -24,6 +24,8 @@ export class Operation<Name extends string = string, Fields extends ParamFields 
   readonly name: string;
   readonly tensorNames: readonly string[];
   readonly table: ParamsTable<Fields>;
+  /** Names of the tensors that may have block types. */
+  readonly weights: ReadonlySet<string>;
   /** The launcher's parameter struct. Each call overwrites it. */
   readonly block: ArrayBuffer;
   /** Index among the addon's operations, set when the addon is loaded. */
@@ -31,10 +33,16 @@ export class Operation<Name extends string = string, Fields extends ParamFields 
   readonly #view: DataView;
 
   /** @internal Use {@link operation}. */
-  constructor(name: string, tensors: readonly Name[], table: ParamsTable<Fields>) {
+  constructor(
+    name: string,
+    tensors: readonly Name[],
+    table: ParamsTable<Fields>,
+    weights: readonly Name[] = [],
+  ) {
     this.name = name;
     this.tensorNames = tensors.map((tensor) => tensor.replace(/\?$/, ''));
     this.table = table;
+    this.weights = new Set(weights);
     this.block = new ArrayBuffer(TENSOR_BYTES * tensors.length + Math.ceil(table.byteLength / 8) * 8);
     this.#view = new DataView(this.block);
   }
@@ -88,14 +96,16 @@ let loaded: readonly NativeOperation[] | undefined;
  * @param name The launcher's name in lowerCamel case.
  * @param tensors Names of the tensors in the order of the C++ struct, with `?` after those that may be omitted.
  * @param table The struct's other fields.
+ * @param weights Names of the tensors that may have block types: those of type `WeightOperand` in C++.
  * @throws AttentionError `ERR_ADDON_MISSING` if the addon is already loaded and its struct differs.
  */
 export function operation<const Name extends string, const Fields extends ParamFields>(
   name: string,
   tensors: readonly Name[],
   table: ParamsTable<Fields>,
+  weights: readonly NoInfer<Name>[] = [],
 ): Operation<Name, Fields> {
-  const made = new Operation(name, tensors, table);
+  const made = new Operation(name, tensors, table, weights);
   if (loaded) made.bind(loaded);
   all.push(made);
   return made;

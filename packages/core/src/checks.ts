@@ -175,7 +175,7 @@ export class Checks {
     this.fail('ERR_DTYPE', argument, `storage ${ELEMENT_STORAGE_TYPES.join(' or ')}`, storage);
   }
 
-  /** The active backend's kernels support `storage`: only those of `cpu` support block types. */
+  /** Throws if `storage` is a block type and the active backend is not `cpu`. */
   supportedStorage(argument: string, storage: StorageType): void {
     const { backendName } = engine();
     if (backendName === 'cpu' || !isBlockStorage(storage)) return;

@@ -47,6 +47,12 @@ export interface KernelCall<Inputs, Attributes> {
 /** Computes an op on one backend. Its arguments have been checked; it returns one tensor per element of `outputs`. */
 export type OpKernel<Inputs, Attributes> = (call: KernelCall<Inputs, Attributes>) => TensorInfo[];
 
+/** What a kernel can do beyond its op. */
+export interface OpKernelOptions {
+  /** Takes block types for the op's `blockInputs`. Default: only on `cpu`. */
+  takesBlocks?: boolean;
+}
+
 /** Defines an op: its name, the inputs it accepts, its outputs, and its initial kernels. */
 export interface OpDefinition<Inputs extends object, Attributes extends object> {
   /** UpperCamel name, which is also the tfjs kernel name. Error messages use its lowerCamel form. */
@@ -91,7 +97,7 @@ export interface Op<Inputs extends object, Attributes extends object> {
   /** See {@link OpDefinition.checkValues}. */
   readonly checkValues?: OpDefinition<Inputs, Attributes>['checkValues'];
   /** Registers a kernel for the tfjs backend `backendName`, replacing an earlier one. */
-  kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>): void;
+  kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>, options?: OpKernelOptions): void;
 }
 
 const definitionChecks = new Checks('defineOp');
@@ -192,6 +198,7 @@ function makeOp<Inputs extends object, Attributes extends object>(
   const checks = new Checks(opName);
   const mayBeMissing = new Set<string>(optional);
   const mayBeBlocks = new Set<string>(blockInputs);
+  const blockBackends = new Set<string>();
   const mutated = mutates.join(', ');
 
   const failWithoutKernel = (backendName: string): never => {
@@ -209,8 +216,10 @@ function makeOp<Inputs extends object, Attributes extends object>(
       if (tensor === undefined && mayBeMissing.has(argument)) continue;
       checks.tensor(argument, tensor);
       if (coreState.hasBlockTensors) {
-        if (mayBeBlocks.has(argument)) checks.supportedStorage(argument, storageOf(tensor as Tensor));
-        else checks.noBlocks(argument, tensor as Tensor);
+        if (!mayBeBlocks.has(argument)) checks.noBlocks(argument, tensor as Tensor);
+        else if (!blockBackends.has(engine().backendName)) {
+          checks.supportedStorage(argument, storageOf(tensor as Tensor));
+        }
       }
       given[argument] = tensor as Tensor;
     }
@@ -240,8 +249,14 @@ function makeOp<Inputs extends object, Attributes extends object>(
       if (backendName === 'cpu') definition.checkValues?.(cpuTensors(backend as CpuBackend, inputs), attrs);
     },
     checkValues: definition.checkValues,
-    kernel(backendName: string, kernel: OpKernel<Inputs, Attributes>) {
+    kernel(
+      backendName: string,
+      kernel: OpKernel<Inputs, Attributes>,
+      { takesBlocks = backendName === 'cpu' }: OpKernelOptions = {},
+    ) {
       guardMoves();
+      if (takesBlocks) blockBackends.add(backendName);
+      else blockBackends.delete(backendName);
       if (getKernel(kernelName, backendName)) unregisterKernel(kernelName, backendName);
       registerKernel({
         kernelName,

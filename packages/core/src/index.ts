@@ -1,7 +1,15 @@
 export { AttentionError } from './errors.ts';
 export type { AttentionErrorCode } from './errors.ts';
 export { defineOp } from './define_op.ts';
-export type { KernelCall, Op, OpDefinition, OpKernel, OpTensors, OutputSpec } from './define_op.ts';
+export type {
+  KernelCall,
+  Op,
+  OpDefinition,
+  OpKernel,
+  OpKernelOptions,
+  OpTensors,
+  OutputSpec,
+} from './define_op.ts';
 export { cpuKernel } from './cpu_kernel.ts';
 export type { CpuKernelBody, CpuTensor, CpuTensors } from './cpu_kernel.ts';
 export { sharedState } from './shared_state.ts';

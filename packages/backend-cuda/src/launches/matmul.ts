@@ -8,7 +8,7 @@ import { operation } from '../operation.ts';
 export const MAX_BATCH_RANK = 4;
 
 /** Allows float32 products to round operands to TF32 where that is faster. Default false. */
-const TF32_FLAG = 'CUDA_ALLOW_TF32';
+export const TF32_FLAG = 'CUDA_ALLOW_TF32';
 
 /** Uses cuBLASLt for large products if it is installed. Default true, false with ATTENTION_CUBLASLT=0. */
 export const CUBLASLT_FLAG = 'CUDA_USE_CUBLASLT';

@@ -15,13 +15,18 @@ export const fusedMoe = operation(
     intermediate: 'int32',
     activation: 'int32',
   }),
+  ['gateUpWeights', 'downWeights'],
 );
 
-cudaKernel(fusedMoeOp, ({ inputs, attrs, outputs: [spec], backend }) => {
-  const output = backend.makeOutput(spec);
-  const [tokens, topk] = inputs.topkIds.shape;
-  const [experts, hidden, intermediate] = inputs.downWeights.shape;
-  const activation = MoeActivation[attrs.activation];
-  backend.run(fusedMoe, { ...inputs, output }, { tokens, topk, experts, hidden, intermediate, activation });
-  return [output];
-});
+cudaKernel(
+  fusedMoeOp,
+  ({ inputs, attrs, outputs: [spec], backend }) => {
+    const output = backend.makeOutput(spec);
+    const [tokens, topk] = inputs.topkIds.shape;
+    const [experts, hidden, intermediate] = inputs.downWeights.shape;
+    const activation = MoeActivation[attrs.activation];
+    backend.run(fusedMoe, { ...inputs, output }, { tokens, topk, experts, hidden, intermediate, activation });
+    return [output];
+  },
+  { takesBlocks: true },
+);

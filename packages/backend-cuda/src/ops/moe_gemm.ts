@@ -13,16 +13,21 @@ const moeGemm = operation(
     width: 'int32',
     depth: 'int32',
   }),
+  ['weights'],
 );
 
-cudaKernel(moeGemmOp, ({ inputs, attrs: { topk, input }, outputs: [spec], backend }) => {
-  const { x, weights, sortedTokenIds, expertIds, topkWeights } = inputs;
-  const output = backend.makeOutput(spec);
-  const [experts, width, depth] = weights.shape;
-  backend.run(
-    moeGemm,
-    { x, weights, output, topkWeights, sortedTokenIds, expertIds },
-    { pairs: sortedTokenIds.shape[0], experts, pairsPerRow: input === 'tokens' ? topk : 1, width, depth },
-  );
-  return [output];
-});
+cudaKernel(
+  moeGemmOp,
+  ({ inputs, attrs: { topk, input }, outputs: [spec], backend }) => {
+    const { x, weights, sortedTokenIds, expertIds, topkWeights } = inputs;
+    const output = backend.makeOutput(spec);
+    const [experts, width, depth] = weights.shape;
+    backend.run(
+      moeGemm,
+      { x, weights, output, topkWeights, sortedTokenIds, expertIds },
+      { pairs: sortedTokenIds.shape[0], experts, pairsPerRow: input === 'tokens' ? topk : 1, width, depth },
+    );
+    return [output];
+  },
+  { takesBlocks: true },
+);

@@ -31,7 +31,7 @@ describeOnBackends('castStorage', (backendName) => {
     expect(storageOf(tensor)).toBe(from);
   });
 
-  for (const storage of blockTypesOf(backendName))
+  for (const storage of blockTypesOf(backendName, 'castStorage'))
     test(`quantizes to ${storage}, and back`, async () => {
       const values = new Random(2).normal(3 * 256);
       const packed = castStorage(tf.tensor(values, [3, 256]), storage);

@@ -147,7 +147,7 @@ describeOnBackends('fusedMoe', (backendName) => {
     });
   }
 
-  for (const storage of blockTypesOf(backendName))
+  for (const storage of blockTypesOf(backendName, 'fusedMoe'))
     test(`takes weights in ${storage}`, () => {
       const { blockLength } = STORAGE_FORMATS[storage];
       const shape = { tokens: 3, k: 1, experts: 2, hidden: blockLength, intermediate: blockLength };

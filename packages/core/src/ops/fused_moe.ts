@@ -65,14 +65,14 @@ export const fusedMoeOp = defineCoreOp<FusedMoeInputs, FusedMoeAttributes>({
  * the storage type, too. An expert with no tokens costs nothing.
  *
  * @param x `[tokens, hidden]` float32 in any storage type.
- * @param gateUpWeights `[experts, 2 * intermediate, hidden]` in the storage type of `x` or, on `cpu`, in a block type, gate rows first.
- * @param downWeights `[experts, hidden, intermediate]` in the storage type of `x` or, on `cpu`, in a block type.
+ * @param gateUpWeights `[experts, 2 * intermediate, hidden]` in the storage type of `x` or, on `cpu` and `cuda`, in a block type, gate rows first.
+ * @param downWeights `[experts, hidden, intermediate]` in the storage type of `x` or, on `cpu` and `cuda`, in a block type.
  * @param topkWeights `[tokens, k]` float32, from {@link topkSoftmax}.
  * @param topkIds `[tokens, k]` int32, from {@link topkSoftmax}.
  * @param options `activation`, `silu` by default.
  * @returns `[tokens, hidden]` in the storage type of `x`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an
- * unknown option and for block types on a backend other than `cpu`, and on `cpu` `ERR_RANGE` for an expert id out of range. On a device, a token with such an id gives NaN.
+ * unknown option and for block types on a backend without kernels for them, and on `cpu` `ERR_RANGE` for an expert id out of range. On a device, a token with such an id gives NaN.
  * @see Jiang et al., "Mixtral of Experts", 2024; vLLM's `fused_experts`.
  */
 export function fusedMoe(

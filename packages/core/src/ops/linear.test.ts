@@ -4,7 +4,7 @@ import { ELEMENT_STORAGE_TYPES, STORAGE_FORMATS } from '../storage/storage_types
 import { blockTypesOf, describeOnBackends, expectNoLeak } from '../testing/backends.ts';
 import { expectAgrees, expectAttentionError, expectMatches } from '../testing/compare.ts';
 import { Random } from '../testing/random.ts';
-import { randomTensor } from '../testing/tensors.ts';
+import { randomTensor, tensorOf } from '../testing/tensors.ts';
 import { linear } from './linear.ts';
 
 interface Sizes {
@@ -46,18 +46,41 @@ describeOnBackends('linear', (backendName) => {
     }
   });
 
-  for (const blocks of blockTypesOf(backendName)) {
+  for (const blocks of blockTypesOf(backendName, 'linear')) {
     test.each(ELEMENT_STORAGE_TYPES)(`takes a weight in ${blocks} with x in %s`, (storage) => {
       const random = new Random(5);
-      const sizes = { inputs: 2 * STORAGE_FORMATS[blocks].blockLength, outputs: 27 };
-      const weight = randomTensor(random, [sizes.outputs, sizes.inputs], blocks);
-      const bias = randomTensor(random, [sizes.outputs], storage, 3);
-      for (const rows of [1, 2, 5, 67]) {
-        const x = randomTensor(random, [rows, sizes.inputs], storage);
-        const expected = reference({ ...sizes, rows }, x.values, weight.values, bias.values);
-        const shape = [rows, sizes.outputs];
-        expectMatches(linear(x.tensor, weight.tensor, bias.tensor), expected, shape, storage);
+      const { blockLength } = STORAGE_FORMATS[blocks];
+      // Rows at the borders of tiles; inputs of whole and broken runs of blocks, fewer and more than warps.
+      for (const [rowCounts, numBlocks] of [
+        [[1, 2, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65], 3],
+        [[1, 16], 1],
+        [[1, 3], 75],
+      ] as const) {
+        const sizes = { inputs: numBlocks * blockLength, outputs: 27 };
+        const weight = randomTensor(random, [sizes.outputs, sizes.inputs], blocks);
+        const bias = randomTensor(random, [sizes.outputs], storage, 3);
+        for (const rows of rowCounts) {
+          const x = randomTensor(random, [rows, sizes.inputs], storage);
+          const expected = reference({ ...sizes, rows }, x.values, weight.values, bias.values);
+          const shape = [rows, sizes.outputs];
+          expectMatches(linear(x.tensor, weight.tensor, bias.tensor), expected, shape, storage);
+        }
       }
+    });
+  }
+
+  for (const blocks of blockTypesOf(backendName, 'linear')) {
+    test(`multiplies by exactly the elements of ${blocks}, NaN and zero blocks included`, () => {
+      const { blockLength } = STORAGE_FORMATS[blocks];
+      const values = new Random(6).normal(4 * blockLength);
+      values[blockLength] = Number.NaN;
+      values.fill(0, 2 * blockLength, 3 * blockLength);
+      const weight = tensorOf(values, [4, blockLength], blocks);
+      const identity = tf.eye(blockLength);
+      const columns = tf.transpose(linear(identity, weight.tensor)).dataSync();
+      const exact = [...weight.values].map((value) => value + 0); // a sum has no -0
+      expect([...columns]).toEqual(exact);
+      expect([...columns].slice(blockLength, 2 * blockLength).every(Number.isNaN)).toBe(true);
     });
   }
 

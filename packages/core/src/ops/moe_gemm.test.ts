@@ -80,7 +80,7 @@ function expectMoeGemmError(
 }
 
 describeOnBackends('moeGemm', (backendName) => {
-  for (const storage of blockTypesOf(backendName))
+  for (const storage of blockTypesOf(backendName, 'moeGemm'))
     test(`takes weights in ${storage}`, () => {
       const random = new Random(31);
       const [tokens, topk, numExperts, N, K] = [9, 2, 4, 7, 2 * STORAGE_FORMATS[storage].blockLength];

@@ -78,13 +78,13 @@ export const moeGemmOp = defineCoreOp<MoeGemmInputs, MoeGemmAttributes>({
  *
  * @param x Float32 in any storage type: `[tokens, K]` for `input: 'tokens'`, `[pairs, K]` for `'pairs'`, with
  * `pairs = tokens * topk`.
- * @param weights `[experts, N, K]` in the storage type of `x` or, on `cpu`, in a block type.
+ * @param weights `[experts, N, K]` in the storage type of `x` or, on `cpu` and `cuda`, in a block type.
  * @param sortedTokenIds `[pairs]` int32, from {@link sortTokensByExpert}.
  * @param expertIds `[pairs]` int32, from {@link sortTokensByExpert}.
  * @param options `topk`, `input` and, optionally, `topkWeights`.
  * @returns `[pairs, N]` in the storage type of `x`: row `p` is pair `p`, whatever the order of `sortedTokenIds`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` or `ERR_RANGE` for arguments that do not fit, `ERR_UNSUPPORTED` for an
- * unknown option and for block types on a backend other than `cpu`, and on `cpu` `ERR_RANGE` for a missing pair, or an expert id out of range or order. On a device, expert −1,
+ * unknown option and for block types on a backend without kernels for them, and on `cpu` `ERR_RANGE` for a missing pair, or an expert id out of range or order. On a device, expert −1,
  * to which {@link sortTokensByExpert} maps an id out of range, gives NaN rows.
  * @see vLLM's `fused_moe` kernel; Gale et al., "MegaBlocks", 2022.
  */

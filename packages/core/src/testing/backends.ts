@@ -37,9 +37,14 @@ export function describeOnBackends(title: string, body: (backendName: string) =>
   for (const backendName of backendNames) describeOn(title, backendName, body);
 }
 
-/** The block types that products support on a backend. */
-export function blockTypesOf(backendName: string): readonly BlockStorage[] {
-  return backendName === 'cpu' ? BLOCK_STORAGE_TYPES : [];
+/** Ops whose kernels take block types, by backend. `cpu` has them all. */
+const BLOCK_OPS: Readonly<Record<string, readonly string[]>> = {
+  cuda: ['linear', 'moeGemm', 'fusedMoe'],
+};
+
+/** The block types that an op supports on a backend. */
+export function blockTypesOf(backendName: string, op: string): readonly BlockStorage[] {
+  return backendName === 'cpu' || BLOCK_OPS[backendName]?.includes(op) ? BLOCK_STORAGE_TYPES : [];
 }
 
 /**
