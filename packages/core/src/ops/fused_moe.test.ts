@@ -97,11 +97,12 @@ function randomCase(
   shape: Case,
   storage: ElementStorage = 'float32',
   weightStorage: StorageType = storage,
+  downStorage = weightStorage,
 ) {
   const { tokens, k, experts, hidden, intermediate } = shape;
   const x = randomTensor(random, [tokens, hidden], storage);
   const gateUp = randomTensor(random, [experts, 2 * intermediate, hidden], weightStorage);
-  const down = randomTensor(random, [experts, hidden, intermediate], weightStorage);
+  const down = randomTensor(random, [experts, hidden, intermediate], downStorage);
   const weights = Float32Array.from({ length: tokens * k }, () => random.uniform());
   const topkIds = Array.from({ length: tokens }, () => random.permutation(experts).slice(0, k)).flat();
   return {
@@ -147,19 +148,32 @@ describeOnBackends('fusedMoe', (backendName) => {
     });
   }
 
-  for (const storage of blockTypesOf(backendName, 'fusedMoe'))
-    test(`takes weights in ${storage}`, () => {
-      const { blockLength } = STORAGE_FORMATS[storage];
-      const shape = { tokens: 3, k: 1, experts: 2, hidden: blockLength, intermediate: blockLength };
-      const { x, gateUp, down, topkWeights, topkIds, values } = randomCase(
-        new Random(32),
-        shape,
-        'float32',
-        storage,
-      );
-      const y = fusedMoe(x, gateUp, down, topkWeights, topkIds);
-      expectMatches(y, reference(shape, values, ACTIVATIONS.silu), [shape.tokens, shape.hidden]);
-    });
+  for (const blocks of blockTypesOf(backendName, 'fusedMoe')) {
+    test.each(ELEMENT_STORAGE_TYPES)(
+      `takes weights in ${blocks} with x in %s, also beside others`,
+      (storage) => {
+        const { blockLength } = STORAGE_FORMATS[blocks];
+        for (const [downStorage, tokens, k, experts] of [
+          [blocks, 3, 1, 2],
+          [blocks, 70, 2, 2],
+          ['q6_k', 40, 1, 2],
+          [storage, 40, 1, 2],
+        ] as const) {
+          const intermediate = Math.max(blockLength, STORAGE_FORMATS[downStorage].blockLength);
+          const shape = { tokens, k, experts, hidden: blockLength, intermediate };
+          const { x, gateUp, down, topkWeights, topkIds, values } = randomCase(
+            new Random(32),
+            shape,
+            storage,
+            blocks,
+            downStorage,
+          );
+          const y = fusedMoe(x, gateUp, down, topkWeights, topkIds);
+          expectMatches(y, reference(shape, values, ACTIVATIONS.silu), [tokens, blockLength], storage);
+        }
+      },
+    );
+  }
 
   test('is silu by default, and what the separate ops compute', () => {
     const shape = CASES[1];

@@ -80,17 +80,36 @@ function expectMoeGemmError(
 }
 
 describeOnBackends('moeGemm', (backendName) => {
-  for (const storage of blockTypesOf(backendName, 'moeGemm'))
-    test(`takes weights in ${storage}`, () => {
+  for (const blocks of blockTypesOf(backendName, 'moeGemm'))
+    test.each(ELEMENT_STORAGE_TYPES)(`takes weights in ${blocks} with x in %s`, (storage) => {
       const random = new Random(31);
-      const [tokens, topk, numExperts, N, K] = [9, 2, 4, 7, 2 * STORAGE_FORMATS[storage].blockLength];
-      const ids = Array.from({ length: tokens * topk }, () => random.integer(0, numExperts - 1));
-      const { experts, sortedTokenIds, expertIds } = routing(ids);
-      const x = randomTensor(random, [tokens, K]);
-      const weights = randomTensor(random, [numExperts, N, K], storage);
-      const y = moeGemm(x.tensor, weights.tensor, sortedTokenIds, expertIds, { topk, input: 'tokens' });
-      const rows = experts.map((expert, pair) => ({ row: Math.floor(pair / topk), expert, factor: 1 }));
-      expectMatches(y, reference(x.values, weights.values, [N, K], rows), [tokens * topk, N]);
+      const { blockLength } = STORAGE_FORMATS[blocks];
+      // Few and many pairs per expert, in whole and partial tiles.
+      for (const [tokens, topk, numExperts, N, K] of [
+        [9, 2, 4, 7, 2 * blockLength],
+        [1, 1, 1, 16, 9 * blockLength],
+        [20, 4, 16, 19, blockLength],
+        [70, 2, 2, 17, blockLength],
+      ]) {
+        const ids = Array.from({ length: tokens * topk }, () => random.integer(0, numExperts - 1));
+        const { experts, sortedTokenIds, expertIds } = routing(ids);
+        const x = randomTensor(random, [tokens, K], storage);
+        const weights = randomTensor(random, [numExperts, N, K], blocks);
+        const factors = random.normal(tokens * topk);
+        const topkWeights = tf.tensor2d(factors, [tokens, topk]);
+        const y = moeGemm(x.tensor, weights.tensor, sortedTokenIds, expertIds, {
+          topk,
+          input: 'tokens',
+          topkWeights,
+        });
+        const rows = experts.map((expert, pair) => ({
+          row: Math.floor(pair / topk),
+          expert,
+          factor: factors[pair],
+        }));
+        const expected = reference(x.values, weights.values, [N, K], rows);
+        expectMatches(y, expected, [tokens * topk, N], storage);
+      }
     });
 
   for (const input of ['tokens', 'pairs'] as const) {
