@@ -5,7 +5,7 @@
 #include <bit>
 #include <climits>
 #include <cmath>
-#include <tuple>
+#include <utility>
 
 #include "attention/attention_decode.cuh"
 #include "attention/attention.h"
@@ -30,8 +30,9 @@ int resident_blocks(const LaunchContext& context, const DecodeConfig& config) {
   return std::min(by_registers, by_memory);
 }
 
-/// Chooses the configuration with the most resident warps, and of these with the most bytes in flight. Of equals, a batch
-/// of one sequence takes the one with the fewest blocks, which has the fewest splits to merge; others take the first.
+/// Chooses the configuration with the most resident warps times bytes in flight: bandwidth depends on both. Of equals, a
+/// batch of one sequence takes the one with the fewest blocks, which has the fewest splits to merge; others take the
+/// first.
 template <int Padded>
 DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& params) {
   constexpr struct {
@@ -39,7 +40,7 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
     int stages;
   } choices[] = {{4, 4}, {4, 3}, {4, 2}, {8, 3}, {8, 2}, {2, 4}, {2, 3}, {2, 2}, {1, 3}, {1, 2}};
   DecodeConfig best{};
-  auto best_score = std::make_tuple(0, 0, INT_MIN);
+  auto best_score = std::make_pair(int64_t(0), INT_MIN);
   for (const auto& choice : choices) {
     DecodeConfig config{};
     config.group = params.heads / params.kv_heads;
@@ -52,9 +53,9 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
     config.max_query_length = decode_query_length(config.group);
     config.forced_splits = context.splits;
     const int blocks = resident_blocks<Padded>(context, config);
-    const int warps = blocks * config.slices * config.row_groups;
-    const int bytes = blocks * config.slices * (config.stages - 1) * slice_bytes<Padded>;
-    const auto score = std::make_tuple(warps, bytes, params.sequences == 1 ? -blocks : 0);
+    const int64_t warps = blocks * config.slices * config.row_groups;
+    const int64_t bytes = blocks * config.slices * (config.stages - 1) * slice_bytes<Padded>;
+    const auto score = std::make_pair(warps * bytes, params.sequences == 1 ? -blocks : 0);
     if (warps > 0 && score > best_score) {
       best_score = score;
       best = config;
