@@ -27,7 +27,8 @@ __global__ void __launch_bounds__(max_decode_threads<Padded>)
   __shared__ WarpWork works[max_decode_warps];
   const int warp = threadIdx.x / warp_size;
   WarpWork& work = works[warp];
-  work.cursor = find_share(params, config);
+  const WorkCursor share = find_share(params, config);
+  if (threadIdx.x % warp_size == 0) work.cursor = share;
   __syncwarp();
   const int slice = warp % config.slices;
   const int row_group = warp / config.slices;
