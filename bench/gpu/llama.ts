@@ -65,7 +65,7 @@ class RandomWeights implements WeightLoader {
 
 const weights = new RandomWeights();
 const names = weightNames(config.family);
-const model = await Decoder.load(weights, config, names, names.base);
+const model = await Decoder.load(weights, config, names);
 const embeddingElements = config.vocabSize * config.hiddenSize; // a step reads only one row per token
 const bytesPerStep = 2 * (weights.elements - embeddingElements);
 

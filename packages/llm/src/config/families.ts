@@ -1,43 +1,7 @@
-import type { MlpConfig, NormConfig, RopeConfig } from './model_config.ts';
+import type { Family, RopeParser } from './family.ts';
+import type { MlpConfig } from './model_config.ts';
 import type { RawConfig } from './raw_config.ts';
 import { parseRope } from './rope_config.ts';
-
-/**
- * What a family's decoders have of their own. Each is read from config.json, so that a family is a row of
- * {@link families} and no code: the same parts build all of them.
- */
-export interface Family {
-  /** What transformers takes for keys that config.json lacks. How wide and deep a model is has no default. */
-  defaults: Readonly<Record<string, unknown>>;
-  /** Throws for an option that is not served. */
-  check?: (raw: RawConfig) => void;
-  embeddingScale?: (raw: RawConfig) => number;
-  embeddingNorm: boolean;
-  outputNorms: boolean;
-  norm: Pick<NormConfig, 'kind' | 'unitOffset'>;
-  rope?: (raw: RawConfig) => RopeConfig;
-  alibi: boolean;
-  /** What query · key is divided by the square root of. */
-  scaleDivisor: (raw: RawConfig, headSize: number) => number;
-  attentionSoftcap?: (raw: RawConfig) => number | undefined;
-  logitSoftcap?: (raw: RawConfig) => number | undefined;
-  slidingWindow: (raw: RawConfig) => number | undefined;
-  /** Whether a layer has the window, where config.json does not list the layers' types. */
-  isWindowed: (layer: number, raw: RawConfig) => boolean;
-  queryKeyNorm: boolean;
-  qkvBias: (raw: RawConfig) => boolean;
-  outputBias: (raw: RawConfig) => boolean;
-  mlp: Pick<MlpConfig, 'gated'> & {
-    activation: (raw: RawConfig) => MlpConfig['activation'];
-    bias: (raw: RawConfig) => boolean;
-    intermediateSize: (raw: RawConfig, hiddenSize: number) => number;
-  };
-  moe?: {
-    intermediateSize: (raw: RawConfig) => number;
-    renormalize: (raw: RawConfig) => boolean;
-    isSparse: (layer: number, raw: RawConfig) => boolean;
-  };
-}
 
 const never = (): boolean => false;
 const always = (): boolean => true;
@@ -47,12 +11,20 @@ const slidingWindow = (raw: RawConfig): number | undefined => raw.numberOrNone('
 const optionalWindow = (raw: RawConfig): number | undefined =>
   raw.boolean('use_sliding_window', false) ? slidingWindow(raw) : undefined;
 
+const partialRope: RopeParser = (raw, options) => parseRope(raw, { ...options, isPartial: true });
+const interleavedRope: RopeParser = (raw, options) => parseRope(raw, { ...options, interleaved: true });
+/** Of windowed layers: a scaling is for those that see the whole context, unless it is given for each layer type. */
+const unscaledRope: RopeParser = (raw, options) => {
+  const isNested = raw.object('rope_parameters')?.object(options.layerType) !== undefined;
+  return parseRope(raw.with({ rope_scaling: null, ...(isNested ? {} : { rope_parameters: null }) }), options);
+};
 const activations: Readonly<Record<string, MlpConfig['activation']>> = {
   silu: 'silu',
   swish: 'silu',
   gelu: 'gelu',
   gelu_new: 'gelu_tanh',
   gelu_pytorch_tanh: 'gelu_tanh',
+  relu2: 'relu2',
 };
 
 function readActivation(raw: RawConfig, key: string): MlpConfig['activation'] {
@@ -74,16 +46,18 @@ const llama: Family = {
     tie_word_embeddings: false,
   },
   embeddingNorm: false,
-  outputNorms: false,
-  norm: { kind: 'rms', unitOffset: false },
+  normPlacement: () => 'before',
+  norm: { kind: 'rms', unitOffset: false, bias: false },
+  epsilonKey: 'rms_norm_eps',
   rope: parseRope,
+  isRotated: always,
   alibi: false,
-  scaleDivisor: (_raw, headSize) => headSize,
+  scale: (_raw, headSize) => headSize ** -0.5,
   slidingWindow: () => undefined,
   isWindowed: always,
-  queryKeyNorm: false,
   qkvBias: attentionBias,
   outputBias: attentionBias,
+  headBias: false,
   mlp: {
     gated: true,
     activation: (raw) => readActivation(raw, 'hidden_act'),
@@ -126,7 +100,13 @@ const qwen3: Family = {
   defaults: { ...qwen2.defaults, head_dim: 128 },
   qkvBias: attentionBias,
   outputBias: attentionBias,
-  queryKeyNorm: true,
+  queryKeyNorm: 'head',
+};
+
+const qwen3VlText: Family = {
+  ...qwen3,
+  defaults: { ...qwen3.defaults, rope_theta: 500_000, max_position_embeddings: 128_000 },
+  slidingWindow: () => undefined,
 };
 
 const qwen3Moe: Family = {
@@ -170,9 +150,9 @@ const gemma2: Family = {
     }
   },
   embeddingScale: (raw) => Math.sqrt(raw.integer('hidden_size')),
-  outputNorms: true,
-  norm: { kind: 'rms', unitOffset: true },
-  scaleDivisor: (raw) => raw.number('query_pre_attn_scalar'),
+  normPlacement: () => 'both',
+  norm: { kind: 'rms', unitOffset: true, bias: false },
+  scale: (raw) => raw.number('query_pre_attn_scalar') ** -0.5,
   attentionSoftcap: (raw) => raw.numberOrNone('attn_logit_softcapping'),
   logitSoftcap: (raw) => raw.numberOrNone('final_logit_softcapping'),
   slidingWindow,
@@ -194,7 +174,8 @@ const bloom: Family = {
     if (raw.boolean(key, false)) throw raw.unsupported(key, 'false');
   },
   embeddingNorm: true,
-  norm: { kind: 'layer', unitOffset: false },
+  norm: { kind: 'layer', unitOffset: false, bias: true },
+  epsilonKey: 'layer_norm_epsilon',
   rope: undefined,
   alibi: true,
   qkvBias: always,
@@ -207,6 +188,281 @@ const bloom: Family = {
   },
 };
 
+const gemma3: Family = {
+  ...gemma2,
+  defaults: {
+    ...gemma2.defaults,
+    attn_logit_softcapping: null,
+    final_logit_softcapping: null,
+    max_position_embeddings: 131_072,
+    rope_theta: 1_000_000,
+    rope_local_base_freq: 10_000,
+    sliding_window_pattern: 6,
+  },
+  /** Windowed layers have a base of their own. */
+  rope: (raw, options) =>
+    options.layerType === 'sliding_attention'
+      ? unscaledRope(raw.with({ rope_theta: raw.number('rope_local_base_freq') }), options)
+      : parseRope(raw, options),
+  queryKeyNorm: 'head',
+  isWindowed: (layer, raw) => (layer + 1) % raw.integer('sliding_window_pattern') !== 0,
+};
+
+const phi3: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    rms_norm_eps: 1e-5,
+    max_position_embeddings: 4096,
+    original_max_position_embeddings: 4096,
+    eos_token_id: 32_000,
+  },
+  rope: partialRope,
+  qkvBias: never,
+  outputBias: never,
+  slidingWindow,
+  mlp: { ...llama.mlp, bias: never },
+};
+
+/** `no_rope_layers` has a 1 for layers with the rotary embedding; without the list, every nth has none. */
+function isRotatedInSmollm3(layer: number, raw: RawConfig): boolean {
+  const listed = raw.integers('no_rope_layers', []);
+  return listed.length > 0 ? listed[layer] !== 0 : (layer + 1) % raw.integer('no_rope_layer_interval') !== 0;
+}
+
+const smollm3: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    num_key_value_heads: 4,
+    rope_theta: 2_000_000,
+    max_position_embeddings: 32_768,
+    bos_token_id: 128_000,
+    eos_token_id: 128_001,
+    no_rope_layer_interval: 4,
+    tie_word_embeddings: true,
+  },
+  isRotated: (layer, _type, raw) => isRotatedInSmollm3(layer, raw),
+  slidingWindow: optionalWindow,
+  isWindowed: (layer, raw) => !isRotatedInSmollm3(layer, raw),
+};
+
+const olmo2: Family = {
+  ...llama,
+  defaults: { ...llama.defaults, rms_norm_eps: 1e-5, bos_token_id: null, eos_token_id: 50_279 },
+  normPlacement: () => 'after',
+  queryKeyNorm: 'all',
+  mlp: { ...llama.mlp, bias: never },
+};
+
+const olmo3: Family = {
+  ...olmo2,
+  defaults: { ...olmo2.defaults, rope_theta: 500_000, sliding_window: 4096 },
+  rope: (raw, options) =>
+    options.layerType === 'sliding_attention' ? unscaledRope(raw, options) : parseRope(raw, options),
+  slidingWindow,
+  isWindowed: (layer) => (layer + 1) % 4 !== 0,
+};
+
+const granite: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    embedding_multiplier: 1,
+    logits_scaling: 1,
+    residual_multiplier: 1,
+    attention_multiplier: 1,
+  },
+  embeddingScale: (raw) => raw.number('embedding_multiplier'),
+  residualScale: (raw) => raw.number('residual_multiplier'),
+  logitScale: (raw) => 1 / raw.number('logits_scaling'),
+  scale: (raw) => raw.number('attention_multiplier'),
+};
+
+const glm: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    num_key_value_heads: 2,
+    head_dim: 128,
+    rms_norm_eps: 1.5625e-7,
+    max_position_embeddings: 131_072,
+    partial_rotary_factor: 0.5,
+    attention_bias: true,
+    bos_token_id: null,
+    eos_token_id: [151_329, 151_336, 151_338],
+  },
+  rope: (raw, options) => interleavedRope(raw, { ...options, isPartial: true }),
+  outputBias: never,
+  mlp: { ...llama.mlp, bias: never },
+};
+
+const glm4: Family = { ...glm, normPlacement: () => 'both' };
+
+const cohere: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    layer_norm_eps: 1e-5,
+    max_position_embeddings: 8192,
+    logit_scale: 0.0625,
+    bos_token_id: 5,
+    eos_token_id: 255_001,
+    tie_word_embeddings: true,
+  },
+  check(raw) {
+    if (raw.boolean('use_qk_norm', false)) throw raw.unsupported('use_qk_norm', 'false');
+  },
+  logitScale: (raw) => raw.number('logit_scale'),
+  normPlacement: () => 'shared',
+  norm: { kind: 'layer', unitOffset: false, bias: false },
+  epsilonKey: 'layer_norm_eps',
+  rope: interleavedRope,
+  mlp: { ...llama.mlp, bias: never },
+};
+
+const cohere2: Family = {
+  ...cohere,
+  defaults: { ...cohere.defaults, sliding_window: 4096, sliding_window_pattern: 4 },
+  slidingWindow,
+  isWindowed: (layer, raw) => (layer + 1) % raw.integer('sliding_window_pattern') !== 0,
+  isRotated: (_layer, type) => type === 'sliding_attention',
+};
+
+const exaone4: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    num_key_value_heads: 32,
+    rms_norm_eps: 1e-5,
+    sliding_window: 4096,
+    sliding_window_pattern: 4,
+    bos_token_id: 0,
+  },
+  normPlacement: () => 'after',
+  queryKeyNorm: 'head',
+  qkvBias: never,
+  outputBias: never,
+  slidingWindow,
+  isWindowed: (layer, raw) => (layer + 1) % raw.integer('sliding_window_pattern', 4) !== 0,
+  isRotated: (_layer, type, raw) => !raw.has('sliding_window') || type === 'sliding_attention',
+  mlp: { ...llama.mlp, bias: never },
+};
+
+const withBiases = (raw: RawConfig): boolean => raw.boolean('use_bias', true);
+
+const starcoder2: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    hidden_act: 'gelu_pytorch_tanh',
+    num_key_value_heads: 2,
+    norm_epsilon: 1e-5,
+    max_position_embeddings: 4096,
+    bos_token_id: 50_256,
+    eos_token_id: 50_256,
+    tie_word_embeddings: true,
+  },
+  norm: { kind: 'layer', unitOffset: false, bias: true },
+  epsilonKey: 'norm_epsilon',
+  qkvBias: withBiases,
+  outputBias: withBiases,
+  slidingWindow,
+  mlp: { ...llama.mlp, gated: false, bias: withBiases },
+};
+
+const stablelm: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    num_key_value_heads: 32,
+    layer_norm_eps: 1e-5,
+    max_position_embeddings: 4096,
+    partial_rotary_factor: 0.25,
+    bos_token_id: 0,
+    eos_token_id: 0,
+  },
+  rope: partialRope,
+  check(raw) {
+    if (raw.boolean('qk_layernorm', false)) throw raw.unsupported('qk_layernorm', 'false');
+  },
+  normPlacement: (raw) => (raw.boolean('use_parallel_residual', false) ? 'shared' : 'before'),
+  norm: { kind: 'layer', unitOffset: false, bias: true },
+  epsilonKey: 'layer_norm_eps',
+  qkvBias: (raw) => raw.boolean('use_qkv_bias', false),
+  outputBias: never,
+  mlp: { ...llama.mlp, bias: never },
+};
+
+const arcee: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    hidden_act: 'relu2',
+    rms_norm_eps: 1e-5,
+    max_position_embeddings: 4096,
+    bos_token_id: 128_000,
+    eos_token_id: 128_001,
+  },
+  mlp: { ...llama.mlp, gated: false },
+};
+
+const nemotron: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    hidden_act: 'relu2',
+    norm_eps: 1e-5,
+    max_position_embeddings: 4096,
+    partial_rotary_factor: 0.5,
+    bos_token_id: 2,
+    eos_token_id: 3,
+  },
+  rope: partialRope,
+  norm: { kind: 'layer', unitOffset: true, bias: true },
+  epsilonKey: 'norm_eps',
+  mlp: { ...llama.mlp, gated: false },
+};
+
+const phi: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    hidden_act: 'gelu_new',
+    layer_norm_eps: 1e-5,
+    partial_rotary_factor: 0.5,
+  },
+  rope: partialRope,
+  check(raw) {
+    if (raw.boolean('qk_layernorm', false)) throw raw.unsupported('qk_layernorm', 'false');
+  },
+  normPlacement: () => 'shared',
+  norm: { kind: 'layer', unitOffset: false, bias: true },
+  epsilonKey: 'layer_norm_eps',
+  qkvBias: always,
+  outputBias: always,
+  headBias: true,
+  mlp: { ...llama.mlp, gated: false, bias: always },
+};
+
+const gptNeox: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    hidden_act: 'gelu',
+    layer_norm_eps: 1e-5,
+    rotary_pct: 0.25,
+    bos_token_id: 0,
+    eos_token_id: 2,
+    attention_bias: true,
+  },
+  rope: partialRope,
+  normPlacement: (raw) => (raw.boolean('use_parallel_residual', true) ? 'parallel' : 'before'),
+  norm: { kind: 'layer', unitOffset: false, bias: true },
+  epsilonKey: 'layer_norm_eps',
+  mlp: { ...llama.mlp, gated: false, bias: always },
+};
+
 /** The families that can be loaded, by the `model_type` of their config.json. */
 export const families: Readonly<Record<string, Family>> = {
   llama,
@@ -214,7 +470,25 @@ export const families: Readonly<Record<string, Family>> = {
   qwen2,
   qwen3,
   qwen3_moe: qwen3Moe,
+  qwen3_vl_text: qwen3VlText,
   mixtral,
   gemma2,
+  gemma3_text: gemma3,
+  phi,
+  phi3,
+  smollm3,
+  olmo2,
+  olmo3,
+  granite,
+  arcee,
+  glm,
+  glm4,
+  cohere,
+  cohere2,
+  exaone4,
+  starcoder2,
+  stablelm,
+  nemotron,
+  gpt_neox: gptNeox,
   bloom,
 };

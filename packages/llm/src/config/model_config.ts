@@ -4,6 +4,10 @@ export interface RopeConfig {
   readonly theta: number;
   /** How frequencies are stretched to longer contexts. */
   readonly scaling: RopeScaling;
+  /** How many elements of a head are rotated: the first ones. */
+  readonly rotaryDim: number;
+  /** Pairs are neighbours, not an element and the one half a head further. */
+  readonly interleaved: boolean;
 }
 
 /** Scaling of rotary frequencies, named as in config.json. */
@@ -16,6 +20,28 @@ export type RopeScaling =
       readonly lowFrequencyFactor: number;
       readonly highFrequencyFactor: number;
       readonly originalMaxPositions: number;
+    }
+  | {
+      readonly type: 'yarn';
+      readonly factor: number;
+      /** Rotations in `originalMaxPositions` above which a frequency is kept, and below which it is stretched. */
+      readonly betaFast: number;
+      readonly betaSlow: number;
+      readonly originalMaxPositions: number;
+      /** Whether the borders are rounded to whole pairs. */
+      readonly truncate: boolean;
+      /** Multiplies cosines and sines. */
+      readonly attentionFactor: number;
+    }
+  /** Served up to `originalMaxPositions`, where it scales nothing. */
+  | { readonly type: 'dynamic'; readonly originalMaxPositions: number }
+  /** Served up to `originalMaxPositions`, with the short factors. */
+  | {
+      readonly type: 'longrope';
+      /** Divides the frequency of each pair. */
+      readonly shortFactors: readonly number[];
+      readonly originalMaxPositions: number;
+      readonly attentionFactor: number;
     };
 
 /** Normalisation layers. */
@@ -23,9 +49,18 @@ export interface NormConfig {
   /** `rms` has a weight; `layer` subtracts the mean and has weight and bias. */
   readonly kind: 'rms' | 'layer';
   readonly epsilon: number;
-  /** The stored weight is the scale minus one (Gemma). */
+  /** The stored weight is the scale minus one (Gemma, Nemotron). */
   readonly unitOffset: boolean;
+  /** A `layer` norm has a bias. */
+  readonly bias: boolean;
 }
+
+/**
+ * Where a layer's norms are: `before` attention and feed-forward part; `after` them, before their outputs are added to the
+ * residual (OLMo 2); `both` (Gemma 2); or before both parts, which then work side by side on one input: normalised by one
+ * norm (`shared`, Cohere) or by a norm for each (`parallel`, GPT-NeoX).
+ */
+export type NormPlacement = 'before' | 'after' | 'both' | 'shared' | 'parallel';
 
 /** Self-attention, the same in every layer but for its window. */
 export interface AttentionConfig {
@@ -40,27 +75,31 @@ export interface AttentionConfig {
   readonly slidingWindows: readonly (number | undefined)[];
   /** Positions enter as ALiBi slopes instead of rotary embeddings. */
   readonly alibi: boolean;
-  /** Query and key heads are normalised before the rotary embedding (Qwen 3). */
-  readonly queryKeyNorm: boolean;
+  /** Queries and keys are normalised before the rotary embedding: each head (Qwen 3), or all heads as one (OLMo 2). */
+  readonly queryKeyNorm?: 'head' | 'all';
   /** The projections to queries, keys and values have biases. */
   readonly qkvBias: boolean;
   /** The output projection has a bias. */
   readonly outputBias: boolean;
 }
 
+/** What a gate goes through. */
+export type GatedActivation = 'silu' | 'gelu' | 'gelu_tanh';
+
 /** The feed-forward part of layers that are not mixtures of experts. */
 export interface MlpConfig {
-  readonly activation: 'silu' | 'gelu' | 'gelu_tanh';
+  readonly activation: GatedActivation | 'relu2';
   /** `activation(gate) * up` instead of `activation(up)`. */
   readonly gated: boolean;
   readonly intermediateSize: number;
   readonly bias: boolean;
 }
 
-/** Mixtures of experts; each expert is a gated MLP with the activation of {@link MlpConfig}. */
+/** Mixtures of experts; each expert is a gated MLP. */
 export interface MoeConfig {
   readonly numExperts: number;
   readonly numExpertsPerToken: number;
+  readonly activation: GatedActivation;
   readonly intermediateSize: number;
   /** The weights of a token's experts are scaled to sum to one. */
   readonly renormalize: boolean;
@@ -82,18 +121,23 @@ export interface ModelConfig {
   readonly eosTokenIds: readonly number[];
   /** The output projection is the embedding matrix. */
   readonly tieWordEmbeddings: boolean;
-  /** Multiplies the embeddings, where the model has it (Gemma). */
+  /** Multiplies the embeddings, where the model has it (Gemma, Granite). */
   readonly embeddingScale?: number;
+  /** Multiplies what attention and feed-forward part add to the residual, where the model has it (Granite). */
+  readonly residualScale?: number;
+  /** Multiplies the logits, where the model has it (Cohere, Granite). */
+  readonly logitScale?: number;
   /** The embeddings are normalised before the first layer (BLOOM). */
   readonly embeddingNorm: boolean;
-  /** Attention and feed-forward outputs are normalised before they are added to the residual (Gemma 2). */
-  readonly outputNorms: boolean;
+  readonly normPlacement: NormPlacement;
   readonly norm: NormConfig;
   readonly attention: AttentionConfig;
-  /** Absent where positions enter otherwise. */
-  readonly rope?: RopeConfig;
+  /** One a layer; `undefined` where positions enter otherwise, or not at all. */
+  readonly ropes: readonly (RopeConfig | undefined)[];
   readonly mlp: MlpConfig;
   readonly moe?: MoeConfig;
+  /** The output projection has a bias (Phi-2). */
+  readonly headBias: boolean;
   /** Cap of the logits, where the model has one. */
   readonly logitSoftcap?: number;
 }

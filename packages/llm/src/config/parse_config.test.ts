@@ -15,7 +15,8 @@ const llama = {
   max_position_embeddings: 512,
 };
 const windows = (config: object): unknown => parseConfig({ ...llama, ...config }).attention.slidingWindows;
-const rope = (config: object): unknown => parseConfig({ ...llama, ...config }).rope;
+const rope = (config: object): unknown => parseConfig({ ...llama, ...config }).ropes[0];
+const plain = { scaling: { type: 'default' }, rotaryDim: 16, interleaved: false };
 
 test('reads a Llama 2 of before rope scaling was written', () => {
   expect(parseConfig({ ...llama, bos_token_id: 1, eos_token_id: 2, torch_dtype: 'float16' })).toEqual({
@@ -28,8 +29,8 @@ test('reads a Llama 2 of before rope scaling was written', () => {
     eosTokenIds: [2],
     tieWordEmbeddings: false,
     embeddingNorm: false,
-    outputNorms: false,
-    norm: { kind: 'rms', unitOffset: false, epsilon: 1e-5 },
+    normPlacement: 'before',
+    norm: { kind: 'rms', unitOffset: false, bias: false, epsilon: 1e-5 },
     attention: {
       numHeads: 4,
       numKvHeads: 2,
@@ -37,11 +38,11 @@ test('reads a Llama 2 of before rope scaling was written', () => {
       scale: 0.25,
       slidingWindows: [undefined, undefined, undefined, undefined],
       alibi: false,
-      queryKeyNorm: false,
       qkvBias: false,
       outputBias: false,
     },
-    rope: { theta: 10_000, scaling: { type: 'default' } },
+    ropes: Array.from({ length: 4 }, () => ({ ...plain, theta: 10_000 })),
+    headBias: false,
     mlp: { gated: true, activation: 'silu', bias: false, intermediateSize: 96 },
   });
 });
@@ -64,32 +65,105 @@ describe('rotary embedding', () => {
   };
 
   test('as transformers 4 writes it', () => {
-    expect(rope({ rope_theta: 5e5, rope_scaling: null })).toEqual({
-      theta: 5e5,
-      scaling: { type: 'default' },
-    });
-    expect(rope({ rope_scaling: { type: 'linear', factor: 4 } })).toEqual({
-      theta: 10_000,
-      scaling: { type: 'linear', factor: 4 },
-    });
+    expect(rope({ rope_theta: 5e5, rope_scaling: null })).toEqual({ ...plain, theta: 5e5 });
+    const linear = { ...plain, theta: 10_000, scaling: { type: 'linear', factor: 4 } };
+    expect(rope({ rope_scaling: { type: 'linear', factor: 4 } })).toEqual(linear);
     const old = { ...llama3, rope_type: 'llama3', original_max_position_embeddings: 128 };
-    expect(rope({ rope_theta: 5e5, rope_scaling: old })).toEqual({ theta: 5e5, scaling });
+    expect(rope({ rope_theta: 5e5, rope_scaling: old })).toEqual({ ...plain, theta: 5e5, scaling });
   });
 
   test('as transformers 5 writes it', () => {
-    expect(rope({ rope_parameters: { rope_type: 'default', rope_theta: 1e6 } })).toEqual({
-      theta: 1e6,
-      scaling: { type: 'default' },
-    });
-    const parameters = { ...llama3, rope_type: 'llama3', rope_theta: 5e5 };
-    expect(rope({ rope_parameters: { ...parameters, original_max_position_embeddings: 128 } })).toEqual({
+    const parameters = { rope_type: 'default', rope_theta: 1e6 };
+    expect(rope({ rope_parameters: parameters })).toEqual({ ...plain, theta: 1e6 });
+    const scaled = { ...llama3, rope_type: 'llama3', rope_theta: 5e5 };
+    expect(rope({ rope_parameters: { ...scaled, original_max_position_embeddings: 128 } })).toEqual({
+      ...plain,
       theta: 5e5,
       scaling,
     });
-    expect(rope({ rope_parameters: parameters })).toEqual({
-      theta: 5e5,
+    expect(rope({ rope_parameters: scaled })).toMatchObject({
       scaling: { ...scaling, originalMaxPositions: 512 },
     });
+  });
+
+  test('yarn, whose factor and attention factor may be worked out', () => {
+    const yarn = { type: 'yarn', original_max_position_embeddings: 128 };
+    const worked = {
+      type: 'yarn',
+      factor: 4,
+      betaFast: 32,
+      betaSlow: 1,
+      originalMaxPositions: 128,
+      truncate: true,
+      attentionFactor: 1.138629436111989,
+    };
+    expect(rope({ rope_scaling: yarn })).toMatchObject({ scaling: worked });
+    expect(rope({ rope_scaling: { ...yarn, factor: 40, mscale: 1, mscale_all_dim: 0.5 } })).toMatchObject({
+      scaling: { attentionFactor: 1.1557219901962608 },
+    });
+    expect(rope({ rope_scaling: { ...yarn, attention_factor: 1, truncate: false } })).toMatchObject({
+      scaling: { attentionFactor: 1, truncate: false },
+    });
+  });
+
+  test('what depends on the length of the text is served as far as it does not', () => {
+    const dynamic = { ...llama, rope_scaling: { type: 'dynamic', factor: 2 } };
+    expect(parseConfig(dynamic).maxPositions).toBe(512);
+    const longrope = {
+      type: 'su',
+      short_factor: Array(6).fill(1.5),
+      long_factor: Array(6).fill(4),
+      original_max_position_embeddings: 128,
+    };
+    const phi = {
+      ...llama,
+      model_type: 'phi3',
+      partial_rotary_factor: 0.75,
+      original_max_position_embeddings: 128,
+    };
+    const config = parseConfig({ ...phi, rope_scaling: longrope });
+    expect(config.maxPositions).toBe(128);
+    expect(config.ropes[0]).toEqual({
+      theta: 10_000,
+      rotaryDim: 12,
+      interleaved: false,
+      scaling: {
+        type: 'longrope',
+        shortFactors: Array(6).fill(1.5),
+        originalMaxPositions: 128,
+        attentionFactor: Math.sqrt(1 + Math.log(4) / Math.log(128)),
+      },
+    });
+  });
+
+  test('one for each layer type, or none', () => {
+    const gemma = { ...llama, model_type: 'gemma3_text', sliding_window_pattern: 2, rope_theta: 1e6 };
+    const linear = { type: 'linear', factor: 8 };
+    const bases = (config: object): unknown =>
+      parseConfig({ ...gemma, ...config }).ropes.map((found) => [found?.theta, found?.scaling.type]);
+    const expected = [
+      [1e4, 'default'],
+      [1e6, 'linear'],
+      [1e4, 'default'],
+      [1e6, 'linear'],
+    ];
+    expect(bases({ rope_local_base_freq: 1e4, rope_scaling: linear })).toEqual(expected);
+    const nested = {
+      full_attention: { ...linear, rope_theta: 1e6 },
+      sliding_attention: { rope_type: 'default', rope_theta: 1e4 },
+    };
+    expect(bases({ rope_parameters: nested })).toEqual(expected);
+    const rotated = (config: object): unknown =>
+      parseConfig({ ...llama, ...config }).ropes.map((found) => found !== undefined);
+    expect(rotated({ model_type: 'smollm3' })).toEqual([true, true, true, false]);
+    expect(rotated({ model_type: 'smollm3', no_rope_layers: [1, 0, 1, 0] })).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+    expect(rotated({ model_type: 'cohere2', sliding_window: 8 })).toEqual([true, true, true, false]);
+    expect(rotated({ model_type: 'exaone4', sliding_window: null })).toEqual([true, true, true, true]);
   });
 
   test('of two objects is that under the older name, with theta from wherever it is', () => {
@@ -98,7 +172,7 @@ describe('rotary embedding', () => {
       rope_parameters: { rope_type: 'default', rope_theta: 1e6 },
       rope_scaling: { rope_type: 'linear', factor: 2 },
     };
-    expect(rope(both)).toEqual({ theta: 5e5, scaling: { type: 'linear', factor: 2 } });
+    expect(rope(both)).toMatchObject({ theta: 5e5, scaling: { type: 'linear', factor: 2 } });
   });
 });
 
@@ -151,7 +225,7 @@ test('reads the options of Gemma 2', () => {
   expect(config).toMatchObject({
     tieWordEmbeddings: true,
     embeddingScale: 8,
-    outputNorms: true,
+    normPlacement: 'both',
     norm: { kind: 'rms', unitOffset: true },
     attention: { headSize: 32, scale: 0.125, softcap: undefined },
     mlp: { activation: 'gelu_tanh', gated: true },
@@ -171,6 +245,7 @@ test('reads which layers of Qwen 3 MoE are mixtures of experts', () => {
   expect(parseConfig(moe).moe).toEqual({
     numExperts: 8,
     numExpertsPerToken: 2,
+    activation: 'silu',
     intermediateSize: 32,
     renormalize: true,
     layers: [true, true, true, true],
@@ -193,7 +268,7 @@ test('reads BLOOM under its own names', () => {
     numLayers: 2,
     maxPositions: 1024,
     embeddingNorm: true,
-    rope: undefined,
+    ropes: [undefined, undefined],
     norm: { kind: 'layer' },
     attention: { numHeads: 4, numKvHeads: 4, headSize: 16, alibi: true, qkvBias: true, outputBias: true },
     mlp: { gated: false, activation: 'gelu_tanh', bias: true, intermediateSize: 256 },
@@ -207,7 +282,7 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
     'an unknown family',
     { ...llama, model_type: 'mamba' },
     'ERR_UNSUPPORTED',
-    'one of llama, mistral, qwen2, qwen3, qwen3_moe, mixtral, gemma2, bloom, received "mamba"',
+    'one of llama, mistral, qwen2, qwen3, qwen3_moe,',
   ],
   ['a family from the prototype', { ...llama, model_type: 'constructor' }, 'ERR_UNSUPPORTED', 'model_type'],
   ['quantized weights', { ...llama, quantization_config: {} }, 'ERR_UNSUPPORTED', 'quantization_config'],
@@ -298,15 +373,15 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
   ],
   [
     'an unknown scaling',
-    { ...llama, rope_scaling: { type: 'yarn' } },
+    { ...llama, rope_scaling: { type: 'ntk' } },
     'ERR_UNSUPPORTED',
-    'one of default, linear, llama3',
+    'one of default, linear, llama3, yarn, dynamic, longrope',
   ],
   [
-    'a scaling of each layer type',
-    { ...llama, rope_parameters: { full_attention: {}, sliding_attention: {} } },
+    'rotary parameters of other layer types',
+    { ...llama, rope_parameters: { sliding_attention: {} } },
     'ERR_UNSUPPORTED',
-    'rope_parameters: full_attention: expected the same rotary embedding in all layers',
+    'rope_parameters: sliding_attention: expected an object for layers of type full_attention',
   ],
   [
     'a scaling without its factor',
@@ -321,6 +396,24 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
     'rope_parameters: partial_rotary_factor: expected 1, received 0.5',
   ],
   ['partial rotation', { ...llama, partial_rotary_factor: 0.5 }, 'ERR_UNSUPPORTED', 'partial_rotary_factor'],
+  [
+    'rotation of an odd part',
+    { ...llama, model_type: 'phi3', partial_rotary_factor: 0.3125 },
+    'ERR_UNSUPPORTED',
+    'partial_rotary_factor: expected an even part of head_dim 16, received 0.3125',
+  ],
+  [
+    'too few factors',
+    { ...llama, model_type: 'phi3', rope_scaling: { type: 'longrope', short_factor: [1] } },
+    'ERR_DTYPE',
+    'short_factor: expected a list of 8 numbers > 0',
+  ],
+  [
+    'a square without a gate',
+    { ...llama, hidden_act: 'relu2' },
+    'ERR_UNSUPPORTED',
+    'hidden_act: expected silu or gelu, as there is a gate',
+  ],
   [
     'an unknown layer type',
     { ...llama, layer_types: Array(4).fill('chunked_attention') },

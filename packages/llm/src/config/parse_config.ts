@@ -1,7 +1,14 @@
 import { checkHeadSize, Checks } from '@attention-js/core';
 import { families } from './families.ts';
-import type { Family } from './families.ts';
-import type { AttentionConfig, MlpConfig, ModelConfig, MoeConfig, NormConfig } from './model_config.ts';
+import type { Family, LayerType } from './family.ts';
+import type {
+  AttentionConfig,
+  MlpConfig,
+  ModelConfig,
+  MoeConfig,
+  NormConfig,
+  RopeConfig,
+} from './model_config.ts';
 import { RawConfig } from './raw_config.ts';
 
 /** Most layers, heads or experts: lists of that length are made before any weight confirms the number. */
@@ -25,20 +32,27 @@ const checks = new Checks('loadModel');
  * `ERR_DTYPE` for a missing value or one of another kind; `ERR_RANGE` and `ERR_SHAPE` for sizes that do not fit.
  */
 export function parseConfig(json: unknown): ModelConfig {
-  const file = new RawConfig(json);
+  const whole = new RawConfig(json);
+  const file = textConfig(whole);
   const name = file.string('model_type');
   if (!Object.hasOwn(families, name)) {
     throw file.unsupported('model_type', `one of ${Object.keys(families).join(', ')}`);
   }
-  if (file.has('quantization_config')) throw file.unsupported('quantization_config', 'none');
+  for (const config of [whole, file]) {
+    if (config.has('quantization_config')) throw config.unsupported('quantization_config', 'none');
+  }
   const family = families[name];
   const raw = file.withDefaults(family.defaults);
   family.check?.(raw);
-
   const hiddenSize = size(raw, ['hidden_size', 'n_embed'], MAX_COLUMNS);
   const numLayers = size(raw, ['num_hidden_layers', 'n_layer'], MAX_PARTS);
-  const maxPositions = size(raw, ['max_position_embeddings', 'seq_length'], MAX_POSITIONS);
-  const attention = parseAttention(raw, family, hiddenSize, numLayers);
+  const layerTypes = parseLayerTypes(raw, family, numLayers);
+  const attention = parseAttention(raw, family, hiddenSize, layerTypes);
+  const ropes = parseRopes(raw, family, attention.headSize, layerTypes);
+  const maxPositions = Math.min(
+    size(raw, ['max_position_embeddings', 'seq_length'], MAX_POSITIONS),
+    ...ropes.map(servedPositions),
+  );
   if (family.rope) checkTables(maxPositions, attention.headSize);
   return {
     family: name,
@@ -50,15 +64,24 @@ export function parseConfig(json: unknown): ModelConfig {
     eosTokenIds: raw.integers('eos_token_id', []),
     tieWordEmbeddings: raw.boolean('tie_word_embeddings', false),
     embeddingScale: family.embeddingScale?.(raw),
+    residualScale: family.residualScale?.(raw),
+    logitScale: family.logitScale?.(raw),
     embeddingNorm: family.embeddingNorm,
-    outputNorms: family.outputNorms,
+    normPlacement: family.normPlacement(raw),
     norm: parseNorm(raw, family),
     attention,
-    rope: family.rope?.(raw),
+    ropes,
     mlp: parseMlp(raw, family, hiddenSize),
     moe: parseMoe(raw, family, numLayers),
+    headBias: family.headBias,
     logitSoftcap: family.logitSoftcap?.(raw),
   };
+}
+
+/** The part of a multimodal checkpoint that reads and writes text; what it lacks is taken from the whole. */
+function textConfig(whole: RawConfig): RawConfig {
+  const text = whole.object('text_config');
+  return text ? whole.with({ text_config: null, vision_config: null }).overlaidBy(text) : whole;
 }
 
 function size(raw: RawConfig, names: string[], maximum?: number): number {
@@ -75,14 +98,14 @@ function checkTables(maxPositions: number, headSize: number): void {
 }
 
 function parseNorm(raw: RawConfig, family: Family): NormConfig {
-  return { ...family.norm, epsilon: raw.number(['rms_norm_eps', 'layer_norm_epsilon']) };
+  return { ...family.norm, epsilon: raw.number(family.epsilonKey) };
 }
 
 function parseAttention(
   raw: RawConfig,
   family: Family,
   hiddenSize: number,
-  numLayers: number,
+  layerTypes: readonly LayerType[],
 ): AttentionConfig {
   const numHeads = size(raw, ['num_attention_heads', 'n_head'], MAX_PARTS);
   const numKvHeads = raw.integer('num_key_value_heads', numHeads);
@@ -99,9 +122,11 @@ function parseAttention(
     numHeads,
     numKvHeads,
     headSize,
-    scale: family.scaleDivisor(raw, headSize) ** -0.5,
+    scale: family.scale(raw, headSize),
     softcap: family.attentionSoftcap?.(raw),
-    slidingWindows: parseWindows(raw, family, numLayers),
+    slidingWindows: layerTypes.map((type) =>
+      type === 'sliding_attention' ? family.slidingWindow(raw) : undefined,
+    ),
     alibi: family.alibi,
     queryKeyNorm: family.queryKeyNorm,
     qkvBias: family.qkvBias(raw),
@@ -109,25 +134,53 @@ function parseAttention(
   };
 }
 
-function parseWindows(raw: RawConfig, family: Family, numLayers: number): (number | undefined)[] {
+function isLayerType(type: string): type is LayerType {
+  return type === 'full_attention' || type === 'sliding_attention';
+}
+
+/** What each layer attends to. */
+function parseLayerTypes(raw: RawConfig, family: Family, numLayers: number): LayerType[] {
   const window = family.slidingWindow(raw);
   const types = raw.strings('layer_types');
-  if (types && !types.every((type) => type === 'full_attention' || type === 'sliding_attention')) {
-    throw raw.unsupported('layer_types', 'full_attention and sliding_attention');
+  if (!types) {
+    const isWindowed = (layer: number): boolean => window !== undefined && family.isWindowed(layer, raw);
+    return Array.from({ length: numLayers }, (_, layer) =>
+      isWindowed(layer) ? 'sliding_attention' : 'full_attention',
+    );
   }
+  if (!types.every(isLayerType)) throw raw.unsupported('layer_types', 'full_attention and sliding_attention');
   checks.expect(
-    types === undefined || types.length === numLayers,
+    types.length === numLayers,
     'ERR_SHAPE',
     'config.json: layer_types',
     `one for each of ${numLayers} layers`,
-    types?.length,
+    types.length,
   );
-  if (types?.includes('sliding_attention') && window === undefined) {
+  if (types.includes('sliding_attention') && window === undefined) {
     throw raw.unsupported('layer_types', 'full_attention, as there is no sliding_window');
   }
-  const isWindowed = (layer: number): boolean =>
-    types ? types[layer] === 'sliding_attention' : family.isWindowed(layer, raw);
-  return Array.from({ length: numLayers }, (_, layer) => (isWindowed(layer) ? window : undefined));
+  return types;
+}
+
+/** The rotary embedding of each layer. Those of one type share one object. */
+function parseRopes(
+  raw: RawConfig,
+  family: Family,
+  headSize: number,
+  layerTypes: readonly LayerType[],
+): (RopeConfig | undefined)[] {
+  const ropes = new Map<LayerType, RopeConfig | undefined>();
+  return layerTypes.map((layerType, layer) => {
+    if (!family.isRotated(layer, layerType, raw)) return undefined;
+    if (!ropes.has(layerType)) ropes.set(layerType, family.rope?.(raw, { headSize, layerType }));
+    return ropes.get(layerType);
+  });
+}
+
+/** How far a rotary embedding is served: not beyond where it would change with the length of the sequence. */
+function servedPositions(rope: RopeConfig | undefined): number {
+  const changes = rope?.scaling.type === 'dynamic' || rope?.scaling.type === 'longrope';
+  return changes ? rope.scaling.originalMaxPositions : Infinity;
 }
 
 function within(key: string, value: number): number {
@@ -136,22 +189,30 @@ function within(key: string, value: number): number {
 }
 
 function parseMlp(raw: RawConfig, family: Family, hiddenSize: number): MlpConfig {
+  const { gated } = family.mlp;
+  const activation = family.mlp.activation(raw);
+  if (gated && activation === 'relu2')
+    throw raw.unsupported('hidden_act', 'silu or gelu, as there is a gate');
   return {
-    gated: family.mlp.gated,
-    activation: family.mlp.activation(raw),
+    gated,
+    activation,
     bias: family.mlp.bias(raw),
     intermediateSize: within('intermediate_size', family.mlp.intermediateSize(raw, hiddenSize)),
   };
 }
 
-function parseMoe(raw: RawConfig, { moe }: Family, numLayers: number): MoeConfig | undefined {
+function parseMoe(raw: RawConfig, family: Family, numLayers: number): MoeConfig | undefined {
+  const { moe } = family;
   if (!moe) return undefined;
+  const activation = family.mlp.activation(raw);
+  if (activation === 'relu2') throw raw.unsupported('hidden_act', 'silu or gelu, as there is a gate');
   const numExperts = size(raw, ['num_local_experts', 'num_experts'], MAX_PARTS);
   const numExpertsPerToken = size(raw, ['num_experts_per_tok']);
   checks.integer('config.json: num_experts_per_tok', numExpertsPerToken, 1, numExperts);
   return {
     numExperts,
     numExpertsPerToken,
+    activation,
     intermediateSize: within('moe_intermediate_size', moe.intermediateSize(raw)),
     renormalize: moe.renormalize(raw),
     layers: Array.from({ length: numLayers }, (_, layer) => moe.isSparse(layer, raw)),

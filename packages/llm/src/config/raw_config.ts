@@ -35,11 +35,21 @@ export class RawConfig {
     return new RawConfig({ ...defaults, ...this.#values }, this.#prefix);
   }
 
+  /** The same values, but for those that another one has. */
+  overlaidBy(other: RawConfig): RawConfig {
+    return new RawConfig({ ...this.#values, ...other.#values }, other.#prefix);
+  }
+
+  /** The same values but for these. */
+  with(values: Readonly<Record<string, unknown>>): RawConfig {
+    return new RawConfig({ ...this.#values, ...values }, this.#prefix);
+  }
+
   integer(names: string | string[], fallback?: number): number {
     return this.#read(names, 'an integer >= 0', isCount, fallback) as number;
   }
 
-  number(names: string | string[], fallback?: number): number {
+  number(names: string | readonly string[], fallback?: number): number {
     return this.#read(names, 'a number > 0', isPositive, fallback) as number;
   }
 
@@ -51,6 +61,13 @@ export class RawConfig {
   /** Any number, or `undefined` where the key is absent or null. */
   anyNumber(name: string): number | undefined {
     return this.has(name) ? (this.#read(name, 'a number', Number.isFinite) as number) : undefined;
+  }
+
+  /** A list of `length` positive numbers. */
+  numbers(name: string, length: number): number[] {
+    const isList = (value: unknown): boolean =>
+      Array.isArray(value) && value.length === length && value.every(isPositive);
+    return this.#read(name, `a list of ${length} numbers > 0`, isList) as number[];
   }
 
   boolean(name: string, fallback?: boolean): boolean {
@@ -102,7 +119,7 @@ export class RawConfig {
   }
 
   #read(
-    names: string | string[],
+    names: string | readonly string[],
     expected: string,
     valid: (value: unknown) => boolean,
     fallback?: unknown,

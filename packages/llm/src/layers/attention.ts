@@ -1,7 +1,7 @@
 import { PagedAttention } from '@attention-js/core';
 import type { InputMetadata, LayerCache } from '@attention-js/core';
 import { reshape, tensor1d } from '@tensorflow/tfjs-core';
-import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
 import type { WeightLoader } from '../models/weights.ts';
@@ -54,7 +54,11 @@ export class Attention {
   ): Promise<Attention> {
     const { attention, hiddenSize, norm } = config;
     const { numHeads, numKvHeads, headSize, scale, slidingWindows } = attention;
-    const loadHeadNorm = (name: string): Promise<Norm> => loadNorm(weights, prefix + name, headSize, norm);
+    const { queryKeyNorm } = attention;
+    const loadHeadNorm = async (name: string, heads: number): Promise<Norm | undefined> => {
+      if (queryKeyNorm === undefined) return undefined;
+      return loadNorm(weights, prefix + name, queryKeyNorm === 'all' ? heads * headSize : headSize, norm);
+    };
     const projections: Linear[] = [];
     for (const part of projectionParts(names, prefix, attention)) {
       projections.push(await Linear.load(weights, { ...part, columns: hiddenSize, bias: attention.qkvBias }));
@@ -66,8 +70,8 @@ export class Attention {
         columns: numHeads * headSize,
         bias: attention.outputBias,
       }),
-      queryNorm: attention.queryKeyNorm ? await loadHeadNorm(names.queryNorm) : undefined,
-      keyNorm: attention.queryKeyNorm ? await loadHeadNorm(names.keyNorm) : undefined,
+      queryNorm: await loadHeadNorm(names.queryNorm, numHeads),
+      keyNorm: await loadHeadNorm(names.keyNorm, numKvHeads),
       rotary,
       attention: new PagedAttention({
         numHeads,
@@ -82,16 +86,16 @@ export class Attention {
 
   /** `[tokens, hidden]` in and out. */
   forward(x: Tensor2D, { metadata, layerCache }: StepContext): Tensor2D {
-    const { numHeads, numKvHeads, headSize, softcap } = this.#config;
+    const { numHeads, numKvHeads, headSize, softcap, queryKeyNorm } = this.#config;
     const { projections, output, queryNorm, keyNorm, rotary, attention } = this.#parts;
+    const norms = [queryNorm, keyNorm, undefined];
     const heads = [numHeads, numKvHeads, numKvHeads];
-    let [query, key, value] = projections.map((projection, i) =>
-      reshape(projection.forward(x), [-1, heads[i], headSize]),
-    );
-    if (queryNorm && keyNorm) {
-      query = queryNorm.forward(query).normed;
-      key = keyNorm.forward(key).normed;
-    }
+    let [query, key, value] = projections.map((projection, i) => {
+      const row = projection.forward(x);
+      const byHead = (rows: Tensor): Tensor => reshape(rows, [-1, heads[i], headSize]);
+      if (queryKeyNorm === 'all') return byHead(norms[i]?.forward(row).normed ?? row);
+      return norms[i]?.forward(byHead(row)).normed ?? byHead(row);
+    });
     if (rotary) [query, key] = rotary.forward(query, key, metadata.positions as Tensor1D);
     const { keyCache, valueCache } = layerCache(this.#layer);
     const attended = attention.forward({ query, key, value, keyCache, valueCache, metadata, softcap });
@@ -101,28 +105,33 @@ export class Attention {
 
 /** The weights of queries, keys and values. */
 function projectionParts(
-  { queryKeyValue, interleavedHeads }: WeightNames,
+  { queryKeyValue, joint }: WeightNames,
   prefix: string,
   { numHeads, numKvHeads, headSize }: ModelConfig['attention'],
 ): Pick<LinearOptions, 'parts' | 'selection'>[] {
   const rows = [numHeads, numKvHeads, numKvHeads].map((count) => count * headSize);
-  if (!interleavedHeads) {
+  if (joint === undefined) {
     return queryKeyValue.map((name, i) => ({ parts: [{ name: prefix + name, rows: rows[i] }] }));
   }
-  const [name] = queryKeyValue;
-  return rows.map((count, i) => ({
-    parts: [{ name: prefix + name, rows: 3 * count }],
-    selection: { rows: count, select: (bytes) => ofEveryHead(bytes, i, numHeads) },
-  }));
+  const all = (numHeads + 2 * numKvHeads) * headSize;
+  const groups = joint === 'by head' ? numKvHeads : 1;
+  return rows.map((count, i) => {
+    const begin = rows.slice(0, i).reduce((sum, before) => sum + before, 0);
+    return {
+      parts: [{ name: prefix + queryKeyValue[0], rows: all }],
+      selection: { rows: count, select: (bytes) => ofEveryGroup(bytes, groups, [begin / all, count / all]) },
+    };
+  });
 }
 
-/** Of rows of (head, query | key | value), those of one of the three. */
-function ofEveryHead(bytes: Uint8Array, which: number, numHeads: number): Uint8Array {
-  const length = bytes.length / (3 * numHeads);
-  const selected = new Uint8Array(numHeads * length);
-  for (let head = 0; head < numHeads; head++) {
-    const begin = (3 * head + which) * length;
-    selected.set(bytes.subarray(begin, begin + length), head * length);
+/** Of bytes in equal groups, the same part of each: where it begins and how long it is, as shares of a group. */
+function ofEveryGroup(bytes: Uint8Array, groups: number, [begin, length]: [number, number]): Uint8Array {
+  const group = bytes.length / groups;
+  const part = Math.round(group * length);
+  const selected = new Uint8Array(groups * part);
+  for (let i = 0; i < groups; i++) {
+    const from = i * group + Math.round(group * begin);
+    selected.set(bytes.subarray(from, from + part), i * part);
   }
   return selected;
 }

@@ -1,7 +1,7 @@
 import { geluAndMul, siluAndMul, storageOf } from '@attention-js/core';
-import { concat, onesLike } from '@tensorflow/tfjs-core';
+import { concat, onesLike, relu, square } from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { MlpConfig, ModelConfig } from '../config/model_config.ts';
+import type { GatedActivation, MlpConfig, ModelConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
 import type { WeightLoader } from '../models/weights.ts';
 import { Linear } from './linear.ts';
@@ -13,7 +13,7 @@ export interface FeedForward {
   forward(x: Tensor2D): Tensor2D;
 }
 
-const gatedActivations: Record<MlpConfig['activation'], (x: Tensor2D) => Tensor2D> = {
+const gatedActivations: Record<GatedActivation, (x: Tensor2D) => Tensor2D> = {
   silu: (x) => siluAndMul(x) as Tensor2D,
   gelu: (x) => geluAndMul(x) as Tensor2D,
   gelu_tanh: (x) => geluAndMul(x, { approximate: 'tanh' }) as Tensor2D,
@@ -38,8 +38,9 @@ export class Mlp implements FeedForward {
     names: WeightNames,
     prefix: string,
   ): Promise<Mlp> {
-    const { bias, intermediateSize } = mlp;
-    const parts = names.up.map((name) => ({ name: prefix + name, rows: intermediateSize }));
+    const { bias, gated, intermediateSize } = mlp;
+    const rows = ((gated ? 2 : 1) * intermediateSize) / names.up.length; // gate and up may be stored as one
+    const parts = names.up.map((name) => ({ name: prefix + name, rows }));
     const down = [{ name: prefix + names.down, rows: hiddenSize }];
     return new Mlp(
       mlp,
@@ -49,10 +50,14 @@ export class Mlp implements FeedForward {
   }
 
   forward(x: Tensor2D): Tensor2D {
-    const { gated, activation } = this.#config;
-    const up = this.#up.forward(x);
-    // Without a gate, activation(up) is what a gate of `up` makes of ones: one op instead of eight for gelu.
-    const pair = gated ? up : inStorage(concat([up, onesLike(up)], 1), storageOf(up));
-    return this.#down.forward(gatedActivations[activation](pair));
+    return this.#down.forward(activate(this.#up.forward(x), this.#config));
   }
+}
+
+function activate(up: Tensor2D, { gated, activation }: MlpConfig): Tensor2D {
+  const storage = storageOf(up);
+  if (activation === 'relu2') return inStorage(square(relu(up)), storage); // no family has it with a gate
+  // Without a gate, activation(up) is what a gate of `up` makes of ones: one op instead of eight for gelu.
+  const pair = gated ? up : inStorage(concat([up, onesLike(up)], 1), storage);
+  return gatedActivations[activation](pair);
 }

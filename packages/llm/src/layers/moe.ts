@@ -1,6 +1,6 @@
 import { fusedMoe, topkSoftmax } from '@attention-js/core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import type { MlpConfig, ModelConfig, MoeConfig } from '../config/model_config.ts';
+import type { ModelConfig, MoeConfig } from '../config/model_config.ts';
 import type { WeightNames } from '../models/weight_names.ts';
 import type { WeightLoader } from '../models/weights.ts';
 import type { WeightSource } from '../models/weight_entries.ts';
@@ -10,20 +10,12 @@ import type { FeedForward } from './mlp.ts';
 /** A mixture of experts: each token goes through the few experts that the router chooses for it. */
 export class MixtureOfExperts implements FeedForward {
   readonly #config: MoeConfig;
-  readonly #activation: MlpConfig['activation'];
   readonly #router: Linear;
   readonly #gateUp: Tensor;
   readonly #down: Tensor;
 
-  private constructor(
-    config: MoeConfig,
-    activation: MlpConfig['activation'],
-    router: Linear,
-    gateUp: Tensor,
-    down: Tensor,
-  ) {
+  private constructor(config: MoeConfig, router: Linear, gateUp: Tensor, down: Tensor) {
     this.#config = config;
-    this.#activation = activation;
     this.#router = router;
     this.#gateUp = gateUp;
     this.#down = down;
@@ -33,7 +25,7 @@ export class MixtureOfExperts implements FeedForward {
   static async load(
     weights: WeightLoader,
     config: MoeConfig,
-    { hiddenSize, mlp }: ModelConfig,
+    { hiddenSize }: ModelConfig,
     { experts }: WeightNames,
     prefix: string,
   ): Promise<MixtureOfExperts> {
@@ -45,7 +37,6 @@ export class MixtureOfExperts implements FeedForward {
     const router = { parts: [{ name: prefix + experts.router, rows: numExperts }], columns: hiddenSize };
     return new MixtureOfExperts(
       config,
-      mlp.activation,
       await Linear.load(weights, router),
       await weights.load(
         [numExperts, 2 * intermediateSize, hiddenSize],
@@ -59,9 +50,8 @@ export class MixtureOfExperts implements FeedForward {
   }
 
   forward(x: Tensor2D): Tensor2D {
-    const { numExpertsPerToken, renormalize } = this.#config;
+    const { numExpertsPerToken, renormalize, activation } = this.#config;
     const routing = topkSoftmax(this.#router.forward(x), numExpertsPerToken, { renormalize });
-    const activation = this.#activation;
     return fusedMoe(x, this.#gateUp, this.#down, routing.weights, routing.ids, { activation });
   }
 }

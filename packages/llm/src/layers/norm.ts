@@ -26,10 +26,18 @@ export async function loadNorm(
 ): Promise<Norm> {
   const load = (parameter: string): Promise<Tensor> =>
     weights.load([size], [{ name: `${name}.${parameter}`, shape: [size] }], { storage: 'float32' });
-  return config.kind === 'rms'
-    ? new RmsNorm(await load('weight'), config)
-    : new LayerNorm(await load('weight'), await load('bias'), config);
+  const weight = await load('weight');
+  if (config.kind === 'rms') return new RmsNorm(weight, config);
+  return new LayerNorm(weight, config.bias ? await load('bias') : undefined, config);
 }
+
+/** Where a layer has no norm: adds the residual and leaves the sum as it is. */
+export const noNorm: Norm = {
+  forward(x, residual) {
+    const sum = residual ? inStorage(add(x, residual), storageOf(x)) : x;
+    return { normed: sum, sum };
+  },
+};
 
 class RmsNorm implements Norm {
   readonly #weight: Tensor;
@@ -50,21 +58,23 @@ class RmsNorm implements Norm {
 
 class LayerNorm implements Norm {
   readonly #weight: Tensor;
-  readonly #bias: Tensor;
-  readonly #epsilon: number;
+  readonly #bias?: Tensor;
+  readonly #config: NormConfig;
 
-  constructor(weight: Tensor, bias: Tensor, { epsilon }: NormConfig) {
+  constructor(weight: Tensor, bias: Tensor | undefined, config: NormConfig) {
     this.#weight = weight;
     this.#bias = bias;
-    this.#epsilon = epsilon;
+    this.#config = config;
   }
 
   forward(x: Tensor, residual?: Tensor): Normalized {
     const storage = storageOf(x);
-    const sum = residual ? inStorage(add(x, residual), storage) : x;
+    const { epsilon, unitOffset } = this.#config;
+    const { sum } = noNorm.forward(x, residual);
     const wide = inStorage(sum, 'float32');
     const { mean, variance } = moments(wide, -1, true);
-    const unit = mul(sub(wide, mean), rsqrt(add(variance, this.#epsilon)));
-    return { normed: inStorage(add(mul(unit, this.#weight), this.#bias), storage), sum };
+    const unit = mul(sub(wide, mean), rsqrt(add(variance, epsilon)));
+    const scaled = mul(unit, unitOffset ? add(this.#weight, 1) : this.#weight);
+    return { normed: inStorage(this.#bias ? add(scaled, this.#bias) : scaled, storage), sum };
   }
 }

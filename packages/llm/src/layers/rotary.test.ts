@@ -1,13 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { expect, test } from '@jest/globals';
-import type { RopeScaling } from '../config/model_config.ts';
+import type { RopeConfig, RopeScaling } from '../config/model_config.ts';
 import { computeTable } from '../models/compute_table.ts';
 import type { FillRows } from '../models/compute_table.ts';
 import type { WeightLoader } from '../models/weights.ts';
 import { Rotary, ropeFrequencies } from './rotary.ts';
 
-const frequencies = (scaling: RopeScaling): number[] => [...ropeFrequencies({ theta: 100, scaling }, 8)];
+const rope = (scaling: RopeScaling): RopeConfig => ({
+  theta: 100,
+  scaling,
+  rotaryDim: 8,
+  interleaved: false,
+});
+const frequencies = (scaling: RopeScaling): number[] => [...ropeFrequencies(rope(scaling))];
 
 /** 1, 0.3162…, 0.1, 0.0316…: their periods are 6.3, 19.9, 62.8 and 198.7 tokens. */
 const plain = [1, 1 / Math.sqrt(10), 0.1, 0.1 / Math.sqrt(10)];
@@ -38,6 +44,34 @@ test('llama3 scaling keeps fast ones, divides slow ones and blends between', () 
   ]);
 });
 
+/** Frequencies that transformers 5.17 computes for heads of 16 with base 10,000. */
+test.each([
+  [
+    { factor: 4, originalMaxPositions: 1024, truncate: true, attentionFactor: 1 },
+    [
+      1, 0.316227764, 0.0812500045, 0.0197642371, 0.00437500002, 0.000790569466, 0.000250000012,
+      7.90569466e-5,
+    ],
+  ],
+  [
+    { factor: 40, originalMaxPositions: 4096, truncate: false, attentionFactor: 1 },
+    [1, 0.316227764, 0.100000001, 0.0277108587, 0.00552406255, 0.000722638157, 2.49999994e-5, 7.90569447e-6],
+  ],
+])('yarn scaling %j', (scaling, expected) => {
+  const config = { theta: 10_000, rotaryDim: 16, interleaved: false };
+  const yarn = { type: 'yarn', betaFast: 32, betaSlow: 1, ...scaling } as const;
+  const actual = [...ropeFrequencies({ ...config, scaling: yarn })];
+  actual.forEach((frequency, i) => expect(Math.abs(frequency / expected[i] - 1)).toBeLessThan(1e-6));
+});
+
+test('longrope scaling divides each by its short factor', () => {
+  const scaling = { type: 'longrope', shortFactors: [1, 2, 4, 8], originalMaxPositions: 64 } as const;
+  expectClose(
+    frequencies({ ...scaling, attentionFactor: 1.5 }),
+    plain.map((frequency, i) => frequency / 2 ** i),
+  );
+});
+
 test('angles of late positions are those of float32, as in PyTorch', async () => {
   tf.env().set('IS_TEST', true); // keeps tfjs's advice to itself
   await tf.setBackend('cpu');
@@ -48,8 +82,8 @@ test('angles of late positions are those of float32, as in PyTorch', async () =>
     table: async (shape: [number, number], fill: FillRows) =>
       tf.tensor2d(await computeTable(shape, fill), shape),
   } as unknown as WeightLoader;
-  const config = { theta: 100, scaling: { type: 'default' } } as const;
-  const rotary = await Rotary.load(weights, config, 4, position + 1);
+  const config = { ...rope({ type: 'default' }), rotaryDim: 4 };
+  const rotary = await Rotary.load(weights, config, position + 1);
   const rotated = tf.tidy(() => {
     const head = tf.tensor3d([0, 1, 0, 0], [1, 1, 4]);
     return [...rotary.forward(head, head, tf.tensor1d([position], 'int32'))[0].dataSync()];

@@ -1,7 +1,7 @@
 import { AttentionError, castStorage, Checks } from '@attention-js/core';
 import { dispose, div, gather, mul, scalar, tanh, tidy } from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
-import type { ModelConfig } from '../config/model_config.ts';
+import type { ModelConfig, RopeConfig } from '../config/model_config.ts';
 import type { StepContext } from '../layers/attention.ts';
 import { DecoderLayer } from '../layers/decoder_layer.ts';
 import type { HiddenState } from '../layers/decoder_layer.ts';
@@ -44,27 +44,19 @@ export class Decoder implements CausalLM {
     this.#parts = parts;
   }
 
-  /**
-   * Loads the tensors of a decoder.
-   *
-   * @param base What the names of all but the head begin with.
-   */
-  static async load(
-    weights: WeightLoader,
-    config: ModelConfig,
-    names: WeightNames,
-    base: string,
-  ): Promise<Decoder> {
-    const { attention, embeddingScale, hiddenSize, maxPositions, norm, rope, vocabSize } = config;
+  /** Loads the tensors of a decoder. */
+  static async load(weights: WeightLoader, config: ModelConfig, names: WeightNames): Promise<Decoder> {
+    const { embeddingScale, hiddenSize, norm, vocabSize } = config;
     const shape = [vocabSize, hiddenSize];
-    const { embeddingName, isTied } = await findEmbedding(weights, config, names, base);
+    const { embeddingName, isTied } = await findEmbedding(weights, config, names);
     const embedding = await weights.load(shape, [{ name: embeddingName, shape }]);
-    const rotary = rope && (await Rotary.load(weights, rope, attention.headSize, maxPositions));
+    const rotaries = await loadRotaries(weights, config);
     const layers: DecoderLayer[] = [];
-    for (let layer = 0; layer < config.numLayers; layer++) {
-      layers.push(await DecoderLayer.load(weights, config, layer, names, base, rotary));
+    for (const [layer, rope] of config.ropes.entries()) {
+      const rotary = rope && rotaries.get(rope);
+      layers.push(await DecoderLayer.load(weights, config, layer, names, rotary));
     }
-    const load = (name: string): Promise<Norm> => loadNorm(weights, base + name, hiddenSize, norm);
+    const load = (name: string): Promise<Norm> => loadNorm(weights, names.base + name, hiddenSize, norm);
     return new Decoder(config, weights, {
       embedding,
       embeddingScale: embeddingScale ? keepScalar(weights, embeddingScale) : undefined,
@@ -76,6 +68,7 @@ export class Decoder implements CausalLM {
         : await Linear.load(weights, {
             parts: [{ name: names.head, rows: vocabSize }],
             columns: hiddenSize,
+            bias: config.headBias,
           }),
     });
   }
@@ -89,7 +82,7 @@ export class Decoder implements CausalLM {
     }
     checks.shape('tokenIds', tokenIds, ['tokens']);
     checks.dtype('tokenIds', tokenIds, 'int32');
-    if (this.config.rope) {
+    if (this.config.ropes.some((rope) => rope !== undefined)) {
       const { positions } = metadata;
       checks.expect(positions !== undefined, 'ERR_DTYPE', 'metadata.positions', 'a Tensor', positions);
     }
@@ -99,7 +92,8 @@ export class Decoder implements CausalLM {
       for (const layer of this.#parts.layers) {
         // A tidy of its own: a layer's tensors are gone before the next one makes its own.
         const next = tidy(() => ({ ...layer.forward(state, step) }));
-        dispose([state.x, ...(state.residual ? [state.residual] : [])]);
+        const kept = Object.values(next);
+        dispose(Object.values(state).filter((tensor: Tensor) => !kept.includes(tensor)));
         state = next;
       }
       return this.#logits(state, logitRows);
@@ -123,12 +117,25 @@ export class Decoder implements CausalLM {
 
   #logits({ x, residual }: HiddenState, logitRows?: Tensor): Tensor2D {
     const { finalNorm, head } = this.#parts;
-    const { logitSoftcap: cap } = this.config;
+    const { logitScale, logitSoftcap: cap } = this.config;
     const { normed } = finalNorm.forward(x, residual);
     const rows = logitRows ? inStorage(gather(normed, logitRows), this.#weights.storage) : normed;
-    const logits = inStorage(head.forward(rows as Tensor2D), 'float32');
+    const products = inStorage(head.forward(rows as Tensor2D), 'float32');
+    const logits = logitScale === undefined ? products : mul<Tensor2D>(products, logitScale);
     return cap ? mul(tanh(div(logits, cap)), cap) : logits;
   }
+}
+
+/** A table for each rotary embedding that the layers have. */
+async function loadRotaries(
+  weights: WeightLoader,
+  { ropes, maxPositions }: ModelConfig,
+): Promise<Map<RopeConfig, Rotary>> {
+  const rotaries = new Map<RopeConfig, Rotary>();
+  for (const rope of ropes) {
+    if (rope && !rotaries.has(rope)) rotaries.set(rope, await Rotary.load(weights, rope, maxPositions));
+  }
+  return rotaries;
 }
 
 /**
@@ -141,9 +148,8 @@ async function findEmbedding(
   weights: WeightLoader,
   { tieWordEmbeddings }: ModelConfig,
   names: WeightNames,
-  base: string,
 ): Promise<{ embeddingName: string; isTied: boolean }> {
-  const embeddingName = `${base}${names.embedding}.weight`;
+  const embeddingName = `${names.base}${names.embedding}.weight`;
   const headName = `${names.head}.weight`;
   if (!tieWordEmbeddings || !weights.has(headName)) return { embeddingName, isTied: tieWordEmbeddings };
   if (!weights.has(embeddingName)) return { embeddingName: headName, isTied: true };

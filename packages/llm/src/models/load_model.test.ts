@@ -163,6 +163,42 @@ describe('a head that is tied to the embeddings', () => {
   });
 });
 
+describe('the text part of a multimodal checkpoint', () => {
+  const image: RawTensor = { dtype: 'F32', shape: [1], bytes: new Uint8Array(4) };
+  const placed =
+    (base: string, vision: string) =>
+    (all: Tensors): Tensors => ({
+      ...Object.fromEntries(
+        Object.entries(all).map(([name, tensor]) => [name.replace(/^model\./, base), tensor]),
+      ),
+      [vision]: image,
+    });
+
+  test.each([
+    ['as transformers 5 writes it', 'model.language_model.', 'model.vision_tower.patch.weight'],
+    ['as earlier versions wrote it', 'language_model.model.', 'vision_tower.patch.weight'],
+  ])('%s', async (_title, base, vision) => {
+    const [, , { tokenIds, logits }] = await expectedPrompts('gemma3_text');
+    const file = await readFile(join(fixtureFolder('gemma3_text'), 'config.json'), 'utf8');
+    const config = { model_type: 'gemma3', text_config: JSON.parse(file) as object, vision_config: {} };
+    await withChanged('gemma3_text', { config, tensors: placed(base, vision) }, async (directory) => {
+      const actual = await logitsOf(directory, tokenIds);
+      actual.forEach((value, i) => expect(Math.abs(value - logits[i])).toBeLessThan(1e-4));
+    });
+  });
+
+  const withExtra = (all: Tensors): Tensors => ({
+    ...placed('model.language_model.', 'model.vision_tower.patch.weight')(all),
+    'model.language_model.extra.weight': image,
+  });
+
+  test('leaves nothing of the text out', async () => {
+    await withChanged('gemma3_text', { tensors: withExtra }, (directory) =>
+      expectRejection(loadModel(directory), 'ERR_UNSUPPORTED', 'also model.language_model.extra.weight'),
+    );
+  });
+});
+
 test('finds what does not fit before it reads a weight', async () => {
   const last = 'model.layers.1.mlp.down_proj.weight';
   const fractions: number[] = [];

@@ -58,16 +58,15 @@ export async function loadModel(directory: string, options: LoadModelOptions = {
     summarize(onProgress),
   );
   const config = await readConfig(directory);
-  const names = weightNames(config.family);
   const checkpoint = await Checkpoint.open(directory);
   try {
-    const base = findBase(checkpoint, names);
-    const chosen = storage === 'auto' ? automaticStorage(checkpoint, base, names) : storage;
-    await checkWeights(new WeightCheck(checkpoint, chosen), config, names, base);
+    const names = locateNames(checkpoint, weightNames(config.family));
+    const chosen = storage === 'auto' ? automaticStorage(checkpoint, names) : storage;
+    await checkWeights(new WeightCheck(checkpoint, chosen), config, names);
     const weights = new Weights(checkpoint, chosen, onProgress);
     try {
       onProgress(0);
-      const model = await Decoder.load(weights, config, names, base);
+      const model = await Decoder.load(weights, config, names);
       weights.finish();
       return model;
     } catch (error) {
@@ -88,36 +87,41 @@ async function readConfig(directory: string): Promise<ModelConfig> {
   return parseConfig(parseJson(text, CONFIG_FILE));
 }
 
-/** Checkpoints of the decoder alone, without a head, leave the prefix out. */
-function findBase(checkpoint: Checkpoint, { base, embedding }: WeightNames): string {
-  const bare = !checkpoint.entry(`${base}${embedding}.weight`) && checkpoint.entry(`${embedding}.weight`);
-  return bare ? '' : base;
+/** Where multimodal checkpoints have their decoder, and its head, by the versions of transformers that wrote them. */
+const MULTIMODAL: readonly Pick<WeightNames, 'base' | 'head'>[] = [
+  { base: 'model.language_model.', head: 'lm_head' },
+  { base: 'language_model.model.', head: 'language_model.lm_head' },
+];
+
+/** The names as the checkpoint has them. Those of the decoder alone, without a head, leave the prefix out. */
+function locateNames(checkpoint: Checkpoint, names: WeightNames): WeightNames {
+  const candidates = [names, { base: '' }, ...MULTIMODAL].map((place) => ({ ...names, ...place }));
+  const isThere = ({ base, embedding }: WeightNames): boolean =>
+    checkpoint.entry(`${base}${embedding}.weight`) !== undefined;
+  return candidates.find(isThere) ?? names;
 }
 
 /** Makes the model without its weights, so that whatever does not fit is found before any of them is read. */
-async function checkWeights(
-  check: WeightCheck,
-  config: ModelConfig,
-  names: WeightNames,
-  base: string,
-): Promise<void> {
+async function checkWeights(check: WeightCheck, config: ModelConfig, names: WeightNames): Promise<void> {
   try {
-    await Decoder.load(check, config, names, base);
-    check.finish(isIgnored);
+    await Decoder.load(check, config, names);
+    check.finish((name) => isIgnored(name, names));
   } finally {
     check.dispose();
   }
 }
 
-function automaticStorage(checkpoint: Checkpoint, base: string, names: WeightNames): ElementStorage {
-  const candidates = [`${base}${names.embedding}.weight`, `${names.head}.weight`];
+function automaticStorage(checkpoint: Checkpoint, names: WeightNames): ElementStorage {
+  const candidates = [`${names.base}${names.embedding}.weight`, `${names.head}.weight`];
   const name = candidates.find((candidate) => checkpoint.entry(candidate) !== undefined);
   const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
   if (!backend || backendName === 'cpu' || name === undefined) return 'float32';
   return fileStorage(name, checkpoint.entry(name) as TensorEntry);
 }
 
-/** Tensors that some checkpoints have and no model needs: what is computed anyway. */
-function isIgnored(name: string): boolean {
-  return name.endsWith('.rotary_emb.inv_freq');
+/** Tensors that some checkpoints have and no decoder needs: what is computed anyway, and what reads images. */
+function isIgnored(name: string, { base, head }: WeightNames): boolean {
+  const isMultimodal = MULTIMODAL.some((place) => place.base === base);
+  const isText = name.startsWith(base) || name.startsWith(`${head}.`);
+  return name.endsWith('.rotary_emb.inv_freq') || (isMultimodal && !isText);
 }

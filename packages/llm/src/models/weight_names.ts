@@ -22,8 +22,11 @@ export interface WeightNames {
   readonly inputNorm: string;
   /** The projections to queries, keys and values, or the one that is stored for all three. */
   readonly queryKeyValue: readonly string[];
-  /** The one projection holds query, key and value of each head in turn. */
-  readonly interleavedHeads: boolean;
+  /**
+   * How the one projection holds all three: of each KV head in turn its queries, key and value (`by head`), or all queries,
+   * all keys, all values (`by part`). Absent if they are stored apart.
+   */
+  readonly joint?: 'by head' | 'by part';
   readonly queryNorm: string;
   readonly keyNorm: string;
   readonly attentionOutput: string;
@@ -44,7 +47,6 @@ const llama: WeightNames = {
   layer: 'layers.{}.',
   inputNorm: 'input_layernorm',
   queryKeyValue: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
-  interleavedHeads: false,
   queryNorm: 'self_attn.q_norm',
   keyNorm: 'self_attn.k_norm',
   attentionOutput: 'self_attn.o_proj',
@@ -86,13 +88,73 @@ const bloom: WeightNames = {
   finalNorm: 'ln_f',
   layer: 'h.{}.',
   queryKeyValue: ['self_attention.query_key_value'],
-  interleavedHeads: true,
+  joint: 'by head',
   attentionOutput: 'self_attention.dense',
   up: ['mlp.dense_h_to_4h'],
   down: 'mlp.dense_4h_to_h',
 };
 
-const special: Readonly<Record<string, WeightNames>> = { mixtral, gemma2, bloom };
+const fused: Pick<WeightNames, 'up'> = { up: ['mlp.gate_up_proj'] };
+
+const phi3: WeightNames = { ...llama, ...fused, queryKeyValue: ['self_attn.qkv_proj'], joint: 'by part' };
+
+/** Norms of outputs only. */
+const olmo2: WeightNames = {
+  ...llama,
+  attentionOutputNorm: 'post_attention_layernorm',
+  mlpOutputNorm: 'post_feedforward_layernorm',
+};
+
+const glm: WeightNames = { ...llama, ...fused };
+
+const glm4: WeightNames = {
+  ...glm,
+  attentionOutputNorm: 'post_self_attn_layernorm',
+  mlpOutputNorm: 'post_mlp_layernorm',
+};
+
+const starcoder2: WeightNames = { ...llama, up: ['mlp.c_fc'], down: 'mlp.c_proj' };
+
+const ungated: WeightNames = { ...llama, up: ['mlp.up_proj'] };
+
+const phi: WeightNames = {
+  ...llama,
+  finalNorm: 'final_layernorm',
+  attentionOutput: 'self_attn.dense',
+  up: ['mlp.fc1'],
+  down: 'mlp.fc2',
+};
+
+const gptNeox: WeightNames = {
+  ...llama,
+  base: 'gpt_neox.',
+  embedding: 'embed_in',
+  finalNorm: 'final_layer_norm',
+  head: 'embed_out',
+  queryKeyValue: ['attention.query_key_value'],
+  joint: 'by head',
+  attentionOutput: 'attention.dense',
+  up: ['mlp.dense_h_to_4h'],
+  down: 'mlp.dense_4h_to_h',
+};
+
+const special: Readonly<Record<string, WeightNames>> = {
+  mixtral,
+  gemma2,
+  gemma3_text: gemma2,
+  phi,
+  phi3,
+  olmo2,
+  olmo3: olmo2,
+  glm,
+  glm4,
+  exaone4: olmo2,
+  starcoder2,
+  arcee: ungated,
+  nemotron: ungated,
+  gpt_neox: gptNeox,
+  bloom,
+};
 
 /** The names of a family's weights; most families have Llama's. */
 export function weightNames(family: string): WeightNames {
