@@ -43,11 +43,11 @@ export const linearOp = defineCoreOp<LinearInputs, object>({
  * keeps the storage type on every backend; sums are float32 or better, and the result is rounded once.
  *
  * @param x `[.., inputs]` float32 in any storage type; the leading dimensions are rows.
- * @param weight `[outputs, inputs]` in the storage type of `x` or, on `cpu` and `cuda`, in a block type.
+ * @param weight `[outputs, inputs]` in the storage type of `x` or in a block type.
  * @param bias `[outputs]` in the storage type of `x`; none by default.
  * @returns `[.., outputs]` in the storage type of `x`.
  * @throws AttentionError `ERR_SHAPE`, `ERR_DTYPE` for arguments that do not fit, naming them; `ERR_UNSUPPORTED` for a block
- * type on another backend.
+ * type on a backend without kernels for them.
  * @see PyTorch's `torch.nn.functional.linear`.
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {

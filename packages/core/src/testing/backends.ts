@@ -40,6 +40,7 @@ export function describeOnBackends(title: string, body: (backendName: string) =>
 /** Ops whose kernels take block types, by backend. `cpu` has them all. */
 const BLOCK_OPS: Readonly<Record<string, readonly string[]>> = {
   cuda: ['linear', 'moeGemm', 'fusedMoe'],
+  metal: ['linear'],
 };
 
 /** The block types that an op supports on a backend. */
