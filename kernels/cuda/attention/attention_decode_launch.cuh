@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <climits>
 #include <cmath>
-#include <utility>
 
 #include "attention/attention_decode.cuh"
 #include "attention/attention.h"
@@ -30,17 +28,16 @@ int resident_blocks(const LaunchContext& context, const DecodeConfig& config) {
   return std::min(by_registers, by_memory);
 }
 
-/// Chooses the configuration with the most resident warps times bytes in flight: bandwidth depends on both. Of equals, a
-/// batch of one sequence takes the one with the fewest blocks, which has the fewest splits to merge; others take the
-/// first.
+/// Chooses the first configuration that fills a multiprocessor's registers with warps; if none does, the one with the most
+/// bytes in flight. Deeper pipelines read at most 1 % faster on an H200, and take more shared memory.
 template <int Padded>
 DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& params) {
   constexpr struct {
     int slices;
     int stages;
-  } choices[] = {{4, 4}, {4, 3}, {4, 2}, {8, 3}, {8, 2}, {2, 4}, {2, 3}, {2, 2}, {1, 3}, {1, 2}};
+  } choices[] = {{4, 2}, {4, 3}, {4, 4}, {2, 4}, {2, 3}, {2, 2}, {1, 3}, {1, 2}};
   DecodeConfig best{};
-  auto best_score = std::make_pair(int64_t(0), INT_MIN);
+  int max_bytes = 0;
   for (const auto& choice : choices) {
     DecodeConfig config{};
     config.group = params.heads / params.kv_heads;
@@ -53,11 +50,11 @@ DecodeConfig choose_config(const LaunchContext& context, const AttentionParams& 
     config.max_query_length = decode_query_length(config.group);
     config.forced_splits = context.splits;
     const int blocks = resident_blocks<Padded>(context, config);
-    const int64_t warps = blocks * config.slices * config.row_groups;
-    const int64_t bytes = blocks * config.slices * (config.stages - 1) * slice_bytes<Padded>;
-    const auto score = std::make_pair(warps * bytes, params.sequences == 1 ? -blocks : 0);
-    if (warps > 0 && score > best_score) {
-      best_score = score;
+    const int threads = config.slices * config.row_groups * warp_size;
+    if (blocks * threads == max_decode_threads<Padded>) return config;
+    const int bytes = blocks * config.slices * (config.stages - 1) * slice_bytes<Padded>;
+    if (bytes > max_bytes) {
+      max_bytes = bytes;
       best = config;
     }
   }
