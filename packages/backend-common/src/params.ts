@@ -156,7 +156,7 @@ export class ParamsTable<Fields extends ParamFields = ParamFields> {
  * `paramsTable('RmsNormParams', { rows: 'int64', width: 'int32', epsilon: 'float32', addUnitOffset: 'bool' })`.
  *
  * @param structName Name of the struct in C++.
- * @param fields Fields in the order of the C++ struct, where their names are in snake_case.
+ * @param fields Fields in the order of the C++ struct, which has their names in snake_case.
  */
 export function paramsTable<const Fields extends ParamFields>(
   structName: string,

@@ -155,7 +155,7 @@ function checkNameIsFree(name: string): void {
  * Defines an op; each backend registers a kernel for it. The pattern is candle's `CustomOp`.
  *
  * @throws AttentionError `ERR_UNSUPPORTED` for a name that another op or a kernel of tfjs has and for unknown keys;
- * `ERR_DTYPE`, `ERR_RANGE` for a definition that is none.
+ * `ERR_DTYPE`, `ERR_RANGE` for an invalid definition.
  * @example
  * ```ts
  * const scaleShift = defineOp({

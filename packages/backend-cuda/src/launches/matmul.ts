@@ -7,7 +7,7 @@ import { operation } from '../operation.ts';
 /** The most batch axes that kernels support, as in matmul.h. */
 export const MAX_BATCH_RANK = 4;
 
-/** Allows float32 products to round operands to TF32 where that is faster. Default false. */
+/** Allows float32 products to round operands to TF32 if that is faster. Default false. */
 export const TF32_FLAG = 'CUDA_ALLOW_TF32';
 
 /** Uses cuBLASLt for large products if it is installed. Default true, false with ATTENTION_CUBLASLT=0. */

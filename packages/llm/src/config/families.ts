@@ -6,6 +6,7 @@ import { parseRope } from './rope_config.ts';
 const never = (): boolean => false;
 const always = (): boolean => true;
 const attentionBias = (raw: RawConfig): boolean => raw.boolean('attention_bias', false);
+const withBiases = (raw: RawConfig): boolean => raw.boolean('use_bias', true);
 const intermediateSize = (raw: RawConfig): number => raw.integer('intermediate_size');
 const slidingWindow = (raw: RawConfig): number | undefined => raw.numberOrNone('sliding_window');
 const optionalWindow = (raw: RawConfig): number | undefined =>
@@ -33,6 +34,12 @@ function readActivation(raw: RawConfig, key: string): MlpConfig['activation'] {
     throw raw.unsupported(key, `one of ${Object.keys(activations).join(', ')}`);
   }
   return activations[name];
+}
+
+function causalOnly(raw: RawConfig): void {
+  if (raw.boolean('use_bidirectional_attention', false)) {
+    throw raw.unsupported('use_bidirectional_attention', 'false');
+  }
 }
 
 const llama: Family = {
@@ -79,6 +86,9 @@ const mistral: Family = {
   slidingWindow,
 };
 
+/** The window is in some layers only, which config.json lists. */
+const ministral: Family = { ...mistral, isWindowed: always };
+
 const qwen2: Family = {
   ...llama,
   defaults: {
@@ -93,6 +103,12 @@ const qwen2: Family = {
   outputBias: never,
   slidingWindow: optionalWindow,
   isWindowed: (layer, raw) => layer >= raw.integer('max_window_layers', 28),
+};
+
+/** The text part of Qwen 2 VL and Qwen 2.5 VL. */
+const qwen2VlText: Family = {
+  ...qwen2,
+  defaults: { ...qwen2.defaults, num_key_value_heads: 8, rms_norm_eps: 1e-5, rope_theta: 1_000_000 },
 };
 
 const qwen3: Family = {
@@ -128,6 +144,24 @@ const mixtral: Family = {
   moe: { intermediateSize, renormalize: always, isSparse: always },
 };
 
+const gemma: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    hidden_act: 'gelu_pytorch_tanh',
+    num_key_value_heads: 16,
+    head_dim: 256,
+    max_position_embeddings: 8192,
+    bos_token_id: 2,
+    eos_token_id: 1,
+    tie_word_embeddings: true,
+  },
+  check: causalOnly,
+  embeddingScale: (raw) => Math.sqrt(raw.integer('hidden_size')),
+  norm: { kind: 'rms', unitOffset: true, bias: false },
+  mlp: { ...llama.mlp, bias: never },
+};
+
 const gemma2: Family = {
   ...llama,
   defaults: {
@@ -144,11 +178,7 @@ const gemma2: Family = {
     eos_token_id: 1,
     tie_word_embeddings: true,
   },
-  check(raw) {
-    if (raw.boolean('use_bidirectional_attention', false)) {
-      throw raw.unsupported('use_bidirectional_attention', 'false');
-    }
-  },
+  check: causalOnly,
   embeddingScale: (raw) => Math.sqrt(raw.integer('hidden_size')),
   normPlacement: () => 'both',
   norm: { kind: 'rms', unitOffset: true, bias: false },
@@ -279,6 +309,37 @@ const granite: Family = {
   scale: (raw) => raw.number('attention_multiplier'),
 };
 
+const seedOss: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    num_key_value_heads: 8,
+    head_dim: 128,
+    max_position_embeddings: 524_288,
+    bos_token_id: 0,
+    attention_bias: true,
+  },
+  outputBias: (raw) => raw.boolean('attention_out_bias', false),
+};
+
+const ernie45: Family = {
+  ...llama,
+  defaults: {
+    ...llama.defaults,
+    num_key_value_heads: 2,
+    head_dim: 128,
+    rms_norm_eps: 1e-5,
+    rope_theta: 500_000,
+    max_position_embeddings: 131_072,
+    tie_word_embeddings: true,
+    use_bias: false,
+  },
+  rope: interleavedRope,
+  qkvBias: withBiases,
+  outputBias: withBiases,
+  mlp: { ...llama.mlp, bias: withBiases },
+};
+
 const glm: Family = {
   ...llama,
   defaults: {
@@ -348,8 +409,6 @@ const exaone4: Family = {
   isRotated: (_layer, type, raw) => !raw.has('sliding_window') || type === 'sliding_attention',
   mlp: { ...llama.mlp, bias: never },
 };
-
-const withBiases = (raw: RawConfig): boolean => raw.boolean('use_bias', true);
 
 const starcoder2: Family = {
   ...llama,
@@ -467,11 +526,15 @@ const gptNeox: Family = {
 export const families: Readonly<Record<string, Family>> = {
   llama,
   mistral,
+  ministral,
   qwen2,
+  qwen2_vl_text: qwen2VlText,
+  qwen2_5_vl_text: qwen2VlText,
   qwen3,
   qwen3_moe: qwen3Moe,
   qwen3_vl_text: qwen3VlText,
   mixtral,
+  gemma,
   gemma2,
   gemma3_text: gemma3,
   phi,
@@ -481,6 +544,8 @@ export const families: Readonly<Record<string, Family>> = {
   olmo3,
   granite,
   arcee,
+  seed_oss: seedOss,
+  ernie4_5: ernie45,
   glm,
   glm4,
   cohere,

@@ -34,7 +34,7 @@ export interface Family {
   attentionSoftcap?: (raw: RawConfig) => number | undefined;
   logitSoftcap?: (raw: RawConfig) => number | undefined;
   slidingWindow: (raw: RawConfig) => number | undefined;
-  /** Whether a layer has the window, where config.json does not list the layers' types. */
+  /** Whether a layer has the window, if config.json does not list the layers' types. */
   isWindowed: (layer: number, raw: RawConfig) => boolean;
   queryKeyNorm?: AttentionConfig['queryKeyNorm'];
   qkvBias: (raw: RawConfig) => boolean;

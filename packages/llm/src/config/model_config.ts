@@ -62,16 +62,16 @@ export interface NormConfig {
  */
 export type NormPlacement = 'before' | 'after' | 'both' | 'shared' | 'parallel';
 
-/** Self-attention, the same in every layer but for its window. */
+/** Self-attention, the same in every layer except for its window. */
 export interface AttentionConfig {
   readonly numHeads: number;
   readonly numKvHeads: number;
   readonly headSize: number;
   /** Multiplies query · key. */
   readonly scale: number;
-  /** Cap of the attention scores, where the model has one. */
+  /** Cap of the attention scores, if the model has one. */
   readonly softcap?: number;
-  /** One a layer: how many of the newest keys it attends to, or `undefined` for all. */
+  /** One per layer: how many of the newest keys it attends to, or `undefined` for all. */
   readonly slidingWindows: readonly (number | undefined)[];
   /** Positions enter as ALiBi slopes instead of rotary embeddings. */
   readonly alibi: boolean;
@@ -103,7 +103,7 @@ export interface MoeConfig {
   readonly intermediateSize: number;
   /** The weights of a token's experts are scaled to sum to one. */
   readonly renormalize: boolean;
-  /** One a layer: whether it is a mixture of experts. */
+  /** One per layer: whether it is a mixture of experts. */
   readonly layers: readonly boolean[];
 }
 
@@ -117,27 +117,27 @@ export interface ModelConfig {
   /** Longest sequence the model can hold, in tokens. */
   readonly maxPositions: number;
   readonly bosTokenId?: number;
-  /** Tokens that end a text; empty where config.json names none. */
+  /** Tokens that end a text; empty if config.json names none. */
   readonly eosTokenIds: readonly number[];
   /** The output projection is the embedding matrix. */
   readonly tieWordEmbeddings: boolean;
-  /** Multiplies the embeddings, where the model has it (Gemma, Granite). */
+  /** Multiplies the embeddings, if the model has it (Gemma, Granite). */
   readonly embeddingScale?: number;
-  /** Multiplies what attention and feed-forward part add to the residual, where the model has it (Granite). */
+  /** Multiplies what attention and feed-forward part add to the residual, if the model has it (Granite). */
   readonly residualScale?: number;
-  /** Multiplies the logits, where the model has it (Cohere, Granite). */
+  /** Multiplies the logits, if the model has it (Cohere, Granite). */
   readonly logitScale?: number;
   /** The embeddings are normalised before the first layer (BLOOM). */
   readonly embeddingNorm: boolean;
   readonly normPlacement: NormPlacement;
   readonly norm: NormConfig;
   readonly attention: AttentionConfig;
-  /** One a layer; `undefined` where positions enter otherwise, or not at all. */
+  /** One per layer; `undefined` if positions enter otherwise, or not at all. */
   readonly ropes: readonly (RopeConfig | undefined)[];
   readonly mlp: MlpConfig;
   readonly moe?: MoeConfig;
   /** The output projection has a bias (Phi-2). */
   readonly headBias: boolean;
-  /** Cap of the logits, where the model has one. */
+  /** Cap of the logits, if the model has one. */
   readonly logitSoftcap?: number;
 }

@@ -282,7 +282,7 @@ const faults: [string, unknown, AttentionErrorCode, string][] = [
     'an unknown family',
     { ...llama, model_type: 'mamba' },
     'ERR_UNSUPPORTED',
-    'one of llama, mistral, qwen2, qwen3, qwen3_moe,',
+    'one of llama, mistral, ministral, qwen2,',
   ],
   ['a family from the prototype', { ...llama, model_type: 'constructor' }, 'ERR_UNSUPPORTED', 'model_type'],
   ['quantized weights', { ...llama, quantization_config: {} }, 'ERR_UNSUPPORTED', 'quantization_config'],

@@ -177,7 +177,7 @@ function parseRopes(
   });
 }
 
-/** How far a rotary embedding is served: not beyond where it would change with the length of the sequence. */
+/** The longest context that a rotary embedding is served for: beyond, it would change with the length of the sequence. */
 function servedPositions(rope: RopeConfig | undefined): number {
   const changes = rope?.scaling.type === 'dynamic' || rope?.scaling.type === 'longrope';
   return changes ? rope.scaling.originalMaxPositions : Infinity;

@@ -549,6 +549,38 @@ const published: Published[] = [
       ropes: every(12).map(() => expect.objectContaining({ rotaryDim: 16, theta: 1e4 })),
     },
   ],
+  [
+    'Qwen2.5 VL 7B Instruct, its text part',
+    {
+      bos_token_id: 151643,
+      eos_token_id: 151645,
+      hidden_act: 'silu',
+      hidden_size: 3584,
+      intermediate_size: 18944,
+      max_position_embeddings: 128000,
+      max_window_layers: 28,
+      model_type: 'qwen2_5_vl',
+      num_attention_heads: 28,
+      num_hidden_layers: 28,
+      num_key_value_heads: 4,
+      rms_norm_eps: 1e-6,
+      rope_scaling: { type: 'mrope', mrope_section: [16, 24, 24] },
+      rope_theta: 1000000.0,
+      sliding_window: 32768,
+      text_config: { model_type: 'qwen2_5_vl_text' },
+      tie_word_embeddings: false,
+      use_sliding_window: false,
+      vision_config: { hidden_size: 1280 },
+      vocab_size: 152064,
+    },
+    {
+      family: 'qwen2_5_vl_text',
+      eosTokenIds: [151645],
+      attention: { headSize: 128, numKvHeads: 4, qkvBias: true, slidingWindows: every(28) },
+      ...theta(1e6),
+      ...norm(1e-6),
+    },
+  ],
 ];
 
 test.each(published)('reads %s', (_name, json, expected) => {

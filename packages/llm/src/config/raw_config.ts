@@ -53,12 +53,12 @@ export class RawConfig {
     return this.#read(names, 'a number > 0', isPositive, fallback) as number;
   }
 
-  /** A number, or `undefined` where the key is absent or null. */
+  /** A number, or `undefined` if the key is absent or null. */
   numberOrNone(name: string): number | undefined {
     return this.has(name) ? this.number(name) : undefined;
   }
 
-  /** Any number, or `undefined` where the key is absent or null. */
+  /** Any number, or `undefined` if the key is absent or null. */
   anyNumber(name: string): number | undefined {
     return this.has(name) ? (this.#read(name, 'a number', Number.isFinite) as number) : undefined;
   }

@@ -70,7 +70,7 @@ export class Engine {
   /**
    * Makes an engine and its cache on the active tfjs backend.
    *
-   * @throws AttentionError `ERR_DTYPE` without a model, `ERR_UNSUPPORTED` for an option that does not exist and where no
+   * @throws AttentionError `ERR_DTYPE` without a model, `ERR_UNSUPPORTED` for an option that does not exist or if no
    * tfjs backend was imported, `ERR_RANGE` for a limit or a sampling option outside its range, `ERR_OUT_OF_MEMORY` if the
    * memory does not hold a cache for one full context, and what `PagedKVCache` throws.
    */
@@ -182,7 +182,7 @@ export class Engine {
     };
   }
 
-  /** Frees the cache, and the model where the engine loaded it. Requests that have not ended fail. */
+  /** Frees the cache, and the model if the engine loaded it. Requests that have not ended fail. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;

@@ -50,7 +50,7 @@ const checks = new Checks('generate');
  * Checks what types check in TypeScript, and the tokens that stop; the other values are checked where they are used.
  *
  * @throws AttentionError `ERR_DTYPE` for a value of the wrong kind, `ERR_UNSUPPORTED` for an option that does not exist,
- * `ERR_RANGE` for a stop token that is none.
+ * `ERR_RANGE` for a stop token that does not exist.
  */
 export function checkGenerateOptions(options: GenerateOptions): void {
   checks.keys('options', options, GENERATE_OPTIONS);
@@ -131,7 +131,7 @@ function checkRanges(at: Checks, prefix: string, options: SamplingOptions): void
 /**
  * Checks the sampling options of a request and fills in what is left out.
  *
- * @param defaults Checked options that the request's own go before.
+ * @param defaults Checked options; the request's own override them.
  * @throws AttentionError `ERR_RANGE` for a value outside its range.
  */
 export function samplingParameters(

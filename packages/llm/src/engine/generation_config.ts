@@ -18,7 +18,7 @@ const MAX_INT32 = 2 ** 31 - 1;
 const checks = new Checks('loadModel');
 
 /**
- * Normalises the content of a generation_config.json. Null stands for nothing, for the whole file too. Without `do_sample`
+ * Normalises the content of a generation_config.json. Null means absent, also as the whole file. Without `do_sample`
  * the likeliest token is taken; with it, `top_k` of 0 or below keeps all tokens.
  *
  * @throws AttentionError `ERR_DTYPE` for a value of another kind, `ERR_RANGE` for one outside its range, naming the key.

@@ -3,7 +3,7 @@ export type FinishReason = 'stop' | 'length' | 'abort';
 
 /** What a generation came to. */
 export interface GenerationResult {
-  /** The text, without what stopped it; empty where the engine has no tokenizer. */
+  /** The text, without what stopped it; empty if the engine has no tokenizer. */
   text: string;
   /** The generated tokens, the one that stopped the generation included. */
   tokenIds: number[];
@@ -17,7 +17,7 @@ export interface GenerationResult {
   preemptions: number;
   /** The seed it was sampled with. */
   seed: number;
-  /** Milliseconds from the call to the first token; `undefined` where none was generated. */
+  /** Milliseconds from the call to the first token; `undefined` if none was generated. */
   timeToFirstTokenMs: number | undefined;
   /** Milliseconds from the call to the end. */
   totalMs: number;
@@ -25,7 +25,7 @@ export interface GenerationResult {
 
 /**
  * The text of one generation as it comes: `for await (const piece of stream)`. Leaving the loop aborts the generation.
- * It may be read once: a second loop throws `ERR_UNSUPPORTED`. `result` comes whether it is read or not.
+ * It may be read once: a second loop throws `ERR_UNSUPPORTED`. `result` settles whether it is read or not.
  */
 export interface GenerationStream extends AsyncIterable<string> {
   /** What the generation came to; rejects with the error of a failed step, as the loop does. */

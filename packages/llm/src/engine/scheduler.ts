@@ -17,10 +17,10 @@ export interface SchedulerOptions {
 
 /**
  * Decides what each step computes. Sequences take their turns in the order in which they came: first decodes, then
- * the prefill of those that have begun, then new ones, as far as the token budget and the blocks go. Where blocks run
+ * the prefill of those that have begun, then new ones, as far as the token budget and the blocks go. If blocks run
  * out, the newest running sequence loses its own and is computed anew later (preemption by recompute).
  *
- * Every sequence must fit into the cache when it is alone there; then none waits forever.
+ * Every sequence must fit into the cache by itself; then none waits forever.
  */
 export class Scheduler<S extends Sequence> {
   /** Times a sequence lost its blocks. */
@@ -101,7 +101,7 @@ export class Scheduler<S extends Sequence> {
     return sequence.tokens.length - this.#computed(sequence);
   }
 
-  /** Gives up `sequence` alone if `turn` throws. */
+  /** Gives up only `sequence` if `turn` throws. */
   #attempt<T>(sequence: S, turn: () => T): T | undefined {
     try {
       return turn();

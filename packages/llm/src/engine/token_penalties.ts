@@ -46,7 +46,7 @@ export class TokenPenalties {
  *
  * @param logits float32 `[rows, vocab]`.
  * @param penalties One for each row; `undefined` leaves the row as it is.
- * @returns float32 `[rows, vocab]`; `logits` itself where no row has a penalty.
+ * @returns float32 `[rows, vocab]`; `logits` itself if no row has a penalty.
  */
 export function applyPenalties(
   logits: Tensor2D,

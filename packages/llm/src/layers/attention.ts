@@ -16,7 +16,7 @@ import type { Rotary } from './rotary.ts';
 export interface StepContext {
   /** Sequences, positions, slots and blocks. */
   metadata: InputMetadata;
-  /** Keys and values of a layer, where there is a cache. */
+  /** Keys and values of a layer, if there is a cache. */
   layerCache: (layer: number) => Partial<LayerCache>;
 }
 

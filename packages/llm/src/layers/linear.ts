@@ -6,7 +6,7 @@ import type { LoadOptions, WeightLoader } from '../models/weights.ts';
 export interface LinearOptions {
   /** Names without `.weight` and `.bias`, with the rows of each; several make one projection. */
   parts: readonly { name: string; rows: number }[];
-  /** Where the projection is only some rows of its parts: how many, and how to find them among the bytes of all. */
+  /** If the projection is only some rows of its parts: how many, and how to find them among the bytes of all. */
   selection?: { rows: number } & Required<Pick<LoadOptions, 'select'>>;
   /** Length of the input rows. */
   columns: number;

@@ -11,7 +11,7 @@ export interface Normalized {
   sum: Tensor;
 }
 
-/** Normalises rows, after adding the residual where there is one. Weights are float32 in every model. */
+/** Normalises rows, after adding the residual if there is one. Weights are float32 in every model. */
 export interface Norm {
   /** Both results have the shape and storage type of `x`. */
   forward(x: Tensor, residual?: Tensor): Normalized;
@@ -31,7 +31,7 @@ export async function loadNorm(
   return new LayerNorm(weight, config.bias ? await load('bias') : undefined, config);
 }
 
-/** Where a layer has no norm: adds the residual and leaves the sum as it is. */
+/** For a layer without a norm: adds the residual and leaves the sum as it is. */
 export const noNorm: Norm = {
   forward(x, residual) {
     const sum = residual ? inStorage(add(x, residual), storageOf(x)) : x;

@@ -10,7 +10,7 @@ export interface ModelInput {
   metadata: InputMetadata;
   /** The cache this step's keys and values go to; without it each sequence attends to its own tokens of this step. */
   cache?: PagedKVCache;
-  /** int32: rows of `tokenIds` whose logits are wanted; all of them where left out. */
+  /** int32: rows of `tokenIds` whose logits are wanted; all of them by default. */
   logitRows?: Tensor1D;
 }
 
@@ -33,7 +33,7 @@ export interface CausalLM {
   /** What a cache for this model has to hold. */
   readonly cacheShape: CacheShape;
   /**
-   * Computes logits, and writes this step's keys and values where a cache is given.
+   * Computes logits, and writes this step's keys and values if a cache is given.
    *
    * @returns float32 `[rows, vocabSize]`.
    */

@@ -139,7 +139,7 @@ async function loadRotaries(
 }
 
 /**
- * Where the embeddings are, and whether the head is made of them too. Tied weights may be stored under either name; where
+ * Where the embeddings are, and whether the head is made of them too. Tied weights may be stored under either name; if
  * both are there and differ, they are not tied, whatever config.json says.
  *
  * @see transformers: `tie_weights`, whose rules these are.

@@ -114,7 +114,7 @@ async function checkWeights(check: WeightCheck, config: ModelConfig, names: Weig
 function automaticStorage(checkpoint: Checkpoint, names: WeightNames): ElementStorage {
   const candidates = [`${names.base}${names.embedding}.weight`, `${names.head}.weight`];
   const name = candidates.find((candidate) => checkpoint.entry(candidate) !== undefined);
-  const { backend, backendName } = engine(); // the getter of `backend` initializes it where nobody has
+  const { backend, backendName } = engine(); // the getter of `backend` initializes it if nobody has
   if (!backend || backendName === 'cpu' || name === undefined) return 'float32';
   return fileStorage(name, checkpoint.entry(name) as TensorEntry);
 }

@@ -124,7 +124,7 @@ export class Weights implements WeightLoader {
 
 /**
  * Goes through what a model would load, and loads nothing: what does not fit is found before the first weight is read.
- * Tensors of the checkpoint and tables are stood for by a scalar.
+ * A scalar stands for each tensor and each table.
  */
 export class WeightCheck implements WeightLoader {
   readonly storage: ElementStorage;
