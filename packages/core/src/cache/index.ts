@@ -9,6 +9,8 @@ export type {
   TokenIds,
 } from './block_manager.ts';
 export type { BlockHash } from './prefix_index.ts';
+export { PagedKV } from './paged_kv.ts';
+export type { PagedKVOptions, PagedKVStep, StartOptions, StepWork } from './paged_kv.ts';
 export { PagedKVCache } from './paged_kv_cache.ts';
 export type { LayerCache, PagedKVCacheOptions } from './paged_kv_cache.ts';
 export { disposeInputMetadata, METADATA_TENSORS } from './input_metadata.ts';
