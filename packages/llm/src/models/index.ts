@@ -1,9 +1,11 @@
 export type {
   AttentionConfig,
+  GatedActivation,
   MlpConfig,
   ModelConfig,
   MoeConfig,
   NormConfig,
+  NormPlacement,
   RopeConfig,
   RopeScaling,
 } from '../config/model_config.ts';
